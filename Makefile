@@ -1,0 +1,47 @@
+# `make sweep` and `make test` set themselves up: Python 3.11-3.13, make and a package index are all they need.
+PYTHON ?= python3
+VENV ?= .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+
+# One process per trial at a time is fastest where cores are few; TensorFlow's own notices say nothing a user can act on.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: setup sweep test test-all lint bench ui lock clean
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+sweep: $(READY)
+	$(BIN)/regsweep run
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+ui: $(READY)
+	$(BIN)/regsweep ui
+
+# Needs uv; written without index lines, so that the lock works with any package index.
+lock:
+	uv pip compile --universal --python-version 3.11 --group dev --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Experiment-tracked hyperparameter search for tabular regression."""

@@ -1,0 +1,164 @@
+"""The command line: `regsweep run | compare | reproduce | ui`. Every heavy import waits until its command runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from regsweep.errors import ConfigError, RegsweepError
+
+FOLDER = click.option("--dir", "folder", default="mlruns", show_default=True, help="The workspace that runs were written to.")
+
+
+class Terminated(BaseException):
+    """SIGTERM, made to unwind like Ctrl-C."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="regsweep")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Experiment-tracked hyperparameter search for tabular regression: is the neural network worth it here?"""
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.option("-m", "--multirun", is_flag=True, help="Run a study for each combination of comma-separated values.")
+@click.option("--cfg", type=click.Choice(["job"]), help="Print the composed config and stop.")
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> None:
+    """Run a study, or go on with it: search, baselines, champion, verdict.
+
+    OVERRIDES are Hydra's: key=value. `regsweep run` alone searches on the diabetes data;
+
+    \b
+      regsweep run dataset=economics sampler=random n_trials=200 seed=1
+      regsweep run dataset=csv dataset.path=houses.csv dataset.target=price
+      regsweep run experiments=insurance n_trials=30
+      regsweep run -m dataset=diabetes,economics seed=0,1,2
+      regsweep run dataset=economics --cfg job
+    """
+    from regsweep.config import compose
+
+    studies = compose(overrides, multirun=multirun)
+    if cfg:
+        import yaml
+
+        for config in studies:
+            click.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
+        return
+    from regsweep.console import run_and_show
+
+    codes = [_guarded(partial(run_and_show, config)) for config in studies]
+    sys.exit(max(codes))
+
+
+@cli.command()
+@click.argument("experiment", required=False)
+@click.option("--study", help="A study by its name; default: the experiment's latest.")
+@click.option("--trials", type=click.IntRange(0), default=10, show_default=True, help="How many of the best trials to show.")
+@FOLDER
+def compare(experiment: str | None, study: str | None, trials: int, folder: str) -> None:
+    """Print the leaderboard of a study: best trials, baselines, champion and verdict.
+
+    Without EXPERIMENT: of the study that ran last.
+    """
+    from regsweep.console import show_leaderboard
+    from regsweep.paths import Workspace
+
+    show_leaderboard(Workspace(Path(folder)), experiment=experiment, study=study, trials=trials)
+
+
+@cli.command()
+@click.argument("target")
+@click.option("--experiment", help="Whose champion or best trial; default: of the study that ran last.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0), default=1e-4, show_default=True, help="Largest relative difference allowed."
+)
+@FOLDER
+def reproduce(target: str, experiment: str | None, tolerance: float, folder: str) -> None:
+    """Rebuild a model from its record, retrain it and compare every epoch.
+
+    TARGET is champion, best (the best trial by validation) or the id of a run. Exit code 6 if it differs.
+    """
+    from regsweep.console import reproduce_and_show
+    from regsweep.paths import Workspace
+
+    reproduce_and_show(Workspace(Path(folder)), target, experiment=experiment, tolerance=tolerance)
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@FOLDER
+def ui(port: int, folder: str) -> None:
+    """Open the MLflow UI on the workspace, on this machine only."""
+    from regsweep.paths import Workspace
+
+    workspace = Workspace(Path(folder))
+    if not workspace.mlflow_db.is_file():
+        raise ConfigError(f"{workspace.mlflow_db}: there are no runs here; run a study first, or name its folder with --dir")
+    click.echo(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    arguments = [
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        workspace.tracking_uri,
+        "--artifacts-destination",
+        str(workspace.artifacts),
+    ]
+    arguments += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execve(sys.executable, [sys.executable, "-m", *arguments], {**os.environ, **quiet})
+
+
+def main() -> None:
+    """Entry point: every expected error becomes a message on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _guarded(action: Callable[[], Any]) -> int:
+    debug = "--debug" in sys.argv
+    try:
+        code = action()
+        return code if isinstance(code, int) else 0
+    except RegsweepError as error:
+        if debug:
+            raise
+        for problem in error.problems:
+            click.echo(f"regsweep: {problem}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("regsweep: interrupted; what was told is kept: the same command goes on from there", err=True)
+        return 130
+    except Terminated:
+        click.echo("regsweep: terminated; what was told is kept: the same command goes on from there", err=True)
+        return 143
+    except BrokenPipeError:
+        # The reader went away (| head); Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        text = str(error).splitlines()[0] if str(error) else ""
+        click.echo(f"regsweep: unexpected {type(error).__name__}: {text}; please report it with what --debug shows", err=True)
+        return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""From command-line overrides to checked study configs: Hydra composes, the schema judges.
+
+In: Hydra overrides (`dataset=economics`, `seed=0,1,2`). Out: one `StudyConfig` per combination. Every plain override is
+handed to Hydra as a forced one (`++key=value`), so that a misspelt key reaches the schema and all problems are listed
+together with suggestions, where Hydra alone would stop at the first and advise to add it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from regsweep.config.messages import composition_problem, validation_problems
+from regsweep.config.schema import StudyConfig
+from regsweep.errors import ConfigError
+from regsweep.paths import shipped
+
+GROUPS = (
+    "dataset",
+    "split",
+    "features",
+    "space",
+    "sampler",
+    "pruner",
+    "trainer",
+    "baselines",
+    "tracking",
+    "executor",
+    "experiments",
+)
+
+
+def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | None = None) -> tuple[StudyConfig, ...]:
+    """Compose and check the studies that the overrides describe; several only with `multirun`.
+
+    `folder` is where the user's own `conf/` and `experiments/` are looked for (default: the working directory).
+    Raises ConfigError with every problem of every combination.
+    """
+    studies, problems = [], []
+    for combination in _combinations(overrides, multirun=multirun):
+        try:
+            studies.append(_checked(compose_plain(combination, folder=folder)))
+        except ConfigError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise ConfigError(problems)
+    return tuple(studies)
+
+
+def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> dict[str, Any]:
+    """Compose one config and resolve its interpolations, without checking it against the schema."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    OmegaConf.register_new_resolver("stem", lambda path: Path(str(path)).stem if path else "table", replace=True)
+    search = [f"file://{path}" for path in _search_path(folder or Path.cwd())]
+    with warnings.catch_warnings(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        warnings.simplefilter("ignore")
+        try:
+            composed = hydra_compose(
+                "config", overrides=[*(_forced(o) for o in overrides), f"hydra.searchpath=[{','.join(search)}]"]
+            )
+            plain = OmegaConf.to_container(composed, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(composition_problem(error)) from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items() if key != "experiments"}
+
+
+def load_saved(values: Mapping[str, Any]) -> StudyConfig:
+    """Check a config that was read back from a record."""
+    return _checked(values)
+
+
+def _checked(values: Mapping[str, Any]) -> StudyConfig:
+    try:
+        return StudyConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(validation_problems(error, StudyConfig)) from None
+
+
+def _search_path(folder: Path) -> list[Path]:
+    """Roots in which groups are looked up: the user's `conf/`, the user's folder, the folder of the shipped experiments."""
+    return [root for root in (folder / "conf", folder, shipped("experiments").parent) if root.is_dir()]
+
+
+def _forced(override: str) -> str:
+    key = override.split("=", 1)[0]
+    if "=" not in override or key.startswith("~") or key in GROUPS or key.partition("@")[0] in GROUPS:
+        return override
+    return "++" + override.lstrip("+")
+
+
+def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
+    """Expand sweeps (`seed=0,1`, `seed=range(3)`) into their product, in the order of the command line."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    for text in overrides:
+        if not re.match(r"^(\+{1,2}|~)?[\w./@:-]+(=|$)", text):
+            raise ConfigError(f"{text!r} is not an override; write key=value, for example dataset=economics n_trials=200")
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
+    except OverrideParseException as error:
+        raise ConfigError(f"{error.override!r} can't be read; write key=value, and quote a value that has , = [ or {{") from None
+    choices = []
+    for text, override in zip(overrides, parsed, strict=True):
+        if override.is_sweep_override():
+            if not multirun:
+                raise ConfigError(f"{text!r} names several values: add -m to run a study for each")
+            choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([text])
+    return [list(combination) for combination in itertools.product(*choices)]

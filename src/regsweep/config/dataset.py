@@ -1,0 +1,69 @@
+"""Schema of the `dataset` group: where a table comes from, and what its columns mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from regsweep.config.base import Model, Seed
+
+
+class _Table(Model):
+    """What every data set tells about itself.
+
+    `drop`: columns that are no features. `time` and `group`: columns that order or group rows for the split; no features either.
+    `strict`: a feature that gives the target away is refused, not only reported.
+    """
+
+    name: str
+    target: str
+    unit: str
+    licence: str
+    source: str
+    drop: tuple[str, ...]
+    time: str | None
+    group: str | None
+    strict: bool
+
+
+class ScikitLearnDataset(_Table):
+    """A data set that scikit-learn carries."""
+
+    kind: Literal["scikit_learn"]
+    loader: Literal["load_diabetes"]
+
+
+class DownloadDataset(_Table):
+    """A file fetched once from a pinned address, or taken from an offline folder, and checked against its sha256."""
+
+    kind: Literal["download"]
+    url: str
+    file: str
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    folder: str | None
+
+
+class MakeRegressionDataset(_Table):
+    """`sklearn.datasets.make_regression` with one feature, seen straight, cubed or through a sine.
+
+    `line`: x, y as made. `cube`: x cubed. `sine`: x is the made y, the target is sin(4 x) of the made x.
+    """
+
+    kind: Literal["make_regression"]
+    shape: Literal["line", "cube", "sine"]
+    n_samples: Annotated[int, Field(ge=10)]
+    noise: Annotated[float, Field(ge=0)]
+    bias: float
+    random_state: Seed
+
+
+class FileDataset(_Table):
+    """A user's own table."""
+
+    kind: Literal["csv", "parquet"]
+    path: str
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+
+
+DatasetConfig = Annotated[ScikitLearnDataset | DownloadDataset | MakeRegressionDataset | FileDataset, Field(discriminator="kind")]

@@ -1,0 +1,111 @@
+"""Turns what Hydra and pydantic raise into lines a user can act on: where, what, the value, what to do."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from regsweep.errors import nearest
+
+
+def composition_problem(error: Exception) -> str:
+    """Say in one line what kept Hydra from composing."""
+    from hydra.errors import MissingConfigException
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        if not group:
+            return f"there is no config group {option!r}"
+        options = [name for name in error.options or () if not name.startswith((".", "_"))]
+        known = f"; known: {', '.join(sorted(options))}" if options else ""
+        return f"{group}={option}: there is no such option{nearest(option, options)}{known}"
+    text = str(error).splitlines()[0].strip() if str(error) else type(error).__name__
+    cause = error.__cause__
+    return f"{text} ({str(cause).splitlines()[0]})" if cause is not None and str(cause) and str(cause) not in text else text
+
+
+def validation_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """List every problem as `where: what`, with the nearest known key for an unknown one."""
+    return [line for item in error.errors(include_url=False) for line in _lines(item, model)]
+
+
+def _lines(item: Any, model: type[BaseModel]) -> Iterator[str]:
+    raw = tuple(item["loc"])
+    where, keys = _place(raw, model)
+    value, context = item["input"], item.get("ctx", {})
+    match item["type"]:
+        case "extra_forbidden":
+            hint = nearest(str(raw[-1]), keys) or f"; known here: {', '.join(sorted(keys))}"
+            yield f"{where}: there is no such key{hint}"
+        case "missing":
+            yield f"{where}: is needed, but not given"
+        case "value_error":
+            for line in str(context["error"]).splitlines():
+                yield f"{where}: {line}" if where else line
+        case "union_tag_invalid":
+            yield f"{where}: {context['discriminator']} must be one of {context['expected_tags']}, but got {context['tag']!r}"
+        case "union_tag_not_found":
+            yield f"{where}: {context['discriminator']} is needed, but not given"
+        case "literal_error":
+            expected = [part.strip("' ") for part in context["expected"].replace(" or ", ", ").split(", ")]
+            yield f"{where}: must be one of {', '.join(expected)}{nearest(str(value), expected)}, but got {value!r}"
+        case _ if value is None:
+            yield f"{where}: is needed, but got null"
+        case _:
+            message = (
+                item["msg"]
+                .replace("Input should be", "must be")
+                .replace("greater than or equal to", "at least")
+                .partition(", unable")[0]
+            )
+            yield f"{where}: {message}, but got {value!r}"
+
+
+def _place(location: tuple[Any, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
+    """Return the dotted key without pydantic's union tags, and the keys known at that level."""
+    parts: list[str] = []
+    levels: list[type[BaseModel]] = [model]
+    for part in location:
+        fields = {name: field.annotation for level in levels for name, field in level.model_fields.items()}
+        tagged = [level for level in levels if _tag_matches(level, part)]
+        if len(levels) > 1 and tagged:
+            levels = tagged
+            continue
+        parts.append(str(part))
+        if part in fields:
+            levels = list(_models(fields[part]))
+    known = [name for level in levels for name in level.model_fields]
+    parent = [name for level in _levels_above(location, model) for name in level.model_fields]
+    return ".".join(parts), parent or known
+
+
+def _levels_above(location: tuple[Any, ...], model: type[BaseModel]) -> list[type[BaseModel]]:
+    levels: list[type[BaseModel]] = [model]
+    for part in location[:-1]:
+        tagged = [level for level in levels if _tag_matches(level, part)]
+        if len(levels) > 1 and tagged:
+            levels = tagged
+            continue
+        fields = {name: field.annotation for level in levels for name, field in level.model_fields.items()}
+        if part in fields:
+            levels = list(_models(fields[part]))
+    return levels
+
+
+def _tag_matches(level: type[BaseModel], part: object) -> bool:
+    for tag in ("kind", "type"):
+        if tag in level.model_fields and part in typing.get_args(level.model_fields[tag].annotation):
+            return True
+    return False
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated, dict, tuple):
+        for part in typing.get_args(annotation):
+            yield from _models(part)

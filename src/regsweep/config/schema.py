@@ -1,0 +1,164 @@
+"""The schema of a study's configuration: types, ranges and choices. Values live in `conf/`.
+
+In: plain values composed by Hydra. Out: one frozen `StudyConfig`, checked as a whole. Main call: `StudyConfig.model_validate`
+(through `regsweep.config.load`, which turns what is wrong into messages).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from regsweep.config.base import Count, Model, Seed
+from regsweep.config.dataset import DatasetConfig
+from regsweep.config.names import BASELINES, check_names
+from regsweep.config.space import SpaceConfig
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Fractions(Model):
+    """Parts of the rows in train, val and test."""
+
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + val + test must be 1, but {self.train} + {self.val} + {self.test} = {total:g}")
+        return self
+
+
+class HoldoutSplit(_Fractions):
+    """Shuffled hold-out: test rows first, then validation rows from the rest, both by `train_test_split(random_state=seed)`."""
+
+    kind: Literal["holdout"]
+    seed: Seed
+
+
+class TimeOrderedSplit(_Fractions):
+    """The last rows in time are test, the ones before them validation; ordered by `dataset.time`, else by row."""
+
+    kind: Literal["time_ordered"]
+
+
+class GroupSplit(_Fractions):
+    """Hold-out in which no value of `dataset.group` stands in two parts."""
+
+    kind: Literal["group"]
+    seed: Seed
+
+
+class KFoldSplit(Model):
+    """Shuffled k-fold over the rows that are left after `test` of them are sealed."""
+
+    kind: Literal["kfold"]
+    folds: Annotated[int, Field(ge=2)]
+    test: Fraction
+    seed: Seed
+
+
+SplitConfig = Annotated[HoldoutSplit | TimeOrderedSplit | GroupSplit | KFoldSplit, Field(discriminator="kind")]
+
+
+class FeaturesConfig(Model):
+    """How raw columns become numbers; everything is fitted on training rows only."""
+
+    numeric: Literal["standard", "minmax", "max", "none"]
+    impute: Literal["mean", "median"]
+    target_standardise: bool
+    target_log: bool
+
+
+class SamplerConfig(Model):
+    """What proposes trials; `startup_trials` are drawn at random before TPE's model is used."""
+
+    kind: Literal["tpe", "random"]
+    startup_trials: Count = 10
+
+
+class PrunerConfig(Model):
+    """What stops trials early."""
+
+    kind: Literal["none"]
+
+
+class TrainerConfig(Model):
+    """How a trial is trained.
+
+    `patience`: stop after so many epochs without a better validation MSE (null: never).
+    `keep`: the weights of the `last` epoch or of the one with the `best` validation MSE; the objective is read at that epoch.
+    `threads`: cores one training may use inside an operation; small networks are fastest with 1.
+    """
+
+    kind: Literal["keras_fit"]
+    patience: Count | None
+    keep: Literal["last", "best"]
+    threads: Count
+
+
+class BaselinesConfig(Model):
+    """Names from the registry in `regsweep.baselines`; checked there against the list."""
+
+    names: tuple[str, ...]
+    seed: Seed
+
+    @field_validator("names")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        check_names("baseline", names, BASELINES)
+        return names
+
+
+class TrackingConfig(Model):
+    """The workspace: MLflow's and Optuna's databases, artifacts and records lie under `dir`."""
+
+    kind: Literal["local"]
+    dir: str
+
+
+class ExecutorConfig(Model):
+    """Where stacks of trials are trained; `workers` is null for one process per core."""
+
+    kind: Literal["inline", "processes"]
+    workers: Count | None = None
+
+
+class StudyConfig(Model):
+    """One study: data, split, space, sampler, budget and seed, and what happens around them."""
+
+    experiment: str
+    question: str
+    study: str | None
+    seed: Seed
+    n_trials: Count
+    parallel_trials: Count
+    max_failures: Count
+    objective: Literal["val/mse", "val/mae", "val/r2"]
+    reopen_test: bool
+    bootstrap_resamples: Annotated[int, Field(ge=100)]
+    dataset: DatasetConfig
+    split: SplitConfig
+    features: FeaturesConfig
+    space: SpaceConfig
+    sampler: SamplerConfig
+    pruner: PrunerConfig
+    trainer: TrainerConfig
+    baselines: BaselinesConfig
+    tracking: TrackingConfig
+    executor: ExecutorConfig
+
+    @field_validator("experiment", "study")
+    @classmethod
+    def _plain_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[\w][\w .-]{0,99}", name):
+            raise ValueError(
+                "a name is 1 to 100 letters, digits, spaces, dots, dashes or underscores, no space or dot first, "
+                f"but got {name!r}"
+            )
+        return name

@@ -1,0 +1,205 @@
+"""Schema of the `space` group: the named hyperparameters, their ranges, choices and conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from regsweep.config.base import Model
+from regsweep.config.names import ACTIVATIONS, OPTIMIZERS, check_names
+from regsweep.errors import nearest
+
+Scalar = int | float | str
+
+
+class Condition(Model):
+    """The parameter exists only where another one is at least a number, or is one of some values."""
+
+    parameter: str
+    at_least: float | None = None
+    one_of: tuple[Scalar, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Self:
+        if (self.at_least is None) == (self.one_of is None):
+            raise ValueError("give either at_least or one_of")
+        return self
+
+    def holds(self, values: Mapping[str, Scalar]) -> bool:
+        """Tell whether the condition holds, given the parameters drawn so far; false where its own parameter is absent."""
+        value = values.get(self.parameter)
+        if value is None:
+            return False
+        if self.one_of is not None:
+            return value in self.one_of
+        return not isinstance(value, str) and self.at_least is not None and value >= self.at_least
+
+
+class _Range(Model):
+    log: bool = False
+    when: Condition | None = None
+
+
+class IntRange(_Range):
+    """Whole numbers from `low` to `high`, both included, `step` apart."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    step: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, log=self.log)
+        if self.log and self.step != 1:
+            raise ValueError(f"a log scale has no step, but got step={self.step}")
+        if (self.high - self.low) % self.step:
+            raise ValueError(f"step must divide high - low, but {self.step} does not divide {self.high} - {self.low}")
+        return self
+
+    def values(self) -> tuple[Scalar, ...]:
+        """The ends of the range."""
+        return (self.low, self.high)
+
+
+class FloatRange(_Range):
+    """Real numbers from `low` to `high`."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, log=self.log)
+        return self
+
+    def values(self) -> tuple[Scalar, ...]:
+        """The ends of the range."""
+        return (self.low, self.high)
+
+
+class Choice(Model):
+    """One of the listed values."""
+
+    type: Literal["choice"]
+    choices: Annotated[tuple[Scalar, ...], Field(min_length=1)]
+    when: Condition | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.choices)) != len(self.choices):
+            raise ValueError(f"choices must differ, but got {list(self.choices)}")
+        return self
+
+    def values(self) -> tuple[Scalar, ...]:
+        """The choices."""
+        return self.choices
+
+
+class Fixed(Model):
+    """A constant; written in YAML as the bare value."""
+
+    type: Literal["fixed"]
+    value: Scalar
+    when: Condition | None = None
+
+    def values(self) -> tuple[Scalar, ...]:
+        """The value alone."""
+        return (self.value,)
+
+
+def _bare_value(entry: Any) -> Any:
+    return {"type": "fixed", "value": entry} if isinstance(entry, int | float | str) else entry
+
+
+Parameter = Annotated[
+    Annotated[IntRange | FloatRange | Choice | Fixed, Field(discriminator="type")], BeforeValidator(_bare_value)
+]
+
+# name -> (whole numbers only, least value, greatest value, open at the least value)
+LIMITS: dict[str, tuple[bool, float, float, bool]] = {
+    "depth": (True, 0, 64, False),
+    "width": (True, 1, 65536, False),
+    "learning_rate": (False, 0, math.inf, True),
+    "epochs": (True, 1, math.inf, False),
+    "batch_size": (True, 1, math.inf, False),
+    "dropout": (False, 0, 1, False),
+    "l2": (False, 0, math.inf, False),
+}
+NAMED: dict[str, tuple[str, ...]] = {"activation": ACTIVATIONS, "optimizer": OPTIMIZERS}
+REQUIRED = ("depth", "learning_rate", "epochs", "batch_size", "optimizer")
+KNOWN = (*LIMITS, *NAMED)
+
+
+class SpaceConfig(Model):
+    """The search space. `per_layer_width`: one width per hidden layer (`width_1`, `width_2`, ...) instead of one for all."""
+
+    per_layer_width: bool
+    parameters: dict[str, Parameter]
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        problems = [
+            f"{name}: unknown hyperparameter{nearest(name, KNOWN)}; known: {', '.join(KNOWN)}"
+            for name in self.parameters
+            if name not in KNOWN
+        ]
+        problems += [f"{name}: is needed" for name in REQUIRED if name not in self.parameters]
+        if _greatest(self.parameters.get("depth")) > 0:
+            problems += [
+                f"{name}: is needed where depth can be above 0" for name in ("width", "activation") if name not in self.parameters
+            ]
+        for position, (name, parameter) in enumerate(self.parameters.items()):
+            problems += [f"{name}: {problem}" for problem in _value_problems(name, parameter)]
+            earlier = list(self.parameters)[:position]
+            if parameter.when is not None and parameter.when.parameter not in earlier:
+                asked = parameter.when.parameter
+                problems.append(
+                    f"{name}: its condition asks for {asked!r}, which no parameter above it is called{nearest(asked, earlier)}"
+                )
+            if name in REQUIRED and parameter.when is not None:
+                problems.append(f"{name}: is always needed, so it can't have a condition")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _check_range(low: float, high: float, *, log: bool) -> None:
+    if low > high:
+        raise ValueError(f"low <= high must hold, but got low={low}, high={high}")
+    if log and low <= 0:
+        raise ValueError(f"a log scale needs low > 0, but got low={low}")
+
+
+def _greatest(parameter: Parameter | None) -> float:
+    numbers = [v for v in parameter.values() if not isinstance(v, str)] if parameter is not None else []
+    return max(numbers, default=0)
+
+
+def _value_problems(name: str, parameter: Parameter) -> list[str]:
+    values = parameter.values()
+    if name in NAMED:
+        try:
+            check_names(name, values, NAMED[name])
+        except ValueError as error:
+            return [str(error)]
+        return []
+    if name not in LIMITS:
+        return []
+    whole, least, greatest, is_open = LIMITS[name]
+    if isinstance(parameter, FloatRange) and whole:
+        return ["takes whole numbers, so its type is int, not float"]
+    problems = []
+    for value in values:
+        if isinstance(value, bool | str) or (whole and value != int(value)):
+            problems.append(f"takes {'whole ' if whole else ''}numbers, but got {value!r}")
+        elif not (least < value if is_open else least <= value) or value > greatest or not math.isfinite(value):
+            upper = f" and at most {greatest:g}" if math.isfinite(greatest) else ""
+            problems.append(f"must be {'above' if is_open else 'at least'} {least:g}{upper}, but got {value}")
+        elif name == "dropout" and value >= 1:
+            problems.append(f"must be below 1, but got {value}")
+    return problems

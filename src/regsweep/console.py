@@ -1,0 +1,167 @@
+"""What the commands show in the terminal."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from regsweep.champion import best_trial, read_champion
+from regsweep.config import StudyConfig
+from regsweep.errors import ConfigError, NotReproducedError
+from regsweep.leaderboard import as_table, leaderboard
+from regsweep.paths import Workspace
+from regsweep.record import RecordBook, StudyFacts, TrialRecord
+from regsweep.trial import State, higher_is_better
+
+
+# Columns from which the leaderboard shows hyperparameters.
+WIDE = 160
+
+
+class Bar:
+    """Shows a study's progress: trials done, best objective, time."""
+
+    def __init__(self, console: Console, config: StudyConfig) -> None:
+        self._config, self._best = config, float("nan")
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+            console=console,
+        )  # fmt: skip
+        self._task = self._progress.add_task("trials", total=config.n_trials)
+
+    def begin(self, facts: StudyFacts, told: int) -> None:
+        for note in facts.dataset.notes:
+            self._progress.console.print(f"[yellow]note:[/] {note}", highlight=False)
+        rows = f"{facts.dataset.rows} rows, {len(facts.dataset.features)} features"
+        self._progress.console.print(f"{facts.study}: {rows}", highlight=False)
+        if told:
+            self._progress.console.print(f"{told} of {self._config.n_trials} trials are there already", highlight=False)
+        self._progress.update(self._task, completed=min(told, self._config.n_trials))
+        self._progress.start()
+
+    def trial(self, record: TrialRecord) -> None:
+        if record.objective is not None:
+            better = max if higher_is_better(self._config.objective) else min
+            self._best = record.objective if self._best != self._best else better(self._best, record.objective)
+        self._progress.update(self._task, advance=1, description=f"best {self._config.objective} {self._best:,.4g}")
+
+    def judging(self) -> None:
+        self._progress.stop()
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def run_and_show(config: StudyConfig) -> int:
+    """Run a study with a progress bar, then print leaderboard, verdict and where everything lies."""
+    from regsweep.study import gather, run_study
+
+    console = _console()
+    workspace = Workspace(Path(config.tracking.dir))
+    material = gather(config)
+    bar = Bar(console, config)
+    try:
+        outcome = run_study(material, workspace, bar)
+    finally:
+        bar.close()
+    _print_study(console, outcome.book, trials=10)
+    if outcome.judgement is not None and outcome.judgement.note:
+        console.print(f"[yellow]note:[/] {outcome.judgement.note}", highlight=False)
+    where = "" if config.tracking.dir == "mlruns" else f" --dir {config.tracking.dir}"
+    lines = [
+        ("records", str(outcome.book.folder)),
+        ("plots, leaderboard", str(outcome.book.folder / "report")),
+        ("MLflow", f"{workspace.mlflow_db} and {workspace.artifacts}"),
+        ("the study in the UI", f"regsweep ui{where}, then http://127.0.0.1:5000/#/experiments/{outcome.experiment_id}"),
+        ("leaderboard again", f"regsweep compare {config.experiment}{where}"),
+    ]
+    if outcome.judgement is not None:
+        lines.append(("the model again", f"regsweep reproduce champion --experiment {config.experiment}{where}"))
+        lines.append(("the model in Python", f'mlflow.pyfunc.load_model("models:/{config.experiment}@champion").predict(table)'))
+    for name, place in lines:
+        console.print(f"{name + ':':<21}{place}", highlight=False, soft_wrap=True, markup=False)
+    return 0
+
+
+def show_leaderboard(workspace: Workspace, *, experiment: str | None, study: str | None, trials: int) -> None:
+    """Print a study's leaderboard, and which other studies of the experiment there are."""
+    console = _console()
+    books = find_books(workspace, experiment)
+    book = books[0]
+    if study is not None:
+        named = [book for book in books if book.folder.name == study]
+        if not named:
+            raise ConfigError(f"there is no study {study!r} here; known: {', '.join(b.folder.name for b in books)}")
+        book = named[0]
+    _print_study(console, book, trials=trials)
+    others = [other.folder.name for other in books if other.folder != book.folder]
+    if others:
+        console.print(f"other studies: {', '.join(others)}", highlight=False, soft_wrap=True)
+
+
+def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:
+    """Reproduce a run, print the answer and leave it on the run. Raises NotReproducedError if it differs."""
+    from regsweep.reproduce import reproduce
+    from regsweep.tracking import Runs
+
+    runs = Runs(workspace)
+    if target in ("champion", "best"):
+        book = find_books(workspace, experiment)[0]
+        facts = book.facts()
+        best = best_trial(book.trials(), facts.config.objective)
+        if best is None:
+            raise ConfigError(f"study {facts.study!r} has no complete trial")
+        experiment = facts.config.experiment
+        run = runs.champion(experiment) if target == "champion" else runs.trial(experiment, facts.study, best.number)
+    else:
+        run = runs.by_id(target)
+    console = _console()
+    console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})", highlight=False)
+    with tempfile.TemporaryDirectory() as folder:
+        answer = reproduce(
+            runs.fetch(run, Path(folder)), tolerance=tolerance, announce=lambda line: console.print(line, highlight=False)
+        )
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    runs.tag(run, {"regsweep.reproduced": answer.sentence, "regsweep.reproduced.at": when})
+    if not answer.reproduced:
+        raise NotReproducedError(answer.sentence)
+    console.print(answer.sentence, highlight=False)
+
+
+def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]:
+    """The record books of an experiment (or all), the one written last first. Raises ConfigError where there are none."""
+    books = [RecordBook(place.parent) for place in workspace.records.glob("*/study.json")]
+    if not books:
+        raise ConfigError(f"{workspace.records}: there are no studies here; run one first, or name the folder with --dir")
+    if experiment is not None:
+        known = {book.folder: book.facts().config.experiment for book in books}
+        books = [book for book in books if known[book.folder] == experiment]
+        if not books:
+            raise ConfigError(f"there is no experiment {experiment!r} here; known: {', '.join(sorted(set(known.values())))}")
+    return sorted(books, key=lambda book: book.folder.stat().st_mtime_ns, reverse=True)
+
+
+def _console() -> Console:
+    # Piped output has no width of its own; rich would cut it to 80.
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
+
+def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
+    facts, rows = book.facts(), leaderboard(book)
+    done = [row for row in rows if row.kind != "baseline"]
+    failed = sum(row.state == State.FAILED for row in done)
+    hidden = max(0, len(done) - trials - any(row.kind == "champion" for row in done))
+    title = (
+        f"{facts.study}: {len(done)} trials"
+        + (f", {failed} failed" if failed else "")
+        + (f", {hidden} not shown" if hidden else "")
+    )
+    console.print(as_table(rows, unit=facts.dataset.unit, title=title, trials=trials, wide=console.width >= WIDE))
+    champion = read_champion(book)
+    if champion is not None:
+        console.print(champion["verdict"], style="bold", highlight=False)

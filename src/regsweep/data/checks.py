@@ -1,0 +1,219 @@
+"""Judges a raw table as a data set for regression: refuses what can't be trained on, notes what should be known.
+
+In: a `Table` and the data set's config. Out: a `Dataset` with its features chosen and its notes written. Main call: `check_table`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from regsweep.config.dataset import DatasetConfig
+from regsweep.data.dataset import Dataset
+from regsweep.data.table import ISO_DATE, Table
+from regsweep.errors import ConfigError, DataError, nearest
+
+# |r| from here on is printed as 1.000 by most tools: the feature is the target in other units.
+LEAK = 0.9995
+
+# Above, float64 no longer tells neighbouring integers apart.
+EXACT = 2**53
+
+_SHOWN = 30  # names that are listed before "and N more"
+_NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+_COMMA_NUMBER = r"\s*[+-]?[\d.']*\d,\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?\s*"
+
+
+def check_table(table: Table, config: DatasetConfig) -> Dataset:
+    """Return the data set that the table and the config describe.
+
+    Raises ConfigError if a column is given two roles that exclude each other, and DataError, with every problem found, if named
+    columns don't exist, the target is not numeric or not finite, a feature is infinite or no feature is left.
+    """
+    roles = {"dataset.time": config.time, "dataset.group": config.group}
+    twice = [role for role, column in roles.items() if column == config.target] + ["dataset.drop"] * (
+        config.target in config.drop
+    )
+    if twice:
+        raise ConfigError([f"{role} names {config.target!r}, which is dataset.target; a column can't be both" for role in twice])
+    named = [("dataset.target", config.target), *roles.items(), *(("dataset.drop", column) for column in config.drop)]
+    if problems := _absent(table, [(key, column) for key, column in named if column is not None]):
+        raise DataError(problems)
+    used = [column for column in table.frame if column not in {config.target, config.time, config.group, *config.drop}]
+    problems = _target_problems(table, config.target)
+    problems += [problem for column in used for problem in _feature_problems(table, column)]
+    if problems:
+        raise DataError(problems)
+    constant = [column for column in used if _is_constant(table.frame[column])]
+    features = [column for column in used if column not in constant]
+    if not features:
+        why = f"{_names(constant)} constant or missing" if constant else "the others are dropped, or are the time or group column"
+        raise DataError(f"{table.name}: no feature is left beside target {config.target!r} in {len(table.frame)} row(s): {why}")
+    leaks = _leaks(table.frame, features, config.target)
+    if leaks and config.strict:
+        raise DataError(
+            [f"{table.name}: {leak}; {_drop([column])}, or set dataset.strict=false" for column, leak in leaks.items()]
+        )
+    notes = [f"not used as features, because constant or all missing: {_names(constant)}"] if constant else []
+    notes += [f"{leak}; if it is not known when predicting, {_drop([column])}" for column, leak in leaks.items()]
+    return Dataset(
+        name=config.name,
+        table=table.frame,
+        target=config.target,
+        features=tuple(features),
+        unit=config.unit,
+        licence=config.licence,
+        source=config.source,
+        time=config.time,
+        group=config.group,
+        notes=(*notes, *_notes(table.frame, features, config.target)),
+    )
+
+
+def _absent(table: Table, named: Sequence[tuple[str, str]]) -> list[str]:
+    columns = list(table.frame.columns)
+    absent = [(key, column) for key, column in named if column not in columns]
+    problems = [f"{table.name}: has no column {column!r}, which {key} names{nearest(column, columns)}" for key, column in absent]
+    return [*problems, f"{table.name}: its columns are {_names(columns)}"] if problems else []
+
+
+def _target_problems(table: Table, target: str) -> list[str]:
+    values = table.frame[target]
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return [f"{table.place(0)}: target {target!r} is the date {values.iloc[0]}; a number is needed, choose another target"]
+    numeric = pd.api.types.is_numeric_dtype(values)
+    numbers = values if numeric else pd.to_numeric(values, errors="coerce")
+    advice = "correct these rows or choose another target"
+    if not numeric and not (numbers.isna() & values.notna()).any():
+        return [f"{table.place(0)}: target {target!r} is the text {values.iloc[0]!r}; store the column as numbers"]
+    return [
+        *_found(table, values, numbers.isna() & values.notna(), f"target {target!r}", "a number is needed", advice),
+        *_found(
+            table, values, values.isna(), f"target {target!r}", "it must be known in every row", "fill in or remove these rows"
+        ),
+        *_found(table, values, np.isinf(numbers), f"target {target!r}", "a finite number is needed", advice),
+    ]
+
+
+def _feature_problems(table: Table, column: str) -> list[str]:
+    values, what, advice = table.frame[column], f"feature {column!r}", f"correct these rows, or {_drop([column])}"
+    if pd.api.types.is_numeric_dtype(values):
+        limit = "a finite number is needed (float64 ends at 1.8e308)"
+        return _found(
+            table, values, np.isinf(values), what, limit, f"leave the field empty if it is unknown, or {_drop([column])}"
+        )
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return []
+    comma = values.str.fullmatch(_COMMA_NUMBER, na=False)
+    if comma.any() and (comma | values.str.fullmatch(_NUMBER, na=True)).all():
+        rule = "a number is written with a decimal point and without thousands separators, not with a comma"
+        return _found(table, values, comma, what, rule, advice)
+    if values.str.fullmatch(ISO_DATE, na=True).all():
+        return _found(table, values, pd.to_datetime(values, errors="coerce").isna(), what, "there is no such date", advice)
+    return []
+
+
+def _found(table: Table, values: pd.Series, bad: pd.Series, what: str, rule: str, advice: str) -> list[str]:
+    """Report the first bad row, if there is one, and how many there are."""
+    if not bad.any():
+        return []
+    row = int(bad.to_numpy().argmax())
+    value = values.iloc[row]
+    shown = "missing" if pd.isna(value) else repr(value) if isinstance(value, str) else f"{value}"
+    return [f"{table.place(row)}: {what} is {shown}, but {rule} ({int(bad.sum())} of {len(bad)} rows); {advice}"]
+
+
+def _is_constant(values: pd.Series) -> bool:
+    return bool(values.isna().all() or (values == values.iloc[0]).all())
+
+
+def _numbers(values: pd.Series) -> npt.NDArray[np.float64]:
+    """Return numbers, and dates as microseconds, of shape (n,), with NaN where they are missing."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return np.where(values.isna(), np.nan, values.to_numpy().astype("datetime64[us]").astype(np.float64))
+    return values.to_numpy(dtype=np.float64)
+
+
+def _is_text(values: pd.Series) -> bool:
+    return not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values))
+
+
+def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[str, str]:
+    """Say for each feature that is the target, or is almost linear in it, what it is."""
+    y, leaks = _numbers(frame[target]), {}
+    for column in features:
+        if _is_text(frame[column]):
+            continue
+        x = _numbers(frame[column])
+        present = ~np.isnan(x)
+        if np.array_equal(x[present], y[present]):
+            leaks[column] = f"feature {column!r} equals target {target!r}"
+        elif abs(r := _correlation(x[present], y[present])) >= LEAK:
+            leaks[column] = f"feature {column!r} correlates with target {target!r} (r = {r:.5f})"
+    return leaks
+
+
+def _correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    """Pearson's r of two arrays of shape (n,); 0 where it is undefined or two points make it 1."""
+    if len(x) < 3:
+        return 0.0
+    # Divided first, for squares of values near 1e200 overflow.
+    u, v = (values / (np.abs(values).max() or 1.0) for values in (x, y))
+    u, v = u - u.mean(), v - v.mean()
+    norm = float(np.sqrt((u @ u) * (v @ v)))
+    return float(u @ v) / norm if norm > 0 else 0.0
+
+
+def _notes(frame: pd.DataFrame, features: Sequence[str], target: str) -> list[str]:
+    texts = [column for column in features if _is_text(frame[column])]
+    ids = [column for column in features if _is_id_like(frame[column])]
+    wide = [column for column in texts if column not in ids and frame[column].nunique() > len(frame) / 10]
+    huge = [column for column in (*features, target) if _has_huge_integers(frame[column])]
+    found = (
+        ([f"{column!r} (as {first!r})" for column, first in _duplicates(frame, features)], "features with the same values"),
+        (map(repr, ids), "features that look like row ids, which a model can only memorise"),
+        (map(repr, wide), f"categories with more than {len(frame) / 10:g} levels, a tenth of the rows"),
+        (map(repr, huge), "columns with integers beyond 2^53, which are rounded"),
+        ([repr(target)] if _is_constant(frame[target]) else [], "the target is constant, so R² is undefined"),
+    )
+    return [f"{what}: {', '.join(names)}" for names, what in ((list(names), what) for names, what in found) if names]
+
+
+def _duplicates(frame: pd.DataFrame, features: Sequence[str]) -> list[tuple[str, str]]:
+    firsts: dict[bytes, str] = {}
+    pairs = []
+    for column in features:
+        values = frame[column]
+        same = values.fillna("") if _is_text(values) else pd.Series(_numbers(values))
+        key = pd.util.hash_pandas_object(same, index=False).to_numpy().tobytes()
+        if (first := firsts.setdefault(key, column)) != column:
+            pairs.append((column, first))
+    return pairs
+
+
+def _is_id_like(values: pd.Series) -> bool:
+    """Distinct texts, or whole numbers that go up by one when sorted."""
+    if pd.api.types.is_datetime64_any_dtype(values) or values.isna().any():
+        return False
+    if _is_text(values):
+        return bool(values.is_unique)
+    return bool(values.max() - values.min() == len(values) - 1 and (values % 1 == 0).all() and values.is_unique)
+
+
+def _has_huge_integers(values: pd.Series) -> bool:
+    if not pd.api.types.is_numeric_dtype(values) or not (values.max() > EXACT or values.min() < -EXACT):
+        return False
+    return bool((values.dropna() % 1 == 0).all())
+
+
+def _names(columns: Iterable[str]) -> str:
+    listed = [repr(column) for column in columns]
+    return ", ".join(listed[:_SHOWN]) + (f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else "")
+
+
+def _drop(columns: Sequence[str]) -> str:
+    return f"set 'dataset.drop={json.dumps(columns, ensure_ascii=False)}'"

@@ -1,0 +1,128 @@
+"""Fits the preprocessing on training rows and hands each fold to the trainers as arrays.
+
+In: a data set, a split, the features config. Out: `Prepared`, which holds training and validation rows only: the sealed
+test rows never enter it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from regsweep.config.schema import FeaturesConfig
+from regsweep.data.dataset import Dataset
+from regsweep.data.split import Fold, Split
+from regsweep.errors import DataError
+from regsweep.predictor import CategoryColumn, Column, NumberColumn, TargetScale, days, encode
+
+Array32 = npt.NDArray[np.float32]
+Array64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """One fold, ready to train on: x of shape (rows, inputs), z (the network's target) and y (in target units) of shape (rows,).
+
+    `mean` and `std` of the training targets, in target units, put metrics on a scale on which float32 loses nothing.
+    """
+
+    columns: tuple[Column, ...]
+    target: TargetScale
+    mean: float
+    std: float
+    x_train: Array64
+    y_train: Array64
+    z_train: Array32
+    x_val: Array64
+    y_val: Array64
+    z_val: Array32
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers encode a row."""
+        return int(self.x_train.shape[1])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The folds of a study and the name and unit of its target."""
+
+    target: str
+    unit: str
+    folds: tuple[FoldData, ...]
+
+
+def prepare(dataset: Dataset, split: Split, config: FeaturesConfig) -> Prepared:
+    """Encode every fold with preprocessing fitted on its own training rows.
+
+    Raises DataError if a log target is asked for and a training or validation target is not positive.
+    """
+    return Prepared(dataset.target, dataset.unit, tuple(_prepare_fold(dataset, fold, config) for fold in split.folds))
+
+
+def fit_columns(frame: pd.DataFrame, config: FeaturesConfig) -> tuple[Column, ...]:
+    """Fit one column encoder per raw column of the training rows."""
+    return tuple(_fit_column(name, frame[name], config) for name in frame.columns)
+
+
+def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
+    """Fit the target's transformation on training targets of shape (rows,)."""
+    values = np.log(y) if config.target_log else y
+    if not config.target_standardise:
+        return TargetScale(config.target_log, 0.0, 1.0)
+    return TargetScale(config.target_log, float(values.mean()), _positive(float(values.std())))
+
+
+def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:
+    y_train, y_val = dataset.y[fold.train], dataset.y[fold.val]
+    if config.target_log and min(y_train.min(), y_val.min()) <= 0:
+        raise DataError(
+            f"features.target_log needs targets above 0, but {dataset.target!r} goes down to {min(y_train.min(), y_val.min()):g}; "
+            "set features.target_log=false"
+        )
+    train, val = dataset.x.iloc[fold.train], dataset.x.iloc[fold.val]
+    columns, target = fit_columns(train, config), fit_target(y_train, config)
+    return FoldData(
+        columns=columns,
+        target=target,
+        mean=float(y_train.mean()),
+        std=_positive(float(y_train.std())),
+        x_train=encode(train, columns),
+        y_train=y_train,
+        z_train=target.to_network(y_train).astype(np.float32),
+        x_val=encode(val, columns),
+        y_val=y_val,
+        z_val=target.to_network(y_val).astype(np.float32),
+    )
+
+
+def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
+    is_date = pd.api.types.is_datetime64_any_dtype(values)
+    if not is_date and not pd.api.types.is_numeric_dtype(values):
+        return _fit_category(name, values)
+    numbers = days(values) if is_date else values.to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = np.isnan(numbers)
+    present = numbers[~missing] if not missing.all() else np.zeros(1)
+    fill = float(present.mean() if config.impute == "mean" else np.median(present))
+    shift, scale = 0.0, 1.0
+    if config.numeric == "standard":
+        shift, scale = float(present.mean()), float(present.std())
+    elif config.numeric == "minmax":
+        shift, scale = float(present.min()), float(present.max() - present.min())
+    elif config.numeric == "max":
+        scale = float(np.abs(present).max())
+    return NumberColumn(name, shift, _positive(scale), fill, bool(missing.any()), is_date)
+
+
+def _fit_category(name: str, values: pd.Series) -> CategoryColumn:
+    missing = values.isna()
+    levels = tuple(sorted(set(values[~missing].astype(str))))
+    plain = CategoryColumn(name, levels, bool(missing.any()), (0.0,) * (len(levels) + bool(missing.any())))
+    return CategoryColumn(name, levels, plain.missing_level, tuple(plain.encode(values).mean(axis=0).tolist()))
+
+
+def _positive(scale: float) -> float:
+    return scale if scale > 0 else 1.0

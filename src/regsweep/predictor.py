@@ -1,0 +1,246 @@
+"""A trained model as NumPy sees it: raw table in, predictions in target units out.
+
+This file is also the code of every logged MLflow model, where regsweep is not installed: it imports NumPy and pandas only.
+`model.json` holds the members (columns, activations, target scale), `weights.npz` their arrays. A model with several
+members (one per fold) answers with their mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FORMAT = "regsweep-model/1"
+
+Array32 = npt.NDArray[np.float32]
+Array64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A number (dates: days since 1970-01-01), imputed with `fill`, then (x - shift) / scale; maybe with a missing indicator."""
+
+    name: str
+    shift: float
+    scale: float
+    fill: float
+    indicator: bool
+    date: bool
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.name, f"{self.name} is missing") if self.indicator else (self.name,)
+
+    def encode(self, values: pd.Series) -> Array64:
+        """Return shape (n, 1 or 2). Raises ValueError for text that is no number and for infinite values."""
+        numbers = days(values) if self.date else _numbers(values)
+        missing = np.isnan(numbers)
+        if np.isinf(numbers).any():
+            raise ValueError(f"column {self.name!r} has an infinite value in row {int(np.isinf(numbers).argmax())}")
+        scaled = (np.where(missing, self.fill, numbers) - self.shift) / self.scale
+        return np.column_stack([scaled, missing.astype(np.float64)] if self.indicator else [scaled])
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """One-hot over the training levels. `unknown` is the bucket for unseen values: the training rows' mean code.
+
+    Missing values have a level of their own where training rows missed some, else they go to the bucket. The mean code
+    makes an unseen value an average one; a column that is constant in training would leave its weights untrained.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    missing_level: bool
+    unknown: tuple[float, ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        names = tuple(f"{self.name} = {level}" for level in self.levels)
+        return (*names, f"{self.name} is missing") if self.missing_level else names
+
+    def encode(self, values: pd.Series) -> Array64:
+        """Return shape (n, levels) or (n, levels + 1)."""
+        positions = {level: index for index, level in enumerate(self.levels)}
+        missing = len(self.levels) if self.missing_level else len(self.unknown)
+        codes = np.fromiter(
+            (missing if pd.isna(v) else positions.get(str(v), len(self.unknown)) for v in values), np.int64, len(values)
+        )
+        width = len(self.unknown)
+        table = np.vstack([np.eye(width), np.array(self.unknown).reshape(1, width)])
+        return np.asarray(table[codes], dtype=np.float64)
+
+
+Column = NumberColumn | CategoryColumn
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """How the network's output z stands to the target y: y = z * scale + shift, after exp(.) if `log`."""
+
+    log: bool
+    shift: float
+    scale: float
+
+    def to_units(self, z: npt.ArrayLike) -> Array64:
+        y = np.asarray(z, dtype=np.float64) * self.scale + self.shift
+        return np.exp(y) if self.log else y
+
+    def to_network(self, y: npt.ArrayLike) -> Array64:
+        values = np.asarray(y, dtype=np.float64)
+        scaled: Array64 = ((np.log(values) if self.log else values) - self.shift) / self.scale
+        return scaled
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network with the preprocessing that was fitted beside it.
+
+    `kernels[i]` has shape (fan_in, fan_out), `biases[i]` shape (fan_out,); the last layer is linear with one output.
+    """
+
+    columns: tuple[Column, ...]
+    activation: str
+    kernels: tuple[Array32, ...]
+    biases: tuple[Array32, ...]
+    target: TargetScale
+
+    def predict(self, frame: pd.DataFrame) -> Array64:
+        hidden = encode(frame, self.columns).astype(np.float32)
+        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
+            hidden = ACTIVATIONS[self.activation](hidden @ kernel + bias)
+        return self.target.to_units((hidden @ self.kernels[-1] + self.biases[-1])[:, 0])
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is saved, loaded and asked for predictions."""
+
+    target: str
+    unit: str
+    members: tuple[Member, ...]
+
+    def predict(self, frame: pd.DataFrame) -> Array64:
+        """Return predictions of shape (n,) in target units for raw rows. Raises ValueError for missing columns."""
+        mean: Array64 = np.mean([member.predict(frame) for member in self.members], axis=0)
+        return mean
+
+    def save(self, folder: Path) -> None:
+        """Write `model.json` and `weights.npz` into an existing folder."""
+        description = {
+            "format": FORMAT,
+            "target": self.target,
+            "unit": self.unit,
+            "members": [_describe(m) for m in self.members],
+        }
+        (folder / "model.json").write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
+        np.savez(folder / "weights.npz", allow_pickle=False, **pack(self.members))
+
+    @staticmethod
+    def load(description: Path, weights: Path) -> Model:
+        """Read what `save` wrote. Raises ValueError for another format."""
+        content = json.loads(description.read_text(encoding="utf-8"))
+        if content.get("format") != FORMAT:
+            raise ValueError(f"{description}: format {FORMAT} is needed, but got {content.get('format')!r}")
+        with np.load(weights, allow_pickle=False) as arrays:
+            members = tuple(_member(part, arrays, index) for index, part in enumerate(content["members"]))
+        return Model(content["target"], content["unit"], members)
+
+
+def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
+    """Encode raw rows, shape (n, columns), as numbers, shape (n, inputs)."""
+    absent = [column.name for column in columns if column.name not in frame.columns]
+    if absent:
+        raise ValueError(f"the table lacks {', '.join(map(repr, absent))}; it has {', '.join(map(repr, frame.columns))}")
+    parts = [column.encode(frame[column.name]) for column in columns]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((len(frame), 0))
+
+
+def days(values: pd.Series) -> Array64:
+    """Turn dates into days since 1970-01-01; missing ones into NaN."""
+    moments = pd.to_datetime(values).to_numpy().astype("datetime64[us]")
+    since = (moments - np.datetime64("1970-01-01", "us")) / np.timedelta64(1, "D")
+    return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
+
+
+def pack(members: Sequence[Member]) -> dict[str, Array32]:
+    """Name the arrays of members as `weights.npz` does: `0/kernel/0`, `0/bias/0`, ..."""
+    return {
+        f"{index}/{kind}/{layer}": array
+        for index, member in enumerate(members)
+        for kind, arrays in (("kernel", member.kernels), ("bias", member.biases))
+        for layer, array in enumerate(arrays)
+    }
+
+
+def _numbers(values: pd.Series) -> Array64:
+    if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.asarray(pd.to_numeric(values), dtype=np.float64)
+
+
+def _describe(member: Member) -> dict[str, Any]:
+    kinds = {NumberColumn: "number", CategoryColumn: "category"}
+    return {
+        "columns": [{"kind": kinds[type(column)], **asdict(column)} for column in member.columns],
+        "activation": member.activation,
+        "layers": len(member.kernels),
+        "target": asdict(member.target),
+    }
+
+
+def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) -> Member:
+    kernels, biases = (tuple(arrays[f"{index}/{kind}/{layer}"] for layer in range(part["layers"])) for kind in ("kernel", "bias"))
+    return Member(
+        tuple(column_from(description) for description in part["columns"]),
+        part["activation"],
+        kernels,
+        biases,
+        TargetScale(**part["target"]),
+    )
+
+
+def column_from(description: Mapping[str, Any]) -> Column:
+    """Rebuild a column from its JSON form."""
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in description.items() if key != "kind"
+    }
+    return NumberColumn(**fields) if description["kind"] == "number" else CategoryColumn(**fields)
+
+
+def _erf(x: Array32) -> Array32:
+    # Abramowitz and Stegun 7.1.26: absolute error below 1.5e-7, the accuracy of float32.
+    t = 1 / (1 + 0.3275911 * np.abs(x))
+    series = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t
+    return np.asarray(np.sign(x) * (1 - series * np.exp(-x * x)), dtype=np.float32)
+
+
+def _sigmoid(x: Array32) -> Array32:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), dtype=np.float32)
+
+
+def _elu(x: Array32) -> Array32:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+# Keras's definitions, with Keras's defaults (leaky_relu: slope 0.2; gelu: exact; selu: Klambauer et al. 2017).
+ACTIVATIONS: dict[str, Callable[[Array32], Array32]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, np.float32(0.2) * x),
+    "elu": _elu,
+    "selu": lambda x: np.float32(1.0507009873554805) * np.where(x > 0, x, np.float32(1.6732632423543772) * _elu(x)),
+    "gelu": lambda x: x * np.float32(0.5) * (1 + _erf(x * np.float32(1 / math.sqrt(2)))),
+    "silu": lambda x: x * _sigmoid(x),
+    "softplus": lambda x: np.logaddexp(x, np.float32(0)),
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+}

@@ -1,0 +1,229 @@
+"""Every complete trial as a line through its hyperparameters to its objective.
+
+In: the records of a study, the objective's name, the target's unit. Out: a `Figure`. Main call: `parallel_coordinates`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig
+from regsweep.record import TrialRecord
+from regsweep.report.scale import FloatArray, Scale, fit_scale
+from regsweep.report.search_plots import nothing_complete, objective_of
+from regsweep.report.style import (
+    GREY,
+    INK,
+    ORANGE,
+    SMALL,
+    STEPS,
+    WIDTH,
+    literal,
+    metric_name,
+    metric_unit,
+    new_figure,
+    number,
+    sentence_figure,
+    with_unit,
+)
+from regsweep.trial import Scalar, higher_is_better
+
+ABSENT: Final = "absent"
+
+# Values begin here where some trials lack the parameter; those stand at 0.
+_FLOOR: Final = 0.16
+_STRIP: Final = 0.1
+
+CROWDED: Final = 10
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One vertical axis: where each trial stands, shape (trials,), and what is written where; heights are from 0 to 1."""
+
+    name: str
+    places: FloatArray
+    ticks: tuple[tuple[float, str], ...]
+
+
+def parallel_coordinates(records: Sequence[TrialRecord], objective: str, unit: str) -> Figure:
+    """One axis per searched hyperparameter, the objective (`unit` is the target's) last, a line per complete trial.
+
+    An axis covers the range of the search space and is logarithmic where that is. Lines have the colour of their objective;
+    the best trial is thick and orange. An objective far off the scale is drawn at its end, and the axis says for how many.
+    """
+    values = {record.number: value for record in records if (value := objective_of(record, objective)) is not None}
+    complete = [record for record in records if record.number in values]
+    name = metric_name(objective)
+    title = f"Hyperparameters and {name} of "
+    if not complete:
+        return sentence_figure(f"{title}complete trials", nothing_complete(records))
+    found = np.array([values[record.number] for record in complete])
+    upward = higher_is_better(objective)
+    scale = fit_scale(found, higher_is_better=upward)
+    axes_of_parameters = _parameter_axes(complete)
+    if not axes_of_parameters:
+        return sentence_figure(f"{title}complete trials", "The search space leaves no hyperparameter to vary.")
+    lines = [*axes_of_parameters, _objective_axis(found, scale, objective, unit)]
+
+    best = int(found.argmax() if upward else found.argmin())
+    plural = "the one complete trial" if len(found) == 1 else f"{len(found):,} complete trials"
+    title += f"{plural}; thick: the best, trial {complete[best].number}"
+    figure = new_figure(title, height=5.0, width=max(WIDTH, 0.6 * len(lines)))
+    axes = figure.add_subplot()
+    colours = _colours(upward=upward)
+    _draw_lines(axes, np.column_stack([line.places for line in lines]), colours, best, upward=upward)
+    end = len(lines) - 1
+    for x, line in enumerate(lines):
+        _draw_axis(axes, x, line, last=x == end, raised=end >= CROWDED and x % 2 == 1)
+    _write_remarks(axes, end, found, scale, upward=upward)
+    strip = np.linspace(0, 1, 256)[:, None]
+    axes.imshow(strip, cmap=colours, aspect="auto", origin="lower", extent=(end, end + _STRIP, 0, 1), zorder=5)
+    axes.set_xlim(-0.45, end + 0.75)
+    axes.set_ylim(-0.03, 1.02)
+    axes.set_axis_off()
+    return figure
+
+
+def _parameter_axes(complete: Sequence[TrialRecord]) -> list[_Axis]:
+    space = complete[0].facts.config.space
+    keys = {key for record in complete for key in record.params}
+    order = {name: place for place, name in enumerate(space.parameters)}
+    searched = {key: parameter for key in keys if (parameter := _searched(space, key)) is not None}
+    ranked = sorted(searched, key=lambda key: (order.get(key, order.get("width", 0)), len(key), key))
+    return [_parameter_axis(key, searched[key], [record.params.get(key) for record in complete]) for key in ranked]
+
+
+def _searched(space: SpaceConfig, key: str) -> IntRange | FloatRange | Choice | None:
+    """The parameter that `key` was drawn from, if it could be drawn differently."""
+    parameter: Parameter | None = space.parameters.get("width" if re.fullmatch(r"width_\d+", key) else key)
+    match parameter:
+        case IntRange() | FloatRange() if parameter.low < parameter.high:
+            return parameter
+        case Choice() if len(parameter.choices) > 1:
+            return parameter
+    return None
+
+
+def _parameter_axis(key: str, parameter: IntRange | FloatRange | Choice, values: Sequence[Scalar | None]) -> _Axis:
+    floor = _FLOOR if None in values else 0.0
+    ticks = [(0.0, ABSENT)] if floor else []
+    if isinstance(parameter, Choice):
+        heights = dict(zip(parameter.choices, np.linspace(floor, 1, len(parameter.choices)).tolist(), strict=True))
+        places = np.array([0.0 if value is None else heights[value] for value in values])
+        return _Axis(key, places, (*ticks, *((height, _text(choice)) for choice, height in heights.items())))
+    scale = Scale(parameter.log, parameter.low, parameter.high)
+    numbers = np.array([parameter.low if value is None else float(value) for value in values])
+    absent = np.array([value is None for value in values])
+    marks = _marks(scale, whole=isinstance(parameter, IntRange))
+    inner = [(floor + (1 - floor) * float(scale.position(mark)), text) for mark, text in marks]
+    return _Axis(key, np.where(absent, 0.0, floor + (1 - floor) * scale.position(numbers)), (*ticks, *inner))
+
+
+def _objective_axis(found: FloatArray, scale: Scale, objective: str, unit: str) -> _Axis:
+    heading = textwrap.fill(with_unit(metric_name(objective), metric_unit(objective, unit)), 14)
+    marks = [(float(scale.position(mark)), text) for mark, text in _marks(scale, whole=False, ends=False)]
+    return _Axis(heading, scale.position(found), tuple(marks))
+
+
+def _marks(scale: Scale, *, whole: bool, ends: bool = True) -> list[tuple[float, str]]:
+    """Values to write beside an axis: its ends, if asked, and round values between that keep their distance."""
+    if scale.log:
+        decades = math.log10(scale.high / scale.low)
+        proposed = LogLocator(subs=(1.0,) if decades >= 2 else (1.0, 2.0, 5.0), numticks=12).tick_values(scale.low, scale.high)
+    else:
+        proposed = MaxNLocator(6, integer=whole, steps=STEPS).tick_values(scale.low, scale.high)
+    chosen = [scale.low, scale.high] if ends else []
+    for value in np.asarray(proposed, dtype=np.float64).tolist():
+        if scale.holds(value) and all(abs(scale.position(value) - scale.position(other)) > 0.06 for other in chosen):
+            chosen.append(value)
+    return [(value, number(value)) for value in sorted(chosen)]
+
+
+def _text(value: Scalar) -> str:
+    return value.replace("_", "_\n") if isinstance(value, str) else number(value)
+
+
+def _colours(*, upward: bool) -> Colormap:
+    """Viridis without its palest part, dark where the objective is good."""
+    shades = colormaps["viridis"](np.linspace(0.0, 0.9, 256))
+    return ListedColormap(shades[::-1] if upward else shades)
+
+
+def _draw_lines(axes: Axes, places: FloatArray, colours: Colormap, best: int, *, upward: bool) -> None:
+    """Draw `places`, shape (trials, axes), the worst first and the best on top."""
+    order = np.argsort(places[:, -1] if upward else -places[:, -1], kind="stable")
+    x = np.broadcast_to(np.arange(places.shape[1], dtype=np.float64), places.shape)
+    segments = np.stack([x, places], axis=2)
+    shades = colours(places[order, -1])
+    # Of thousands of lines only the good ones may cover others.
+    faint = min(1.0, 5 / math.sqrt(len(places)))
+    shades[:, 3] = 0.8 * (faint + (1 - faint) * np.linspace(0, 1, len(places)) ** 12)
+    width = 1.2 if len(places) <= 200 else 0.7
+    axes.add_collection(LineCollection(list(segments[order]), colors=shades, linewidths=width, zorder=2))
+    for colour, thick, label in (("white", 5.5, "_halo"), (ORANGE, 3.2, "best trial")):
+        axes.plot(*segments[best].T, color=colour, linewidth=thick, solid_joinstyle="round", label=label, zorder=4)
+
+
+def _draw_axis(axes: Axes, x: int, line: _Axis, *, last: bool, raised: bool) -> None:
+    lowest = min((height for height, text in line.ticks if text != ABSENT), default=0.0)
+    bottom = lowest if any(text == ABSENT for _, text in line.ticks) else 0.0
+    axes.plot([x, x], [bottom, 1], color=INK, linewidth=1.0, zorder=5)
+    axes.plot([x, x], [0, bottom], color=GREY, linewidth=1.0, linestyle=":", zorder=5)
+    for height, text in line.ticks:
+        axes.annotate(
+            literal(text),
+            xy=(x + (_STRIP if last else 0), height),
+            xytext=(4 if last else -4, 0),
+            textcoords="offset points",
+            ha="left" if last else "right",
+            va="center",
+            linespacing=0.95,
+            fontsize=SMALL,
+            color=INK,
+            style="italic" if text == ABSENT else "normal",
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
+            zorder=6,
+        )
+        if not last:
+            axes.plot([x], [height], marker="_", markersize=6, color=INK, zorder=5)
+    _write(axes, line.name if last else line.name.replace("_", "_\n"), x, 1, 34 if raised else 10)
+
+
+def _write_remarks(axes: Axes, x: int, found: FloatArray, scale: Scale, *, upward: bool) -> None:
+    """Say under the objective's axis how it is to be read."""
+    remarks = [f"{'higher' if upward else 'lower'} is better"]
+    if scale.log:
+        remarks.append("log scale")
+    off = int((~scale.holds(found)).sum())
+    if off:
+        end, beyond = (scale.low, "below") if upward else (scale.high, "above")
+        remarks.append(f"{off:,} {beyond} {number(float(f'{end:.2g}'))}:\ndrawn at the end")
+    _write(axes, "\n".join(remarks), x, 0, -10)
+
+
+def _write(axes: Axes, text: str, x: float, height: float, points: float) -> None:
+    """Write `points` above (or, if negative, below) a height."""
+    axes.annotate(
+        literal(text),
+        xy=(x, height),
+        xytext=(0, points),
+        textcoords="offset points",
+        ha="center",
+        va="bottom" if points > 0 else "top",
+        fontsize=SMALL,
+        color=INK,
+    )

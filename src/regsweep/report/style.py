@@ -1,0 +1,171 @@
+"""How every figure looks, and how its texts are written.
+
+In: words, units and numbers. Out: a `Figure` with title and note, styled axes, labels with units. Main calls: `new_figure`,
+`sentence_figure`, `style_axes`, `with_unit`, `number`.
+
+Figures are made without pyplot and without touching matplotlib's settings, so they need no display and no thread waits for
+another. They are 900 px wide at 120 dots per inch, and no letter is smaller than 9 points.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+
+WIDTH: Final = 7.5
+DPI: Final = 120
+SMALL: Final = 9.0
+BODY: Final = 10.0
+TITLE: Final = 11.5
+
+# Okabe and Ito, Color Universal Design (2008). BLUE, ORANGE and GREEN also differ in line style wherever they meet.
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#D55E00"
+GREEN: Final = "#007A5A"
+PURPLE: Final = "#8F3F71"
+INK: Final = "#222222"
+GREY: Final = "#595959"
+PALE: Final = "#D9D9D9"
+
+STEPS: Final = (1, 2, 5, 10)
+
+_LETTERS_PER_INCH: Final = 15.5
+_SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_METRICS: Final = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+_SPLITS: Final = {"train": "training", "val": "validation", "test": "test"}
+
+
+def new_figure(title: str, *, height: float, width: float = WIDTH, note: str = "") -> Figure:
+    """An empty figure of `width` × `height` inches with its title above and a note in small letters below."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    across = int(width * _LETTERS_PER_INCH)
+    heading = textwrap.fill(literal(title), int(across * SMALL / TITLE))
+    figure.suptitle(heading, x=0.012, ha="left", fontsize=TITLE, color=INK)
+    if note:
+        figure.supxlabel(textwrap.fill(literal(note), across), x=0.012, ha="left", fontsize=SMALL, color=GREY)
+    return figure
+
+
+def sentence_figure(title: str, sentence: str) -> Figure:
+    """A figure that says in words why there is nothing to draw."""
+    figure = new_figure(title, height=1.8)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    text = textwrap.fill(literal(sentence), 88)
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=BODY, color=INK, transform=axes.transAxes)
+    return figure
+
+
+def style_axes(axes: Axes, *, x: str, y: str) -> None:
+    """Label the axes, draw a pale grid behind the data and only the two spines that carry ticks."""
+    axes.set_xlabel(literal(x), fontsize=BODY, color=INK)
+    figure = axes.get_figure(root=True)
+    tall = figure.get_figheight() if figure is not None else WIDTH
+    axes.set_ylabel(textwrap.fill(literal(y), max(16, int(0.8 * tall * _LETTERS_PER_INCH * SMALL / BODY))), fontsize=BODY, color=INK)
+    axes.tick_params(which="both", labelsize=SMALL, color=GREY, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_offset_text().set_fontsize(SMALL)
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, ScalarFormatter):
+            formatter.set_useMathText(True)
+            formatter.set_powerlimits((-4, 6))
+
+
+def count_ticks(axis: Axis, bins: int = 9) -> None:
+    """Ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(bins, integer=True, min_n_ticks=1, steps=STEPS))
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis from `low` to `high`, written out: powers of ten, with 2 and 5 between where few fit."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def spread(positions: Sequence[float], gap: float) -> list[float]:
+    """Move labels at `positions` (fractions of an axis) apart until neighbours differ by `gap`, below 1 where they fit."""
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    moved = [0.0] * len(positions)
+    least = -math.inf
+    for index in order:
+        moved[index] = least = max(positions[index], least)
+        least += gap
+    greatest = 1.0
+    for index in reversed(order):
+        moved[index] = greatest = min(moved[index], greatest)
+        greatest -= gap
+    return moved
+
+
+def label_right(axes: Axes, labels: Sequence[tuple[float, str, str]], *, lines: int = 1) -> None:
+    """Write labels of `lines` lines in the right margin, each (height as a fraction of the axis, text, colour) at its height."""
+    figure = axes.get_figure(root=True)
+    tall = 1.35 * lines * SMALL / 72 / (0.72 * figure.get_figheight() if figure is not None else 1.0)
+    moved = spread([height for height, _, _ in labels], tall)
+    for (height, text, colour), place in zip(labels, moved, strict=True):
+        axes.annotate(
+            literal(text),
+            xy=(1.0, height),
+            xytext=(1.025, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            va="center",
+            fontsize=SMALL,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)},
+        )
+
+
+def literal(text: str) -> str:
+    """The text as it stands: a unit of `$` must not begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def with_unit(quantity: str, unit: str) -> str:
+    """`MAE [dollars]`; the quantity alone where there is no unit."""
+    return f"{quantity} [{unit}]" if unit else quantity
+
+
+def metric_unit(metric: str, unit: str) -> str:
+    """The unit of a metric such as `val/mse`, given the target's: squared for MSE, none for R²."""
+    name = metric.rpartition("/")[2]
+    if name == "r2" or not unit:
+        return ""
+    if name != "mse":
+        return unit
+    return f"({unit})²" if " " in unit else f"{unit}²"
+
+
+def metric_name(metric: str) -> str:
+    """`validation MSE` for `val/mse`."""
+    split, _, name = metric.rpartition("/")
+    return f"{_SPLITS.get(split, split)} {_METRICS.get(name, name)}".strip()
+
+
+def number(value: float) -> str:
+    """Four digits for readers: `3,021`, `0.0312`, `1.5×10⁸`, `10⁻⁶`, `not finite`."""
+    if not math.isfinite(value):
+        return "not finite"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e6:
+        digits = max(0, 3 - math.floor(math.log10(abs(value))))
+        text = f"{value:,.{digits}f}"
+        text = text.rstrip("0").rstrip(".") if digits else text
+        return text.replace("-", "−")
+    mantissa, _, exponent = f"{value:.3e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".").replace("-", "−")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+    return power if mantissa == "1" else f"{mantissa}×{power}"

@@ -1,0 +1,55 @@
+"""Writes a study's report folder: leaderboard (CSV, and JSON as MLflow's UI shows tables), verdict, plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from regsweep.champion import REFERENCE, Judgement
+from regsweep.leaderboard import as_frame, leaderboard
+from regsweep.record import RecordBook, StudyFacts, TrialRecord, read_record
+from regsweep.report import plots
+
+
+def write_report(book: RecordBook, facts: StudyFacts, judgement: Judgement | None, importance: Mapping[str, float]) -> Path:
+    """Write the report of a finished study into its book and return the folder."""
+    folder = book.folder / "report"
+    folder.mkdir(exist_ok=True)
+    frame = as_frame(leaderboard(book))
+    frame.to_csv(folder / "leaderboard.csv", index=False)
+    # The UI's table view takes no NaN.
+    frame.astype(object).where(frame.notna(), None).to_json(folder / "leaderboard.json", orient="split", index=False)
+    sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
+    (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
+    for name, figure in _figures(book, facts, judgement, importance):
+        figure.savefig(folder / f"{name}.png", dpi=120)
+    return folder
+
+
+def _figures(
+    book: RecordBook, facts: StudyFacts, judgement: Judgement | None, importance: Mapping[str, float]
+) -> Iterator[tuple[str, Figure]]:
+    objective, unit, target = facts.config.objective, facts.dataset.unit, facts.dataset.target
+    records: list[TrialRecord] = list(book.trials())
+    yield "optimization_history", plots.optimization_history(records, objective, unit, _validation(book, objective))
+    yield "parameter_importance", plots.parameter_importance(importance, "PED-ANOVA")
+    yield "parallel_coordinates", plots.parallel_coordinates(records, objective, unit)
+    if judgement is None:
+        return
+    yield "learning_curves", plots.learning_curves(judgement.trial, unit)
+    arrays = read_record(book.folder / "champion")[1]
+    title = f"{facts.dataset.name}: champion (trial {judgement.trial.number}) on the test rows"
+    yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)
+    yield "residuals", plots.residuals(arrays["y"], arrays["prediction"], target, unit, title)
+
+
+def _validation(book: RecordBook, objective: str) -> dict[str, float]:
+    """The baselines to draw beside the trials: least squares, and the best by validation."""
+    metric = objective.removeprefix("val/")
+    values = {content["name"]: content["val"][metric] for content in book.contents("baseline")}
+    if not values:
+        return {}
+    best = (max if metric == "r2" else min)(values, key=lambda name: values[name])
+    return {name: values[name] for name in dict.fromkeys((REFERENCE, best)) if name in values}

@@ -1,0 +1,133 @@
+"""Rebuilds a trial from its record alone, retrains it in a fresh process and compares it epoch by epoch.
+
+In: a run of MLflow (the champion's, the best trial's, any trial's). Out: `Answer`: identical, within a tolerance, or different
+from some epoch on. Nothing of the run is executed: data, split, features and network are made anew from the record's config.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regsweep.champion import model_of
+from regsweep.config import StudyConfig
+from regsweep.config.dataset import DownloadDataset
+from regsweep.data.sealed import unseal
+from regsweep.environment import Environment
+from regsweep.errors import DataError
+from regsweep.metrics import score
+from regsweep.record import TrialRecord, read_json, read_trial
+from regsweep.runner import Processes
+from regsweep.study import Material, gather
+from regsweep.trial import CURVES, Array64, TrialResult
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`deviation` is the largest relative difference found, `epoch` the first one (from 1) that differs at all, 0 for none.
+
+    `where` names the curve, weight or test metric that deviates most.
+    """
+
+    record: TrialRecord
+    tolerance: float
+    deviation: float
+    epoch: int
+    where: str
+
+    @property
+    def reproduced(self) -> bool:
+        return self.deviation <= self.tolerance
+
+    @property
+    def sentence(self) -> str:
+        if self.deviation == 0:
+            return "identical"
+        if self.reproduced:
+            return f"within tolerance {self.tolerance:g} (largest relative difference {self.deviation:.2g}, in {self.where})"
+        begin = f"differs from epoch {self.epoch}" if self.epoch else "differs after training"
+        return f"{begin} (largest relative difference {self.deviation:.2g}, in {self.where})"
+
+
+def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]) -> Answer:
+    """Reproduce the trial whose run's artifacts lie in `folder`; what changed since is announced before training begins.
+
+    Raises DataError if the data are not the recorded ones.
+    """
+    record = read_trial(folder / "record")
+    for change in record.facts.environment.changes(Environment.here()):
+        announce(f"changed since: {change}")
+    material = gather(_at_hand(record.facts.config))
+    _same_data(record, material)
+    with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
+        stack = (record.result.spec,)
+        (again,) = executor.collect(executor.submit(stack), stack)
+    deviation, where, epoch = _compare(record.result, again)
+    champion = folder / "champion" / "record.json"
+    if champion.is_file():
+        deviation, where = max((deviation, where), _compare_test(read_json(champion), again, material))
+    return Answer(record, tolerance, deviation, epoch, where)
+
+
+def relative_difference(a: Array64, b: Array64) -> Array64:
+    """|a - b| / max(|a|, |b|) elementwise; 0 where both are equal or both NaN, infinite where one alone is NaN."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    scale = np.maximum(np.abs(a), np.abs(b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference: Array64 = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b) / scale)
+    return np.where(np.isnan(difference), np.inf, difference)
+
+
+def _at_hand(config: StudyConfig) -> StudyConfig:
+    """Let this machine's offline folder stand in for the one of the machine that ran the study."""
+    here = os.environ.get("REGSWEEP_DATA")
+    if here and isinstance(config.dataset, DownloadDataset):
+        return config.model_copy(update={"dataset": config.dataset.model_copy(update={"folder": here})})
+    return config
+
+
+def _same_data(record: TrialRecord, material: Material) -> None:
+    then, now = record.facts.dataset, material.dataset
+    if then.sha256 != now.sha256:
+        rows = f" ({then.rows} rows then, {now.rows} now)" if then.rows != now.rows else ""
+        raise DataError(
+            f"{then.name}: the table is not the recorded one{rows}: sha256 {now.sha256[:12]}..., recorded {then.sha256[:12]}...; "
+            "restore the recorded table, or run a new study on this one"
+        )
+
+
+def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
+    """Largest relative difference over curves and weights, where it is, and the first epoch that differs."""
+    if (before.state, len(before.folds)) != (after.state, len(after.folds)):
+        return np.inf, f"the state ({before.state} then, {after.state} now)", 1
+    found, epoch = [(0.0, "")], 0
+    for index, (old, new) in enumerate(zip(before.folds, after.folds, strict=True)):
+        fold = f" of fold {index}" if len(before.folds) > 1 else ""
+        if old.curves.shape != new.curves.shape:
+            return np.inf, f"the number of epochs{fold}", min(len(old.curves), len(new.curves)) + 1
+        difference = relative_difference(old.curves, new.curves)
+        found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(CURVES)]
+        unequal = np.flatnonzero(difference.any(axis=1))
+        epoch = min(epoch or len(difference) + 1, int(unequal[0]) + 1) if len(unequal) else epoch
+        for kind in ("kernels", "biases"):
+            for layer, (a, b) in enumerate(zip(getattr(old.network, kind), getattr(new.network, kind), strict=True)):
+                # Single weights pass through zero; a layer's greatest weight is the scale that matters.
+                gap = 0.0 if np.array_equal(a, b, equal_nan=True) else float(np.abs(a - b).max() / np.abs(a).max())
+                found.append((np.inf if np.isnan(gap) else gap, f"{kind} of layer {layer}{fold}"))
+    deviation, where = max(found)
+    return deviation, where, epoch
+
+
+def _compare_test(content: dict[str, Any], again: TrialResult, material: Material) -> tuple[float, str]:
+    test = unseal(material.dataset, material.split)
+    scores = score(test.y, model_of(again, material.prepared).predict(test.x))
+    return max(
+        (float(relative_difference(np.array(interval["value"]), np.array(getattr(scores, name)))), f"test/{name}")
+        for name, interval in content["test"].items()
+        if interval["value"] is not None
+    )

@@ -1,0 +1,16 @@
+"""Executors: where stacks of specs are trained. Workers only train; they see no database and no test rows."""
+
+from __future__ import annotations
+
+from regsweep.config import StudyConfig
+from regsweep.data.features import Prepared
+from regsweep.runner.executor import Executor, Inline, Processes
+
+__all__ = ["Executor", "Inline", "Processes", "make_executor"]
+
+
+def make_executor(config: StudyConfig, data: Prepared) -> Executor:
+    """Return the configured executor; use it as a context manager."""
+    if config.executor.kind == "inline":
+        return Inline(config.trainer, data)
+    return Processes(config.trainer, data, workers=config.executor.workers)

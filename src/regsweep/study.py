@@ -1,0 +1,193 @@
+"""A study from config to verdict.
+
+    data -> split -> features -> ask -> train -> record on disk -> tell -> MLflow -> champion -> sealed test -> report
+
+One driver asks, tells and writes; executors only train. A study that was interrupted goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from regsweep.champion import Judgement, judge, model_of
+from regsweep.config import StudyConfig
+from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
+from regsweep.data.features import Prepared, prepare
+from regsweep.data.sealed import unseal
+from regsweep.environment import Environment
+from regsweep.errors import ConfigError, TooManyFailuresError
+from regsweep.paths import Workspace
+from regsweep.predictor import Model
+from regsweep.record import DatasetFacts, RecordBook, StudyFacts, TrialRecord, study_name
+from regsweep.report.write import write_report
+from regsweep.runner import Executor, make_executor
+from regsweep.search import Proposal, Search
+from regsweep.space import greatest
+from regsweep.tracking import Recorder
+from regsweep.train import save_networks
+from regsweep.trial import State, spec_from_values, trial_seed
+
+Clock = Callable[[], int]
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970-01-01."""
+    return time.time_ns() // 1_000_000
+
+
+class Watcher(Protocol):
+    """What a study tells whoever looks on."""
+
+    def begin(self, facts: StudyFacts, told: int) -> None: ...
+
+    def trial(self, record: TrialRecord) -> None: ...
+
+    def judging(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a config says about the data, worked out: nothing has been written yet."""
+
+    config: StudyConfig
+    facts: StudyFacts
+    dataset: Dataset
+    split: Split
+    prepared: Prepared
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished study. `judgement` is None where no trial is complete."""
+
+    facts: StudyFacts
+    book: RecordBook
+    judgement: Judgement | None
+    study_run: str
+    experiment_id: str
+
+
+def gather(config: StudyConfig, environment: Environment | None = None) -> Material:
+    """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written."""
+    dataset = load_dataset(config.dataset)
+    split = make_split(config.split, dataset)
+    smallest = min(len(fold.train) for fold in split.folds)
+    if greatest(config.space, "batch_size") > smallest:
+        raise ConfigError(
+            f"space.parameters.batch_size: goes up to {greatest(config.space, 'batch_size'):g}, "
+            f"but there are {smallest} training rows"
+        )
+    facts = StudyFacts(
+        study=study_name(config, dataset.sha256),
+        config=config,
+        dataset=_dataset_facts(dataset, split),
+        environment=environment or Environment.here(),
+    )
+    return Material(config, facts, dataset, split, prepare(dataset, split, config.features))
+
+
+def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock) -> Outcome:
+    """Run a study to `n_trials` in total, judge its champion and report.
+
+    Raises TooManyFailuresError with the causes when `max_failures` trials have failed, StorageError when records or MLflow
+    can't be written; both leave everything told so far in place.
+    """
+    config, facts = material.config, material.facts
+    book = RecordBook(workspace.records / facts.study)
+    book.open(facts)
+    search = Search(workspace, facts.study, config)
+    recorder = Recorder(workspace, facts, material.dataset)
+    watcher.begin(facts, told=len(search.finished()))
+    try:
+        with make_executor(config, material.prepared) as executor:
+            while batch := search.next_batch(config.n_trials):
+                for record, place in _train(batch, book, facts, executor, clock):
+                    search.tell(record.number, record.result.state, record.objective)
+                    recorder.trial(record, place, _model(record, material.prepared))
+                    watcher.trial(record)
+                _stop_at_failures(book, config.max_failures)
+            _catch_up(book, recorder, material.prepared)
+            watcher.judging()
+            judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
+            write_report(book, facts, judgement, search.importance())
+            _record_judgement(book, recorder, material.prepared, judgement, executor, clock)
+    except BaseException:
+        recorder.interrupt()
+        raise
+    return Outcome(facts, book, judgement, recorder.study_run_id, recorder.experiment_id)
+
+
+def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
+    shared = {field.name: getattr(dataset, field.name) for field in fields(DatasetFacts) if field.name != "notes"}
+    return DatasetFacts(**shared, notes=(*dataset.notes, *filter(None, [duplicates_across(split, dataset)])))
+
+
+def _train(
+    batch: tuple[Proposal, ...], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock
+) -> Iterator[tuple[TrialRecord, Path]]:
+    """Train a batch and yield its records in the order of their numbers, each durable on disk."""
+    known = {proposal.number: book.trial(proposal.number) for proposal in batch}
+    started = clock()
+    waiting = {}
+    for proposal in batch:
+        if known[proposal.number] is None:
+            stack = (spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)),)
+            waiting[proposal.number] = (stack, executor.submit(stack))
+    for proposal in batch:
+        record = known[proposal.number]
+        if record is None:
+            stack, future = waiting[proposal.number]
+            (result,) = executor.collect(future, stack)
+            record = TrialRecord(facts, proposal.number, proposal.params, result, started, clock())
+            book.write_trial(record)
+        yield record, book.place(proposal.number)
+
+
+def _model(record: TrialRecord, data: Prepared) -> Model | None:
+    return model_of(record.result, data) if record.result.state is State.COMPLETE else None
+
+
+def _stop_at_failures(book: RecordBook, max_failures: int) -> None:
+    causes = Counter(content["cause"] for content in book.contents("trial") if content["state"] == State.FAILED)
+    if causes.total() >= max_failures:
+        table = [f"{count} x {cause}" for cause, count in causes.most_common()]
+        raise TooManyFailuresError(
+            [f"{causes.total()} trials failed (max_failures={max_failures}); narrow the space or raise max_failures", *table]
+        )
+
+
+def _catch_up(book: RecordBook, recorder: Recorder, data: Prepared) -> None:
+    """Record in MLflow what an earlier call told but did not get to record."""
+    for content in book.contents("trial"):
+        if not recorder.knows("trial", str(content["number"])):
+            record = book.trial(content["number"])
+            assert record is not None
+            recorder.trial(record, book.place(record.number), _model(record, data))
+
+
+def _record_judgement(
+    book: RecordBook, recorder: Recorder, data: Prepared, judgement: Judgement | None, executor: Executor, clock: Clock
+) -> None:  # fmt: skip
+    report = book.folder / "report"
+    if judgement is None:
+        recorder.finish(report, "No trial was completed.", {}, clock())
+        return
+    for content in book.contents("baseline"):
+        recorder.baseline(content, book.folder / f"baseline-{content['name']}")
+    trial = judgement.trial
+    if not recorder.knows("champion", str(trial.number)):
+        with TemporaryDirectory() as folder:
+            networks = executor.call(save_networks, trial.result, data, Path(folder))
+            recorder.champion(trial, judgement.content, book, model_of(trial.result, data), networks)
+    values = {f"val/{name}": value for name, value in judgement.content["val"].items()} | {
+        "trials": float(sum(1 for _ in book.contents("trial"))),
+        "test_openings": float(len(judgement.content["openings"])),
+    }
+    recorder.finish(report, judgement.content["verdict"], values, clock())

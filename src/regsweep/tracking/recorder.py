@@ -1,0 +1,284 @@
+"""Feeds MLflow from records: one parent run per study, one child per trial and baseline, one for the champion.
+
+Idempotent: a run is found by its study, kind and number before it is made, and timestamps come from the record, so a replay
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow.data
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+
+from regsweep.data.dataset import Dataset as Table
+from regsweep.paths import Workspace
+from regsweep.predictor import Model
+from regsweep.record import RecordBook, StudyFacts, TrialRecord
+from regsweep.tracking.models import write_model
+from regsweep.tracking.store import KEY, KIND, STUDY, child_runs, find_run, open_store, storage_errors
+from regsweep.trial import CURVES, State
+
+# How the UI learns that leaderboard.json is a table.
+_TABLES = '[{"path": "leaderboard.json", "type": "table"}]'
+
+STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAILED: "FAILED"}
+
+
+class Recorder:
+    """Writes the runs of one study. Raises StorageError where MLflow's store can't be used."""
+
+    def __init__(self, workspace: Workspace, facts: StudyFacts, table: Table) -> None:
+        self._workspace, self._facts = workspace, facts
+        self._client = open_store(workspace)
+        with storage_errors(workspace):
+            self._experiment = _experiment(self._client, workspace, facts)
+            self._inputs = [_as_input(table)]
+            self._study = self._study_run()
+            children = child_runs(self._client, self._experiment, self.study_run_id)
+            self._known = {(run.data.tags[KIND], run.data.tags[KEY]): run for run in children}
+
+    def knows(self, kind: str, key: str) -> bool:
+        """Tell whether a child run is recorded to its end; `key` is a trial's number or a baseline's name."""
+        run = self._known.get((kind, key))
+        return run is not None and run.info.status != "RUNNING"
+
+    @property
+    def study_run_id(self) -> str:
+        return str(self._study.info.run_id)
+
+    @property
+    def experiment_id(self) -> str:
+        return self._experiment
+
+    def trial(self, record: TrialRecord, folder: Path, model: Model | None) -> str:
+        """Record a trial: parameters, curves, final and best values, model, and the record itself. Returns the run's id."""
+        result = record.result
+        metrics = [
+            Metric(name, value, record.started + int((record.finished - record.started) * (step + 1) / len(result.curves)), step)
+            for step, row in enumerate(result.curves.tolist())
+            for name, value in zip(CURVES, row, strict=True)
+        ]
+        values = {f"final/{name}": value for name, value in result.final.items()}
+        values |= {f"best/{name}": value for name, value in result.best.items()} | {"seconds": result.seconds}
+        values["parameters"] = float(sum(fold.network.parameters for fold in result.folds[:1]))
+        tags = {"regsweep.state": result.state.value, "regsweep.trainer": result.trainer}
+        if result.cause:
+            tags["regsweep.cause"] = result.cause
+        return self._child(
+            "trial",
+            f"trial {record.number}",
+            key=str(record.number),
+            tags=tags,
+            params=record.params,
+            metrics=[*metrics, *_at(record.finished, values)],
+            times=(record.started, record.finished),
+            status=STATUS[result.state],
+            folders={"record": folder},
+            model=model,
+        )
+
+    def baseline(self, content: Mapping[str, Any], folder: Path) -> str:
+        """Record a baseline from its record's JSON. Returns the run's id."""
+        name = content["name"]
+        values = {f"val/{key}": value for key, value in content["val"].items()} | _flat_intervals(content["test"])
+        return self._child(
+            "baseline",
+            name,
+            key=name,
+            tags={},
+            params={"baseline": name, **content["parameters"]},
+            metrics=_at(content["finished"], values | {"seconds": content["seconds"]}),
+            times=(content["started"], content["finished"]),
+            status="FINISHED",
+            folders={"record": folder},
+        )
+
+    def champion(
+        self, record: TrialRecord, content: Mapping[str, Any], book: RecordBook, model: Model, networks: Mapping[str, Path]
+    ) -> str:
+        """Record the champion with its test scores, register its model and move the alias. Returns the run's id."""
+        values = {f"val/{name.removeprefix('val/')}": v for name, v in record.result.final.items() if name.startswith("val/")}
+        values |= _flat_intervals(content["test"])
+        for difference in content["differences"]:
+            values |= {
+                f"difference/{difference['metric']}/{difference['baseline']}{suffix}": difference[key]
+                for key, suffix in (("value", ""), ("low", "/low"), ("high", "/high"))
+            }
+        run_id = self._child(
+            "champion",
+            f"champion (trial {record.number})",
+            key=str(record.number),
+            tags={"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]},
+            params=record.params,
+            metrics=_at(content["finished"], values),
+            times=(content["started"], content["finished"]),
+            status="FINISHED",
+            folders={"record": book.place(record.number), "champion": book.folder / "champion"},
+            model=model,
+            networks=networks,
+        )
+        with storage_errors(self._workspace):
+            self._register(run_id)
+        return run_id
+
+    def finish(self, report: Path, verdict: str, values: Mapping[str, float], finished: int) -> None:
+        """Put the report's files, the verdict and summary values on the parent run and end it."""
+        note = f"**{verdict}**\n\n{self._facts.config.question}"
+        tags = {"regsweep.verdict": verdict, "mlflow.note.content": note, "mlflow.loggedArtifacts": _TABLES}
+        with storage_errors(self._workspace):
+            self._client.log_artifacts(self.study_run_id, str(report))
+            self._client.log_batch(
+                self.study_run_id, metrics=_at(finished, values), tags=[RunTag(key, value) for key, value in tags.items()]
+            )
+            self._client.set_terminated(self.study_run_id, "FINISHED", end_time=finished)
+
+    def interrupt(self) -> None:
+        """End the parent run as killed; a later call of the study takes it up again."""
+        with storage_errors(self._workspace):
+            self._client.set_terminated(self.study_run_id, "KILLED")
+
+    def _study_run(self) -> Run:
+        facts = self._facts
+        known = find_run(self._client, self._experiment, {KIND: "study", STUDY: facts.study})
+        if known is not None:
+            self._client.update_run(known.info.run_id, "RUNNING")
+            return known
+        run = self._client.create_run(
+            self._experiment,
+            run_name=facts.study,
+            tags={
+                **self._common_tags("study"),
+                "mlflow.note.content": facts.config.question,
+                "regsweep.dataset.sha256": facts.dataset.sha256,
+                "regsweep.dataset.unit": facts.dataset.unit,
+            },
+        )
+        self._client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _study_params(facts).items()])
+        self._client.log_inputs(run.info.run_id, datasets=self._inputs)
+        content = facts.to_json()
+        self._client.log_dict(run.info.run_id, content["config"], "config.yaml")
+        self._client.log_dict(run.info.run_id, content["environment"], "environment.json")
+        self._client.log_dict(run.info.run_id, content["dataset"], "dataset.json")
+        return run
+
+    def _common_tags(self, kind: str) -> dict[str, str]:
+        tags = {KIND: kind, STUDY: self._facts.study, "mlflow.user": _user(), "mlflow.source.name": "regsweep"}
+        commit = self._facts.environment.commit
+        return tags | ({"mlflow.source.git.commit": commit} if commit else {})
+
+    def _child(
+        self,
+        kind: str,
+        name: str,
+        *,
+        key: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        metrics: list[Metric],
+        times: tuple[int, int],
+        status: str,
+        folders: Mapping[str, Path],
+        model: Model | None = None,
+        networks: Mapping[str, Path] | None = None,
+    ) -> str:
+        with storage_errors(self._workspace):
+            known = self._known.get((kind, key))
+            if known is not None and known.info.status != "RUNNING":
+                return str(known.info.run_id)
+            run = known or self._client.create_run(
+                self._experiment,
+                start_time=times[0],
+                run_name=name,
+                tags={**self._common_tags(kind), KEY: key, "mlflow.parentRunId": self.study_run_id, **tags},
+            )
+            run_id = str(run.info.run_id)
+            self._client.log_batch(run_id, metrics=metrics, params=[Param(key, str(value)) for key, value in params.items()])
+            self._client.log_inputs(run_id, datasets=self._inputs)
+            for place, folder in folders.items():
+                self._client.log_artifacts(run_id, str(folder), place)
+            if model is not None:
+                with tempfile.TemporaryDirectory() as temporary:
+                    write_model(model, Path(temporary) / "model", networks=networks or {})
+                    self._client.log_artifacts(run_id, str(Path(temporary) / "model"), "model")
+            self._client.set_terminated(run_id, status, end_time=times[1])
+            self._known[kind, key] = self._client.get_run(run_id)
+            return run_id
+
+    def _register(self, run_id: str) -> None:
+        name = self._facts.config.experiment
+        if not self._client.search_registered_models(f"name = '{name}'"):
+            self._client.create_registered_model(name, description=self._facts.config.question)
+        versions = self._client.search_model_versions(f"name = '{name}'")
+        mine = next((version for version in versions if version.run_id == run_id), None)
+        if mine is None:
+            source = self._client.get_run(run_id).info.artifact_uri + "/model"
+            mine = self._client.create_model_version(name, source, run_id, tags={STUDY: self._facts.study})
+        self._client.set_registered_model_alias(name, "champion", mine.version)
+
+
+def _experiment(client: MlflowClient, workspace: Workspace, facts: StudyFacts) -> str:
+    name = facts.config.experiment
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        if known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
+        return str(known.experiment_id)
+    return str(
+        client.create_experiment(
+            name,
+            artifact_location=str(workspace.artifacts / name),
+            tags={
+                "mlflow.note.content": facts.config.question,
+                "mlflow.experimentKind": "custom_model_development",
+                "mlflow.experiment.primaryMetric.name": facts.config.objective,
+            },
+        )
+    )
+
+
+def _as_input(table: Table) -> DatasetInput:
+    made = mlflow.data.from_pandas(
+        table.table.head(1000), source=None, targets=table.target, name=table.name, digest=table.sha256[:32]
+    ).to_dict()
+    profile = f'{{"num_rows": {table.rows}, "num_columns": {len(table.table.columns)}}}'
+    entity = Dataset(made["name"], made["digest"], made["source_type"], made["source"], made["schema"], profile)
+    return DatasetInput(entity, [InputTag("mlflow.data.context", "search")])
+
+
+def _study_params(facts: StudyFacts) -> dict[str, Any]:
+    config = facts.config
+    return {
+        "dataset": facts.dataset.name,
+        "split": config.split.kind,
+        "features": config.features.numeric,
+        "sampler": config.sampler.kind,
+        "trainer": config.trainer.kind,
+        "objective": config.objective,
+        "seed": config.seed,
+    }
+
+
+def _at(timestamp: int, values: Mapping[str, float]) -> list[Metric]:
+    return [Metric(name, value, timestamp, 0) for name, value in values.items() if value is not None]
+
+
+def _flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """`test/mae`, `test/mae/low`, `test/mae/high` and so on."""
+    return {
+        f"test/{metric}{suffix}": interval[key]
+        for metric, interval in scores.items()
+        for key, suffix in (("value", ""), ("low", "/low"), ("high", "/high"))
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,65 @@
+"""Finds runs by the names users give them, fetches their artifacts, and leaves answers on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from regsweep.errors import ConfigError
+from regsweep.paths import Workspace
+from regsweep.tracking.store import KEY, KIND, STUDY, find_run, open_store, storage_errors
+
+
+class Runs:
+    """The recorded runs of a workspace. Raises ConfigError where there are none."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        if not workspace.mlflow_db.is_file():
+            raise ConfigError(f"{workspace.mlflow_db}: there are no runs here; run a study first, or name its folder with --dir")
+        self._workspace, self._client = workspace, open_store(workspace)
+
+    def champion(self, experiment: str) -> Run:
+        """The run behind `models:/EXPERIMENT@champion`."""
+        try:
+            version = self._client.get_model_version_by_alias(experiment, "champion")
+        except MlflowException:
+            raise ConfigError(f"experiment {experiment!r} has no champion; run one of its studies to its end first") from None
+        return self.by_id(str(version.run_id))
+
+    def trial(self, experiment: str, study: str, number: int) -> Run:
+        """The run of a study's trial."""
+        known = self._client.get_experiment_by_name(experiment)
+        tags = {KIND: "trial", STUDY: study, KEY: str(number)}
+        run = find_run(self._client, known.experiment_id, tags) if known is not None else None
+        if run is None:
+            raise ConfigError(f"trial {number} of study {study!r} has no run in MLflow yet; run the study again to record it")
+        return run
+
+    def by_id(self, run_id: str) -> Run:
+        """The run with an id; only trials and champions can be rebuilt."""
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException:
+            raise ConfigError(f"{run_id!r} is no run here; give champion, best or a run id from the MLflow UI") from None
+        kind = run.data.tags.get(KIND)
+        if kind not in ("trial", "champion"):
+            raise ConfigError(
+                f"run {run_id} is a {kind or 'run of another program'}; only trials and champions can be reproduced"
+            )
+        return run
+
+    def fetch(self, run: Run, folder: Path) -> Path:
+        """Copy a run's record (and, of a champion, its test scores) into a folder."""
+        with storage_errors(self._workspace):
+            present = {entry.path for entry in self._client.list_artifacts(run.info.run_id)}
+            for name in sorted(present & {"record", "champion"}):
+                self._client.download_artifacts(run.info.run_id, name, str(folder))
+        return folder
+
+    def tag(self, run: Run, values: dict[str, str]) -> None:
+        """Set tags on a run."""
+        with storage_errors(self._workspace):
+            for key, value in values.items():
+                self._client.set_tag(run.info.run_id, key, value)

@@ -1,0 +1,170 @@
+"""The reference trainer: one `keras.Model.fit` per trial and fold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from regsweep.config.schema import TrainerConfig
+from regsweep.data.features import FoldData, Prepared
+from regsweep.train.contract import in_target_units, kept_epoch, outcome, seeds
+from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
+
+# Validation is one step up to this many rows, so that its metrics are a single sum.
+VALIDATION_ROWS = 65_536
+
+OPTIMIZERS: dict[str, Callable[[float], keras.optimizers.Optimizer]] = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+    "sgd_momentum": partial(keras.optimizers.SGD, momentum=0.9),
+}
+
+
+class KerasFit:
+    """Trains specs one after the other; the trials share nothing but the process."""
+
+    name = "keras_fit"
+
+    def __init__(self, config: TrainerConfig) -> None:
+        self._config = config
+
+    def fit(self, specs: Sequence[TrialSpec], data: Prepared) -> tuple[TrialResult, ...]:
+        """Train every spec on every fold."""
+        return tuple(self._fit_one(spec, data) for spec in specs)
+
+    def _fit_one(self, spec: TrialSpec, data: Prepared) -> TrialResult:
+        started = time.perf_counter()
+        folds: list[FoldResult] = []
+        try:
+            for index, fold in enumerate(data.folds):
+                folds.append(_train(spec, fold, index, self._config))
+        except (tf.errors.OpError, MemoryError) as error:
+            cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            return TrialResult(spec, State.FAILED, tuple(folds), time.perf_counter() - started, self.name, cause)
+        return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name)
+
+
+def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
+    """Build the network of a spec with its initial weights, for rows of shape (inputs,)."""
+    drawn = seeds(spec, fold)
+    model = keras.Sequential([keras.Input((inputs,))])
+    for layer, width in enumerate(spec.widths):
+        model.add(_dense(width, spec.activation, spec.l2, drawn.kernels[layer]))
+        if spec.dropout > 0:
+            model.add(keras.layers.Dropout(spec.dropout, seed=drawn.dropout[layer]))
+    model.add(_dense(1, "linear", spec.l2, drawn.kernels[-1]))
+    return model
+
+
+def batches(fold: FoldData, spec: TrialSpec, order_seed: int) -> tf.data.Dataset:
+    """All batches of all epochs; epoch e visits the rows in an order drawn from (seed, e); its last batch may be short."""
+    x, z = tf.constant(fold.x_train, tf.float32), tf.constant(fold.z_train[:, None])
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices(epoch_order(order_seed, number, len(fold.z_train))).batch(spec.batch_size)
+
+    return (
+        tf.data.Dataset.range(spec.epochs, output_type=tf.int32)
+        .flat_map(epoch)
+        .map(lambda rows: (tf.gather(x, rows), tf.gather(z, rows)))
+        .prefetch(8)
+    )
+
+
+def epoch_order(seed: int, epoch: tf.Tensor, rows: int) -> tf.Tensor:
+    """The order in which an epoch visits the training rows, shape (rows,); both trainers use it."""
+    return tf.random.experimental.stateless_shuffle(tf.range(rows), seed=tf.stack([tf.constant(seed, tf.int32), epoch]))
+
+
+def _dense(units: int, activation: str, l2: float, seed: int) -> keras.layers.Dense:
+    return keras.layers.Dense(
+        units,
+        activation=activation,
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        kernel_regularizer=keras.regularizers.L2(l2) if l2 > 0 else None,
+    )
+
+
+def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig) -> FoldResult:
+    keras.backend.clear_session()
+    model = build(spec, fold.inputs, index)
+    steps = -(-len(fold.z_train) // spec.batch_size)
+    model.compile(
+        optimizer=OPTIMIZERS[spec.optimizer](spec.learning_rate),
+        loss="mse",
+        metrics=_metrics(fold),
+        jit_compile=False,
+    )
+    keep = _Keep(config)
+    model.fit(
+        batches(fold, spec, seeds(spec, index).order),
+        epochs=spec.epochs,
+        steps_per_epoch=steps,
+        validation_data=(fold.x_val.astype(np.float32), fold.z_val[:, None]),
+        validation_batch_size=VALIDATION_ROWS,
+        callbacks=[keep],
+        shuffle=False,
+        verbose=0,
+    )
+    curves = in_target_units(np.array(keep.rows, dtype=np.float64), fold)
+    weights = keep.best_weights or model.get_weights()
+    return FoldResult(curves, Network(tuple(weights[0::2]), tuple(weights[1::2])), kept_epoch(curves, config))
+
+
+def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
+    # Metrics are taken on (y - mean) / std of the training targets: R² sums squares in float32, which a large mean would drown.
+    target = fold.target
+    if not target.log and target.shift == fold.mean and target.scale == fold.std:
+        return [keras.metrics.MeanSquaredError("mse"), keras.metrics.MeanAbsoluteError("mae"), keras.metrics.R2Score(name="r2")]
+
+    def standard(z: tf.Tensor) -> tf.Tensor:
+        if not target.log:
+            return z * (target.scale / fold.std) + (target.shift - fold.mean) / fold.std
+        return tf.exp(z * target.scale + (target.shift - np.log(fold.std))) - fold.mean / fold.std
+
+    return [
+        _on_scale(keras.metrics.MeanSquaredError, standard, "mse"),
+        _on_scale(keras.metrics.MeanAbsoluteError, standard, "mae"),
+        _on_scale(keras.metrics.R2Score, standard, "r2"),
+    ]
+
+
+def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.Tensor], name: str) -> keras.metrics.Metric:
+    class Scaled(base):  # type: ignore[misc]
+        def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+            super().update_state(scale(y_true), scale(y_pred), sample_weight)
+
+    return Scaled(name=name)
+
+
+class _Keep(keras.callbacks.Callback):  # type: ignore[misc]
+    """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
+
+    def __init__(self, config: TrainerConfig) -> None:
+        super().__init__()
+        self._config = config
+        self._best = np.inf
+        self._since = 0
+        self.rows: list[list[float]] = []
+        self.best_weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        values = logs or {}
+        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in CURVES])
+        error = self.rows[-1][CURVES.index("val/mse")]
+        if error < self._best:
+            self._best, self._since = error, 0
+            if self._config.keep == "best":
+                self.best_weights = self.model.get_weights()
+        else:
+            self._since += 1
+        impatient = self._config.patience is not None and self._since >= self._config.patience
+        if impatient or not np.isfinite(self.rows[-1]).all():
+            self.model.stop_training = True

@@ -1,0 +1,36 @@
+"""Starts TensorFlow once per process: quiet, with bounded threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def start_tensorflow(threads: int) -> None:
+    """Import TensorFlow and bound the threads inside one operation; after its first operation a process keeps its bound."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _muted_stderr():
+        import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            # TensorFlow is at work already, in a process that is not ours alone; results do not depend on the bound.
+            return
+
+
+@contextmanager
+def _muted_stderr() -> Iterator[None]:
+    # TensorFlow's C++ side greets on file descriptor 2 before it reads any log level.
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)

@@ -1,0 +1,138 @@
+"""What a trial is: its hyperparameters, and what came out of training it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array32 = npt.NDArray[np.float32]
+Array64 = npt.NDArray[np.float64]
+Scalar = int | float | str
+
+CURVES = ("train/mse", "train/mae", "train/r2", "val/mse", "val/mae", "val/r2")
+
+
+class State(enum.StrEnum):
+    """How a trial ended."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """Everything a training depends on besides the data.
+
+    `widths` has one entry per hidden layer: `()` is a linear model, `(32, 16)` two hidden layers of 32 and 16 units.
+    `l2` weighs the sum of squares of every kernel; `dropout` acts after every hidden layer.
+    """
+
+    widths: tuple[int, ...]
+    activation: str
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    optimizer: str
+    dropout: float
+    l2: float
+    seed: int
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return len(self.widths)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Weights: `kernels[i]` of shape (fan_in, fan_out), `biases[i]` of shape (fan_out,), output layer last."""
+
+    kernels: tuple[Array32, ...]
+    biases: tuple[Array32, ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(array.size for array in (*self.kernels, *self.biases))
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One training: `curves` of shape (epochs, 6) in target units, columns as in `CURVES`; row 0 is the first epoch.
+
+    `kept_epoch` is the row that `network` belongs to.
+    """
+
+    curves: Array64
+    network: Network
+    kept_epoch: int
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trainer returns. A failed trial has a cause, and the folds that ended well before it failed."""
+
+    spec: TrialSpec
+    state: State
+    folds: tuple[FoldResult, ...]
+    seconds: float
+    trainer: str
+    cause: str | None = None
+
+    @property
+    def curves(self) -> Array64:
+        """Mean over folds, shape (epochs, 6); a fold that stopped early keeps its last row."""
+        if not self.folds:
+            return np.zeros((0, len(CURVES)))
+        epochs = max(len(fold.curves) for fold in self.folds)
+        padded = [np.pad(fold.curves, ((0, epochs - len(fold.curves)), (0, 0)), mode="edge") for fold in self.folds]
+        mean: Array64 = np.mean(padded, axis=0)
+        return mean
+
+    @property
+    def final(self) -> dict[str, float]:
+        """Each metric at the kept epoch, mean over folds."""
+        if not self.folds:
+            return {}
+        rows = np.mean([fold.curves[fold.kept_epoch] for fold in self.folds], axis=0)
+        return dict(zip(CURVES, rows.tolist(), strict=True))
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The best value of each mean curve: least error, greatest R²."""
+        if not self.folds:
+            return {}
+        curves = self.curves
+        return {name: float(curves[:, i].max() if name.endswith("r2") else curves[:, i].min()) for i, name in enumerate(CURVES)}
+
+
+def higher_is_better(metric: str) -> bool:
+    """R² is maximised, errors are minimised; no metric is ever negated."""
+    return metric.endswith("r2")
+
+
+def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
+    """Build a spec from drawn hyperparameters; absent `width_i` fall back to `width`, absent regularisation to none."""
+    depth = int(values["depth"])
+    widths = tuple(int(values.get(f"width_{layer + 1}", values.get("width", 0))) for layer in range(depth))
+    return TrialSpec(
+        widths=widths,
+        activation=str(values.get("activation", "linear")),
+        learning_rate=float(values["learning_rate"]),
+        epochs=int(values["epochs"]),
+        batch_size=int(values["batch_size"]),
+        optimizer=str(values["optimizer"]),
+        dropout=float(values.get("dropout", 0.0)),
+        l2=float(values.get("l2", 0.0)),
+        seed=seed,
+    )
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """Seed of a trial's training: a function of the study's seed and the trial's number alone."""
+    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0] >> 1)
