@@ -74,21 +74,21 @@ def _sampled(x: FloatArray, y: FloatArray, seed: int) -> tuple[FloatArray, Float
     return x[rows], y[rows]
 
 
-def _mean(rows: int, state: int) -> Estimator:
+def _mean(_rows: int, _state: int) -> Estimator:
     from sklearn.dummy import DummyRegressor
 
     estimator: Estimator = DummyRegressor(strategy="mean")
     return estimator
 
 
-def _linear_regression(rows: int, state: int) -> Estimator:
+def _linear_regression(_rows: int, _state: int) -> Estimator:
     from sklearn.linear_model import LinearRegression
 
     estimator: Estimator = LinearRegression()
     return estimator
 
 
-def _ridge_cv(rows: int, state: int) -> Estimator:
+def _ridge_cv(rows: int, _state: int) -> Estimator:
     """The penalty with the best leave-one-out error, which has a closed form; one row leaves nothing to compare."""
     from sklearn.linear_model import Ridge, RidgeCV
 
@@ -109,7 +109,7 @@ def _lasso_cv(rows: int, state: int) -> Estimator:
     return estimator
 
 
-def _svr(rows: int, state: int) -> Estimator:
+def _svr(_rows: int, _state: int) -> Estimator:
     """`C` and `epsilon` are in target units, so their defaults mean something on a standardised target only."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.preprocessing import StandardScaler
@@ -119,35 +119,35 @@ def _svr(rows: int, state: int) -> Estimator:
     return estimator
 
 
-def _k_nearest_neighbours(rows: int, state: int) -> Estimator:
+def _k_nearest_neighbours(rows: int, _state: int) -> Estimator:
     from sklearn.neighbors import KNeighborsRegressor
 
     estimator: Estimator = KNeighborsRegressor(n_neighbors=min(NEIGHBOURS, rows))
     return estimator
 
 
-def _decision_tree(rows: int, state: int) -> Estimator:
+def _decision_tree(_rows: int, state: int) -> Estimator:
     from sklearn.tree import DecisionTreeRegressor
 
     estimator: Estimator = DecisionTreeRegressor(random_state=state)
     return estimator
 
 
-def _random_forest(rows: int, state: int) -> Estimator:
+def _random_forest(_rows: int, state: int) -> Estimator:
     from sklearn.ensemble import RandomForestRegressor
 
     estimator: Estimator = RandomForestRegressor(random_state=state)
     return estimator
 
 
-def _gradient_boosting(rows: int, state: int) -> Estimator:
+def _gradient_boosting(_rows: int, state: int) -> Estimator:
     from sklearn.ensemble import GradientBoostingRegressor
 
     estimator: Estimator = GradientBoostingRegressor(random_state=state)
     return estimator
 
 
-def _hist_gradient_boosting(rows: int, state: int) -> Estimator:
+def _hist_gradient_boosting(_rows: int, state: int) -> Estimator:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     estimator: Estimator = HistGradientBoostingRegressor(random_state=state)

@@ -20,6 +20,7 @@ def _whole(value: object) -> object:
     return value
 
 
-Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
+# scikit-learn takes seeds of 32 bits.
+Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**32 - 1)]
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]

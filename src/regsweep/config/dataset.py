@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from regsweep.config.base import Model, Seed
+
+
+# Records keep these, and a study may be reproduced from another working directory.
+AbsolutePath = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser().absolute()))]
 
 
 class _Table(Model):
@@ -41,7 +46,7 @@ class DownloadDataset(_Table):
     url: str
     file: str
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    folder: str | None
+    folder: AbsolutePath | None
 
 
 class MakeRegressionDataset(_Table):
@@ -62,7 +67,7 @@ class FileDataset(_Table):
     """A user's own table."""
 
     kind: Literal["csv", "parquet"]
-    path: str
+    path: AbsolutePath
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
 
 

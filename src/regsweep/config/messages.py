@@ -56,12 +56,8 @@ def _lines(item: Any, model: type[BaseModel]) -> Iterator[str]:
         case _ if value is None:
             yield f"{where}: is needed, but got null"
         case _:
-            message = (
-                item["msg"]
-                .replace("Input should be", "must be")
-                .replace("greater than or equal to", "at least")
-                .partition(", unable")[0]
-            )
+            message = item["msg"].partition(", unable")[0].replace("Input should be", "must be")
+            message = message.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
             yield f"{where}: {message}, but got {value!r}"
 
 

@@ -1,6 +1,7 @@
 """Judges a raw table as a data set for regression: refuses what can't be trained on, notes what should be known.
 
-In: a `Table` and the data set's config. Out: a `Dataset` with its features chosen and its notes written. Main call: `check_table`.
+In: a `Table` and the data set's config. Out: a `Dataset`, with its features chosen and its notes written. Main call:
+`check_table`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def check_table(table: Table, config: DatasetConfig) -> Dataset:
     named = [("dataset.target", config.target), *roles.items(), *(("dataset.drop", column) for column in config.drop)]
     if problems := _absent(table, [(key, column) for key, column in named if column is not None]):
         raise DataError(problems)
-    used = [column for column in table.frame if column not in {config.target, config.time, config.group, *config.drop}]
+    used = [column for column in table.columns if column not in {config.target, config.time, config.group, *config.drop}]
     problems = _target_problems(table, config.target)
     problems += [problem for column in used for problem in _feature_problems(table, column)]
     if problems:
@@ -75,7 +76,7 @@ def check_table(table: Table, config: DatasetConfig) -> Dataset:
 
 
 def _absent(table: Table, named: Sequence[tuple[str, str]]) -> list[str]:
-    columns = list(table.frame.columns)
+    columns = table.columns
     absent = [(key, column) for key, column in named if column not in columns]
     problems = [f"{table.name}: has no column {column!r}, which {key} names{nearest(column, columns)}" for key, column in absent]
     return [*problems, f"{table.name}: its columns are {_names(columns)}"] if problems else []

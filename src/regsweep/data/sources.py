@@ -1,20 +1,23 @@
 """Where tables come from: one loader per kind of data set. `load_dataset` is the way in.
 
-In: a data set's config. Out: a raw `Table`, which `load_dataset` has checked and returns as a `Dataset`. A download touches the
-network only if neither the folder nor the cache (`REGSWEEP_CACHE`, else the user's cache folder) holds the file.
+In: a data set's config. Out: a raw `Table`, which `load_dataset` has checked and returns as a `Dataset`. The network is touched
+only for a download that names no folder and is not in the cache (`REGSWEEP_CACHE`, else the user's cache folder).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from regsweep.config.dataset import DatasetConfig, DownloadDataset, FileDataset, MakeRegressionDataset, ScikitLearnDataset
 from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
-from regsweep.data.table import Table, read_table
-
-_TIMEOUT = 30  # seconds without an answer before a download is given up
-_NUMPY_SEEDS = 2**32
+from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame
+from regsweep.errors import ConfigError, DataError
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:
@@ -28,7 +31,7 @@ def load_table(config: DatasetConfig) -> Table:
         case ScikitLearnDataset():
             return _scikit_learn(config)
         case DownloadDataset():
-            return _download(config)
+            return _from_folder(config, Path(config.folder)) if config.folder else _from_network(config)
         case MakeRegressionDataset():
             return _make_regression(config)
         case FileDataset():
@@ -36,7 +39,55 @@ def load_table(config: DatasetConfig) -> Table:
 
 
 def _scikit_learn(config: ScikitLearnDataset) -> Table:
-    from sklearn import datasets
+    from sklearn.datasets import load_diabetes
 
-    loaders: dict[str, Callable[..., object]] = {"load_diabetes": datasets.load_diabetes}
-    return loaders
+    frame = load_diabetes(as_frame=True, scaled=False).frame
+    return table_from_frame(frame.rename(columns={"target": config.target}), config.name)
+
+
+def _make_regression(config: MakeRegressionDataset) -> Table:
+    from sklearn.datasets import make_regression
+
+    if config.random_state >= 2**32:
+        raise ConfigError(f"dataset.random_state must be below 2^32, NumPy's limit, but got {config.random_state}")
+    made, y = make_regression(
+        n_samples=config.n_samples, n_features=1, noise=config.noise, bias=config.bias, random_state=config.random_state
+    )
+    x = made[:, 0]
+    if config.shape == "cube":
+        x = x**3
+    elif config.shape == "sine":
+        x, y = y, np.sin(4 * x)
+    return table_from_frame(pd.DataFrame({"x": x, "y": y}), config.name)
+
+
+def _from_folder(config: DownloadDataset, folder: Path) -> Table:
+    file = folder.expanduser() / config.file
+    remedy = f"put {config.url} into the folder that dataset.folder (or REGSWEEP_DATA) names, or unset it to download the file"
+    try:
+        data = read_file(file)
+    except DataError as error:
+        raise DataError([*error.problems, remedy]) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != config.sha256:
+        raise DataError(
+            [f"{file}: its sha256 is {found}, but dataset.sha256 is {config.sha256}: it was changed or damaged", remedy]
+        )
+    return parse_table(data, str(file), path=file)
+
+
+def _from_network(config: DownloadDataset) -> Table:
+    import pooch
+
+    cache = Path(os.environ.get("REGSWEEP_CACHE") or pooch.os_cache("regsweep")).expanduser()
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        file = Path(pooch.retrieve(config.url, known_hash=f"sha256:{config.sha256}", fname=config.file, path=cache))
+    except (OSError, ValueError) as error:
+        what = str(error).splitlines()[0]
+        # Of the two, only the system's own errors carry a number: they are about the cache, the others about the network.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(f"{cache}: can't hold {config.file} ({what}); set REGSWEEP_CACHE to a folder you may write") from None
+        remedy = f"put the file as {config.file} into a folder and name it: dataset.folder=FOLDER, or REGSWEEP_DATA=FOLDER"
+        raise DataError(f"{config.url}: can't be downloaded ({what}); {remedy}") from None
+    return parse_table(read_file(file), str(file), path=file)

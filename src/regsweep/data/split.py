@@ -1,13 +1,26 @@
-"""Row indices of train, val and test. Test rows are drawn first and belong to no fold."""
+"""Row indices of train, val and test. Test rows are drawn first and belong to no fold.
+
+In: a data set and the split's config. Out: `Split`. Main calls: `make_split`, and `duplicates_across` for what no split prevents.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+
+from regsweep.config.schema import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
+from regsweep.data.dataset import Dataset
+from regsweep.errors import ConfigError, DataError
 
 Rows = npt.NDArray[np.int64]
+
+# Fewer training rows leave least squares nothing to fit; R² needs two rows.
+LEAST = {"train": 3, "val": 2, "test": 2}
 
 
 @dataclass(frozen=True)
@@ -24,3 +37,138 @@ class Split:
 
     folds: tuple[Fold, ...]
     test: Rows
+
+
+def make_split(config: SplitConfig, dataset: Dataset) -> Split:
+    """Split the rows of a data set, in the order that scikit-learn draws them; the same config and rows give the same split.
+
+    Raises DataError if a part would have fewer rows than it needs (`LEAST`) or the time or group column can't serve, ConfigError
+    if the seed is too large or `dataset.group` is not set.
+    """
+    if not isinstance(config, TimeOrderedSplit) and config.seed >= 2**32:
+        raise ConfigError(f"split.seed must be below 2^32, scikit-learn's limit, but got {config.seed}")
+    match config:
+        case HoldoutSplit():
+            return _holdout(config, dataset)
+        case KFoldSplit():
+            return _kfold(config, dataset)
+        case TimeOrderedSplit():
+            return _time_ordered(config, dataset)
+        case GroupSplit():
+            return _group(config, dataset)
+
+
+def duplicates_across(split: Split, dataset: Dataset) -> str | None:
+    """Say how many test rows stand in train or val too, with equal features and target; None if none does."""
+    keys = pd.util.hash_pandas_object(dataset.table[[*dataset.features, dataset.target]], index=False).to_numpy()
+    others = np.concatenate([rows for fold in split.folds for rows in (fold.train, fold.val)])
+    count = int(np.isin(keys[split.test], keys[others]).sum())
+    if not count:
+        return None
+    return (
+        f"{count} of {len(split.test)} test rows stand in train or val too (equal features and target): the test score flatters"
+    )
+
+
+def _holdout(config: HoldoutSplit, dataset: Dataset) -> Split:
+    from sklearn.model_selection import train_test_split
+
+    test, val = _shares(config)
+    _check_rows(dataset, **_sizes(dataset.rows, test, val))
+    rest, test_rows = train_test_split(np.arange(dataset.rows), test_size=test, random_state=config.seed)
+    train_rows, val_rows = train_test_split(rest, test_size=val, random_state=config.seed)
+    return _split([(train_rows, val_rows)], test_rows)
+
+
+def _kfold(config: KFoldSplit, dataset: Dataset) -> Split:
+    from sklearn.model_selection import KFold, train_test_split
+
+    sealed = math.ceil(dataset.rows * config.test)
+    rest = dataset.rows - sealed
+    if config.folds > rest:
+        raise DataError(
+            f"{dataset.name}: split.folds is {config.folds}, above the {rest} rows that are left when {sealed} of "
+            f"{dataset.rows} are sealed for test; set split.folds to {max(2, rest // 2)} or less, or add rows"
+        )
+    _check_rows(dataset, train=rest - math.ceil(rest / config.folds), val=rest // config.folds, test=sealed)
+    rest_rows, test_rows = train_test_split(np.arange(dataset.rows), test_size=config.test, random_state=config.seed)
+    folds = KFold(config.folds, shuffle=True, random_state=config.seed).split(rest_rows)
+    return _split([(rest_rows[train], rest_rows[val]) for train, val in folds], test_rows)
+
+
+def _time_ordered(config: TimeOrderedSplit, dataset: Dataset) -> Split:
+    sizes = _sizes(dataset.rows, *_shares(config))
+    _check_rows(dataset, **sizes)
+    order = np.arange(dataset.rows)
+    if dataset.time is not None:
+        times = dataset.table[dataset.time]
+        if not (pd.api.types.is_numeric_dtype(times) or pd.api.types.is_datetime64_any_dtype(times)):
+            raise DataError(
+                f"{dataset.name}: time column {dataset.time!r} is text ({times.iloc[0]!r}), whose order is not that of time; "
+                "write dates as 2020-12-31 or numbers"
+            )
+        _check_present(dataset, dataset.time, "time")
+        order = np.argsort(times.to_numpy(), kind="stable")
+    ends = np.cumsum([sizes["train"], sizes["val"]])
+    train, val, test = np.split(order, ends)
+    return _split([(train, val)], test)
+
+
+def _group(config: GroupSplit, dataset: Dataset) -> Split:
+    from sklearn.model_selection import GroupShuffleSplit
+
+    if dataset.group is None:
+        raise ConfigError("split=group needs the column that must not stand in two parts; set dataset.group")
+    _check_present(dataset, dataset.group, "group")
+    groups = pd.factorize(dataset.table[dataset.group])[0]
+    test, val = _shares(config)
+    count = len(set(groups))
+    parts = _sizes(count, test, val)
+    if min(parts.values()) < 1:
+        raise DataError(
+            f"{dataset.name}: group column {dataset.group!r} has {count} group(s): train, val and test would get "
+            f"{parts['train']}, {parts['val']} and {parts['test']}, and each needs one; change the fractions or the split"
+        )
+
+    def halves(rows: Rows, share: float) -> tuple[Rows, Rows]:
+        kept, taken = next(GroupShuffleSplit(1, test_size=share, random_state=config.seed).split(rows, groups=groups[rows]))
+        return rows[kept], rows[taken]
+
+    rest_rows, test_rows = halves(np.arange(dataset.rows), test)
+    train_rows, val_rows = halves(rest_rows, val)
+    _check_rows(dataset, train=len(train_rows), val=len(val_rows), test=len(test_rows))
+    return _split([(train_rows, val_rows)], test_rows)
+
+
+def _shares(config: HoldoutSplit | TimeOrderedSplit | GroupSplit) -> tuple[float, float]:
+    """Return the share of test among all rows, and the share of val among the rest."""
+    return config.test, config.val / (config.train + config.val)
+
+
+def _sizes(count: int, test: float, val: float) -> dict[str, int]:
+    """Size the parts as scikit-learn does: the part that is taken is rounded up."""
+    sealed = math.ceil(count * test)
+    taken = math.ceil((count - sealed) * val)
+    return {"train": count - sealed - taken, "val": taken, "test": sealed}
+
+
+def _check_rows(dataset: Dataset, **sizes: int) -> None:
+    short = [f"{part} would have {size} and needs {LEAST[part]}" for part, size in sizes.items() if size < LEAST[part]]
+    if short:
+        raise DataError(
+            f"{dataset.name}: {dataset.rows} rows are too few for this split: {', '.join(short)}; add rows or change the fractions"
+        )
+
+
+def _check_present(dataset: Dataset, column: str, role: str) -> None:
+    missing = dataset.table[column].isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"{dataset.name} row {int(missing.argmax())}: {role} column {column!r} is missing "
+            f"({int(missing.sum())} of {dataset.rows} rows, counted from 0); fill in or remove these rows, or choose another split"
+        )
+
+
+def _split(folds: Iterable[tuple[Rows, Rows]], test: Rows) -> Split:
+    pairs = tuple(Fold(np.asarray(train, np.int64), np.asarray(val, np.int64)) for train, val in folds)
+    return Split(pairs, np.asarray(test, np.int64))

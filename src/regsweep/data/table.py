@@ -66,6 +66,10 @@ class Table:
     path: Path | None = None
     lines: npt.NDArray[np.int64] | None = field(default=None, repr=False)
 
+    @property
+    def columns(self) -> list[str]:
+        return [str(column) for column in self.frame.columns]
+
     def place(self, row: int) -> str:
         """Say where row `row` (from 0) stands: `data.csv:17`, or `data.parquet row 15` (from 0) where there are no lines."""
         return f"{self.name} row {row}" if self.lines is None else f"{self.name}:{self.lines[row]}"
@@ -80,7 +84,7 @@ def read_table(path: str | Path, *, separator: str = ",", kind: Kind | None = No
 def read_file(file: Path) -> bytes:
     """Return the content of a regular file. Raises DataError for anything else, saying what to do."""
     try:
-        mode = os.stat(file).st_mode
+        mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
             tables = sorted(entry.name for entry in file.iterdir() if entry.suffix in {".csv", ".parquet"})[:SHOWN]
             raise DataError(f"{file}: is a directory; name a file in it ({', '.join(tables) or 'no .csv or .parquet is there'})")
@@ -89,7 +93,8 @@ def read_file(file: Path) -> bytes:
             raise DataError(f"{file}: is {sort}, which can't be read again to reproduce a study; write it to a file first")
         return file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        beside = os.listdir(file.parent) if file.parent.is_dir() and os.access(file.parent, os.R_OK) else []
+        readable = file.parent.is_dir() and os.access(file.parent, os.R_OK)
+        beside = [entry.name for entry in file.parent.iterdir()] if readable else []
         raise DataError(f"{file}: no such file{nearest(file.name, beside)}; relative paths start at {Path.cwd()}") from None
     except PermissionError:
         raise DataError(f"{file}: no permission to read it; run chmod u+r on it, or copy it to where you may read") from None
@@ -133,16 +138,11 @@ def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None
 
 
 def _parse_parquet(data: bytes, name: str, path: Path | None) -> Table:
-    from pyarrow import ArrowException, parquet
-
     try:
-        file = parquet.ParquetFile(io.BytesIO(data))
-        if problems := _name_problems(file.schema_arrow.names, name):
-            raise DataError(problems)
-        frame = file.read().to_pandas()
-    except (ArrowException, OSError, ValueError) as error:
+        frame = pd.read_parquet(io.BytesIO(data))
+    except (OSError, ValueError, NotImplementedError) as error:
         what = str(error).splitlines()[0]
-        raise DataError(f"{name}: can't be read as Parquet: it is damaged or cut short ({what}); fetch it again") from None
+        raise DataError(f"{name}: can't be read as Parquet ({what}); is it cut short, or are two columns of one name?") from None
     return table_from_frame(frame, name, path=path)
 
 
@@ -172,15 +172,7 @@ def _parse_csv(data: bytes, name: str, separator: str, path: Path | None) -> Tab
         writer.writerows(row for row in _reader(data, separator) if row)
         data = text.getvalue().encode()
     frame = pd.read_csv(
-        io.BytesIO(data),
-        sep=separator,
-        names=header,
-        header=0,
-        index_col=False,
-        na_values=list(MISSING),
-        keep_default_na=False,
-        skip_blank_lines=False,
-        low_memory=False,
+        io.BytesIO(data), sep=separator, na_values=list(MISSING), keep_default_na=False, skip_blank_lines=False, low_memory=False
     )
     assert len(frame) == rows, f"{name}: csv sees {rows} rows, pandas {len(frame)}"
     return Table(pd.DataFrame({column: _plain(_unread_numbers(frame[column])) for column in header}), name, path, lines)

@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -90,6 +90,8 @@ def parallel_coordinates(records: Sequence[TrialRecord], objective: str, unit: s
     for x, line in enumerate(lines):
         _draw_axis(axes, x, line, last=x == end, raised=end >= CROWDED and x % 2 == 1)
     _write_remarks(axes, end, found, scale, upward=upward)
+    if any(text == ABSENT for line in lines for _, text in line.ticks):
+        _write(axes, f"{ABSENT}: these trials have no such hyperparameter, its condition does not hold", -0.3, 0, -10, ha="left")
     strip = np.linspace(0, 1, 256)[:, None]
     axes.imshow(strip, cmap=colours, aspect="auto", origin="lower", extent=(end, end + _STRIP, 0, 1), zorder=5)
     axes.set_xlim(-0.45, end + 0.75)
@@ -169,9 +171,9 @@ def _draw_lines(axes: Axes, places: FloatArray, colours: Colormap, best: int, *,
     x = np.broadcast_to(np.arange(places.shape[1], dtype=np.float64), places.shape)
     segments = np.stack([x, places], axis=2)
     shades = colours(places[order, -1])
-    # Of thousands of lines only the good ones may cover others.
+    # Of thousands of lines only some forty good ones may cover others.
     faint = min(1.0, 5 / math.sqrt(len(places)))
-    shades[:, 3] = 0.8 * (faint + (1 - faint) * np.linspace(0, 1, len(places)) ** 12)
+    shades[:, 3] = 0.8 * (faint + (1 - faint) * np.linspace(0, 1, len(places)) ** max(1.0, len(places) / 40))
     width = 1.2 if len(places) <= 200 else 0.7
     axes.add_collection(LineCollection(list(segments[order]), colors=shades, linewidths=width, zorder=2))
     for colour, thick, label in (("white", 5.5, "_halo"), (ORANGE, 3.2, "best trial")):
@@ -187,20 +189,20 @@ def _draw_axis(axes: Axes, x: int, line: _Axis, *, last: bool, raised: bool) -> 
         axes.annotate(
             literal(text),
             xy=(x + (_STRIP if last else 0), height),
-            xytext=(4 if last else -4, 0),
+            xytext=(4 if last else -4, 6 if "\n" in text and height == 1 else 0),
             textcoords="offset points",
             ha="left" if last else "right",
-            va="center",
-            linespacing=0.95,
+            va="top" if "\n" in text and height == 1 else "center",
             fontsize=SMALL,
             color=INK,
             style="italic" if text == ABSENT else "normal",
             bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8},
-            zorder=6,
+            # The box of a wide label may lie on the next axis to the left, but not on its labels.
+            zorder=7 - 0.01 * x,
         )
         if not last:
             axes.plot([x], [height], marker="_", markersize=6, color=INK, zorder=5)
-    _write(axes, line.name if last else line.name.replace("_", "_\n"), x, 1, 34 if raised else 10)
+    _write(axes, line.name if last else line.name.replace("_", "_\n"), x, 1, 33 if raised else 10)
 
 
 def _write_remarks(axes: Axes, x: int, found: FloatArray, scale: Scale, *, upward: bool) -> None:
@@ -215,14 +217,14 @@ def _write_remarks(axes: Axes, x: int, found: FloatArray, scale: Scale, *, upwar
     _write(axes, "\n".join(remarks), x, 0, -10)
 
 
-def _write(axes: Axes, text: str, x: float, height: float, points: float) -> None:
+def _write(axes: Axes, text: str, x: float, height: float, points: float, *, ha: Literal["left", "center"] = "center") -> None:
     """Write `points` above (or, if negative, below) a height."""
     axes.annotate(
         literal(text),
         xy=(x, height),
         xytext=(0, points),
         textcoords="offset points",
-        ha="center",
+        ha=ha,
         va="bottom" if points > 0 else "top",
         fontsize=SMALL,
         color=INK,

@@ -60,9 +60,7 @@ def nothing_complete(records: Sequence[TrialRecord]) -> str:
     return f"No trial is complete: {', '.join(f'{count:,} {end}' for end, count in counts.items() if count)}."
 
 
-def optimization_history(
-    records: Sequence[TrialRecord], objective: str, unit: str, baselines: Mapping[str, float]
-) -> Figure:
+def optimization_history(records: Sequence[TrialRecord], objective: str, unit: str, baselines: Mapping[str, float]) -> Figure:
     """The objective by trial number, the best so far as a step line, the best baseline and closed-form least squares.
 
     `unit` is the target's; `baselines` are values of the objective on the validation rows by registered name. Trials that
@@ -115,7 +113,7 @@ def optimization_history(
 
 
 def parameter_importance(importance: Mapping[str, float], evaluator: str) -> Figure:
-    """Bars of importance, the greatest on top; `evaluator` names the method. Values have no unit; those not finite are left out."""
+    """Bars of importance (no unit), the greatest on top, values that are not finite left out; `evaluator` names the method."""
     finite = {name: value for name, value in importance.items() if math.isfinite(value)}
     title = f"How much each hyperparameter matters to the objective, by {evaluator}"
     if not finite:
@@ -123,7 +121,8 @@ def parameter_importance(importance: Mapping[str, float], evaluator: str) -> Fig
     ordered = sorted(finite, key=lambda name: finite[name])
     figure = new_figure(title, height=1.3 + 0.32 * len(ordered))
     axes = figure.add_subplot()
-    style_axes(axes, x="importance (1 = all of the variation that is explained)", y="")
+    shares = math.isclose(sum(finite.values()), 1.0, abs_tol=1e-3)
+    style_axes(axes, x="importance, as a share of all hyperparameters together" if shares else "importance", y="")
     axes.grid(visible=False, axis="y")
     bars = axes.barh(ordered, [finite[name] for name in ordered], height=0.62, color=BLUE)
     axes.bar_label(bars, [f"{finite[name]:.3f}" for name in ordered], padding=4, fontsize=SMALL, color=INK)
@@ -151,9 +150,7 @@ def _draw_trials(axes: Axes, numbers: FloatArray, found: FloatArray, scale: Scal
     )
 
 
-def _mark_edge(
-    axes: Axes, ordered: Sequence[TrialRecord], values: Mapping[int, float], scale: Scale, *, upward: bool
-) -> None:
+def _mark_edge(axes: Axes, ordered: Sequence[TrialRecord], values: Mapping[int, float], scale: Scale, *, upward: bool) -> None:
     """Mark what has no place on the scale at the worse edge, and count it in the legend."""
     missing = [record for record in ordered if record.number not in values]
     pruned = [record.number for record in missing if record.result.state is State.PRUNED]
@@ -211,4 +208,3 @@ def _broken(text: str) -> str:
     cuts = range(1, len(words))
     cut = min(cuts, key=lambda index: max(len(" ".join(words[:index])), len(" ".join(words[index:])) + 8), default=len(words))
     return " ".join(words[:cut]) + "\n" + " ".join(words[cut:])
-

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.transforms import ScaledTranslation
 
 WIDTH: Final = 7.5
 DPI: Final = 120
@@ -36,7 +37,8 @@ PALE: Final = "#D9D9D9"
 
 STEPS: Final = (1, 2, 5, 10)
 
-_LETTERS_PER_INCH: Final = 15.5
+# Of BODY size.
+_LETTERS_PER_INCH: Final = 13.5
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _METRICS: Final = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 _SPLITS: Final = {"train": "training", "val": "validation", "test": "test"}
@@ -45,11 +47,9 @@ _SPLITS: Final = {"train": "training", "val": "validation", "test": "test"}
 def new_figure(title: str, *, height: float, width: float = WIDTH, note: str = "") -> Figure:
     """An empty figure of `width` × `height` inches with its title above and a note in small letters below."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    across = int(width * _LETTERS_PER_INCH)
-    heading = textwrap.fill(literal(title), int(across * SMALL / TITLE))
-    figure.suptitle(heading, x=0.012, ha="left", fontsize=TITLE, color=INK)
+    figure.suptitle(literal(title), x=0.012, ha="left", fontsize=TITLE, color=INK, wrap=True)
     if note:
-        figure.supxlabel(textwrap.fill(literal(note), across), x=0.012, ha="left", fontsize=SMALL, color=GREY)
+        figure.supxlabel(literal(note), x=0.012, ha="left", fontsize=SMALL, color=GREY, wrap=True)
     return figure
 
 
@@ -58,17 +58,15 @@ def sentence_figure(title: str, sentence: str) -> Figure:
     figure = new_figure(title, height=1.8)
     axes = figure.add_subplot()
     axes.set_axis_off()
-    text = textwrap.fill(literal(sentence), 88)
-    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=BODY, color=INK, transform=axes.transAxes)
+    written = axes.text(0.5, 0.5, literal(sentence), ha="center", va="center", fontsize=BODY, color=INK, wrap=True)
+    written.set_transform(axes.transAxes)
     return figure
 
 
 def style_axes(axes: Axes, *, x: str, y: str) -> None:
     """Label the axes, draw a pale grid behind the data and only the two spines that carry ticks."""
     axes.set_xlabel(literal(x), fontsize=BODY, color=INK)
-    figure = axes.get_figure(root=True)
-    tall = figure.get_figheight() if figure is not None else WIDTH
-    axes.set_ylabel(textwrap.fill(literal(y), max(16, int(0.8 * tall * _LETTERS_PER_INCH * SMALL / BODY))), fontsize=BODY, color=INK)
+    axes.set_ylabel(literal(_folded(y, int(0.75 * _height(axes) * _LETTERS_PER_INCH))), fontsize=BODY, color=INK)
     axes.tick_params(which="both", labelsize=SMALL, color=GREY, labelcolor=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
@@ -112,15 +110,16 @@ def spread(positions: Sequence[float], gap: float) -> list[float]:
 def label_right(axes: Axes, labels: Sequence[tuple[float, str, str]], *, lines: int = 1) -> None:
     """Write labels of `lines` lines in the right margin, each (height as a fraction of the axis, text, colour) at its height."""
     figure = axes.get_figure(root=True)
-    tall = 1.35 * lines * SMALL / 72 / (0.72 * figure.get_figheight() if figure is not None else 1.0)
-    moved = spread([height for height, _, _ in labels], tall)
+    assert figure is not None
+    beside = axes.transAxes + ScaledTranslation(10 / 72, 0, figure.dpi_scale_trans)
+    moved = spread([height for height, _, _ in labels], 1.35 * lines * SMALL / 72 / (0.72 * _height(axes)))
     for (height, text, colour), place in zip(labels, moved, strict=True):
         axes.annotate(
             literal(text),
             xy=(1.0, height),
-            xytext=(1.025, place),
+            xytext=(1.0, place),
             xycoords="axes fraction",
-            textcoords="axes fraction",
+            textcoords=beside,
             va="center",
             fontsize=SMALL,
             color=colour,
@@ -155,9 +154,9 @@ def metric_name(metric: str) -> str:
 
 
 def number(value: float) -> str:
-    """Four digits for readers: `3,021`, `0.0312`, `1.5×10⁸`, `10⁻⁶`, `not finite`."""
+    """Four digits for readers: `3,021`, `0.0312`, `1.5×10⁸`, `10⁻⁶`, `undefined`, `infinite`."""
     if not math.isfinite(value):
-        return "not finite"
+        return "undefined" if math.isnan(value) else "infinite"
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
@@ -169,3 +168,17 @@ def number(value: float) -> str:
     mantissa = mantissa.rstrip("0").rstrip(".").replace("-", "−")
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
     return power if mantissa == "1" else f"{mantissa}×{power}"
+
+
+def _height(axes: Axes) -> float:
+    """Height in inches of the figure that the axes belong to."""
+    figure = axes.get_figure(root=True)
+    return figure.get_figheight() if figure is not None else WIDTH
+
+
+def _folded(label: str, letters: int) -> str:
+    """Put the unit of a label that is too long on a line of its own."""
+    if len(label) <= letters:
+        return label
+    quantity, bracket, unit = label.partition(" [")
+    return "\n".join(textwrap.fill(part, max(letters, 12)) for part in (quantity, bracket[1:] + unit) if part)

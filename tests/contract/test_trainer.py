@@ -1,0 +1,181 @@
+"""What every trainer must keep. `keras_fit` is held against a bare `keras.Model.fit` and NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from regsweep.baselines import fit_baseline
+from regsweep.config import compose
+from regsweep.data import load_dataset, make_split
+from regsweep.data.features import FoldData, Prepared, prepare
+from regsweep.predictor import Member, Model
+from regsweep.train import Trainer, make_trainer, save_networks
+from regsweep.train.contract import seeds
+from regsweep.trial import CURVES, State, TrialResult
+from tests.helpers import spec
+
+CONFIG = compose([])[0]
+
+
+@pytest.fixture(scope="module")
+def data() -> Prepared:
+    dataset = load_dataset(CONFIG.dataset)
+    return prepare(dataset, make_split(CONFIG.split, dataset), CONFIG.features)
+
+
+@pytest.fixture(scope="module", params=["keras_fit"])
+def trainer(request: pytest.FixtureRequest) -> Trainer:
+    return make_trainer(compose([f"trainer={request.param}"])[0].trainer)
+
+
+def one(trainer: Trainer, data: Prepared, **changes: object) -> TrialResult:
+    (result,) = trainer.fit([spec(**changes)], data)
+    return result
+
+
+def equal(a: TrialResult, b: TrialResult) -> bool:
+    return all(
+        np.array_equal(x.curves, y.curves) and all(map(np.array_equal, x.network.kernels, y.network.kernels))
+        for x, y in zip(a.folds, b.folds, strict=True)
+    )
+
+
+def bare_fit(fold: FoldData, *, epochs: int, batch_size: int, seed: int) -> list[list[float]]:
+    """Train the network of `spec(optimizer="sgd")` with NumPy, batch by batch, in the order both sides draw; float64."""
+    import tensorflow as tf
+
+    from regsweep.train.keras_fit import build, epoch_order
+
+    weights = [w.astype(np.float64) for w in build(spec(seed=seed, batch_size=batch_size), fold.inputs).get_weights()]
+    x, z = fold.x_train, fold.z_train.astype(np.float64)[:, None]
+    order_seed, rows = seeds(spec(seed=seed), 0).order, []
+
+    def predict(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        hidden = np.tanh(inputs @ weights[0] + weights[1])
+        return hidden, hidden @ weights[2] + weights[3]
+
+    for epoch in range(epochs):
+        order = epoch_order(order_seed, tf.constant(epoch), len(z)).numpy()
+        seen, answered = [], []
+        for start in range(0, len(z), batch_size):
+            batch = order[start : start + batch_size]
+            hidden, out = predict(x[batch])
+            seen.append(z[batch])
+            answered.append(out)
+            gradient = 2 * (out - z[batch]) / len(batch)
+            back = gradient @ weights[2].T * (1 - hidden**2)
+            step = [x[batch].T @ back, back.sum(0), hidden.T @ gradient, gradient.sum(0)]
+            weights = [w - 0.01 * g for w, g in zip(weights, step, strict=True)]
+        train = _scores(np.concatenate(seen), np.concatenate(answered), fold.std)
+        rows.append([*train, *_scores(fold.z_val.astype(np.float64)[:, None], predict(fold.x_val)[1], fold.std)])
+    return rows
+
+
+def _scores(z: np.ndarray, out: np.ndarray, std: float) -> list[float]:
+    error = z - out
+    return [float((error**2).mean() * std**2), float(np.abs(error).mean() * std), float(1 - (error**2).sum() / ((z - z.mean()) ** 2).sum())]
+
+
+@pytest.mark.parametrize("batch_size", [32, 282])
+def test_curves_are_what_numpy_gets_from_the_same_weights_and_batches(trainer: Trainer, data: Prepared, batch_size: int) -> None:
+    # 282 rows in batches of 32 leave a partial last batch of 26. Training values are running means over the epoch.
+    expected = bare_fit(data.folds[0], epochs=4, batch_size=batch_size, seed=7)
+    found = one(trainer, data, optimizer="sgd", epochs=4, batch_size=batch_size).folds[0].curves
+    # float32 rounds each of some forty steps by 6e-8; R² near 0 is a difference of numbers near 1.
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+
+
+def test_validation_scores_are_those_of_the_returned_weights_in_target_units(trainer: Trainer, data: Prepared) -> None:
+    result, fold = one(trainer, data, widths=(16, 8), activation="gelu", dropout=0.2), data.folds[0]
+    member = Member(fold.columns, "gelu", result.folds[0].network.kernels, result.folds[0].network.biases, fold.target)
+    hidden = fold.x_val.astype(np.float32)
+    for kernel, bias in zip(member.kernels[:-1], member.biases[:-1], strict=True):
+        from regsweep.predictor import ACTIVATIONS
+
+        hidden = ACTIVATIONS["gelu"](hidden @ kernel + bias)
+    error = fold.target.to_units((hidden @ member.kernels[-1] + member.biases[-1])[:, 0]) - fold.y_val
+    np.testing.assert_allclose(result.final["val/mse"], np.mean(error**2), rtol=1e-5)
+    np.testing.assert_allclose(result.final["val/mae"], np.mean(np.abs(error)), rtol=1e-5)
+
+
+def test_a_result_depends_on_its_spec_alone(trainer: Trainer, data: Prepared) -> None:
+    a, b = spec(dropout=0.2, epochs=2), spec(widths=(4, 4), activation="relu", seed=8, epochs=2)
+    (alone,) = trainer.fit([a], data)
+    assert equal(trainer.fit([b, a], data)[1], alone)
+    assert equal(trainer.fit([a, b], data)[0], alone)
+    assert not equal(trainer.fit([replace(a, seed=8)], data)[0], alone)
+
+
+def test_a_linear_model_trained_to_the_end_is_least_squares(trainer: Trainer, data: Prepared) -> None:
+    fold = data.folds[0]
+    result = one(trainer, data, widths=(), optimizer="sgd_momentum", learning_rate=0.2, epochs=400, batch_size=len(fold.z_train))
+    closed = fit_baseline("least_squares_qr", fold.x_train, fold.y_train, seed=0)
+    network = result.folds[0].network
+    trained = fold.target.to_units(fold.x_val @ network.kernels[0].astype(np.float64) + network.biases[0])[:, 0]
+    np.testing.assert_allclose(trained, closed.predict(fold.x_val), rtol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd", "sgd_momentum"])
+def test_every_optimizer_learns(trainer: Trainer, data: Prepared, optimizer: str) -> None:
+    curves = one(trainer, data, optimizer=optimizer, epochs=6).curves
+    assert curves[-1, CURVES.index("train/mse")] < 0.8 * curves[0, CURVES.index("train/mse")]
+
+
+def test_l2_shrinks_the_weights(trainer: Trainer, data: Prepared) -> None:
+    free, held = (one(trainer, data, l2=l2, epochs=5).folds[0].network.kernels[0] for l2 in (0.0, 0.1))
+    assert np.square(held).sum() < 0.8 * np.square(free).sum()
+
+
+def test_a_diverging_trial_fails_with_its_cause(trainer: Trainer, data: Prepared) -> None:
+    result = one(trainer, data, optimizer="sgd", learning_rate=1e6, activation="relu", epochs=20)
+    assert result.state is State.FAILED
+    assert result.cause is not None
+    assert result.cause.startswith("diverged: ")
+    assert "in epoch" in result.cause
+    assert len(result.curves) < 20
+
+
+def test_patience_stops_and_best_keeps_the_best_epoch(data: Prepared) -> None:
+    trainer = make_trainer(compose(["trainer.patience=2", "trainer.keep=best"])[0].trainer)
+    result = one(trainer, data, widths=(64,), optimizer="adam", learning_rate=0.05, epochs=60)
+    curve = result.folds[0].curves[:, CURVES.index("val/mse")]
+    assert len(curve) < 60
+    assert result.folds[0].kept_epoch == curve.argmin() == len(curve) - 3
+    assert result.final["val/mse"] == curve.min() == result.best["val/mse"]
+
+
+@pytest.mark.parametrize("overrides", [["features.target_standardise=false"], ["features.target_log=true"]])
+def test_curves_are_in_target_units_however_the_target_is_scaled(overrides: list[str]) -> None:
+    config = compose(overrides)[0]
+    dataset = load_dataset(config.dataset)
+    split = make_split(config.split, dataset)
+    prepared = prepare(dataset, split, config.features)
+    result = one(make_trainer(config.trainer), prepared, epochs=3)
+    fold = prepared.folds[0]
+    network = result.folds[0].network
+    model = Model("", "", (Member(fold.columns, "tanh", network.kernels, network.biases, fold.target),))
+    error = model.predict(dataset.x.iloc[split.folds[0].val]) - fold.y_val
+    np.testing.assert_allclose(result.final["val/mse"], np.mean(error**2), rtol=1e-4)
+    np.testing.assert_allclose(result.final["val/mae"], np.mean(np.abs(error)), rtol=1e-4)
+    np.testing.assert_allclose(result.final["val/r2"], 1 - np.sum(error**2) / np.sum((fold.y_val - fold.y_val.mean()) ** 2), atol=1e-4)
+
+
+def test_every_fold_is_trained_from_its_own_start(trainer: Trainer) -> None:
+    config = compose(["split=kfold", "split.folds=3"])[0]
+    dataset = load_dataset(config.dataset)
+    result = one(trainer, prepare(dataset, make_split(config.split, dataset), config.features), epochs=2)
+    assert len(result.folds) == 3
+    assert len({fold.network.kernels[0].tobytes() for fold in result.folds}) == 3
+    assert result.final["val/mse"] == pytest.approx(np.mean([fold.curves[-1, 3] for fold in result.folds]))
+
+
+def test_keras_users_get_a_network_with_the_same_answers(trainer: Trainer, data: Prepared, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    import keras
+
+    result, fold = one(trainer, data, dropout=0.3), data.folds[0]
+    (place,) = save_networks(result, data, tmp_path).values()
+    z = keras.models.load_model(place, compile=False)(fold.x_val.astype(np.float32)).numpy()[:, 0]
+    np.testing.assert_allclose(np.mean((fold.target.to_units(z) - fold.y_val) ** 2), result.final["val/mse"], rtol=1e-5)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from regsweep.config import compose
+from regsweep.config.compose import GROUPS
+from regsweep.errors import ConfigError
+from regsweep.paths import shipped
+
+
+def problems(*overrides: str, multirun: bool = False) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        compose(overrides, multirun=multirun)
+    return list(caught.value.problems)
+
+
+# One line per row of what a user can get wrong: the override, and what the message must say.
+WRONG = {
+    "n_trails=3": "n_trails: there is no such key (did you mean n_trials?)",
+    "+n_trails=3": "n_trails: there is no such key (did you mean n_trials?)",
+    "dataset.targget=x": "dataset.targget: there is no such key (did you mean target?)",
+    "dataset=diabetess": "dataset=diabetess: there is no such option (did you mean diabetes?); known: csv, cubic, diabetes,",
+    "sampler=tpi": "sampler=tpi: there is no such option (did you mean tpe?)",
+    "n_trials=many": "n_trials: must be a valid integer, but got 'many'",
+    "n_trials=null": "n_trials: is needed, but got null",
+    "n_trials=0": "n_trials: must be at least 1, but got 0",
+    "n_trials=-1": "n_trials: must be at least 1, but got -1",
+    "n_trials=2.5": "n_trials: a whole number is needed, but got 2.5",
+    "n_trials=true": "n_trials: a whole number is needed, but got True",
+    "seed=-1": "seed: must be at least 0, but got -1",
+    "seed=18446744073709551616": "seed: must be at most 4294967295, but got 18446744073709551616",
+    "seed=abc": "seed: must be a valid integer, but got 'abc'",
+    "objective=test/mse": "objective: must be one of val/mse, val/mae, val/r2",
+    "space.parameters.depth.low=9": "space.parameters.depth: low <= high must hold, but got low=9, high=4",
+    "space.parameters.width.low=0": "space.parameters.width: a log scale needs low > 0, but got low=0",
+    "space.parameters.epochs.step=7": "space.parameters.epochs: step must divide high - low, but 7 does not divide 60 - 20",
+    "space.parameters.learning_rate.high=inf": "space.parameters.learning_rate.high: must be a finite number, but got inf",
+    "space.parameters.learning_rate.low=nan": "space.parameters.learning_rate.low: must be a finite number, but got nan",
+    "space.parameters.depth.high=3.5": "space.parameters.depth.high: must be a valid integer, got a number with a fractional part",
+    "space.parameters.batch_size.choices=[]": "space.parameters.batch_size.choices:",
+    "space.parameters.batch_size.choices=[16,16]": "space.parameters.batch_size: choices must differ, but got [16, 16]",
+    "space.parameters.width.when.parameter=dept": "its condition asks for 'dept', which no parameter above it is called (did you mean depth?)",
+    "space.parameters.epochs=0": "space: epochs: must be at least 1, but got 0",
+    "space.parameters.activation.choices=[rely]": "activation: unknown activation 'rely' (did you mean relu?); known: linear, relu,",
+    "space.parameters.optimizer=adem": "optimizer: unknown optimizer 'adem' (did you mean adam?)",
+    "space.parameters.depht=3": "space: depht: unknown hyperparameter (did you mean depth?)",
+    "space.parameters.dropout.high=1.0": "dropout: must be below 1, but got 1.0",
+    "space.parameters.learning_rate={type: int, low: 0, high: 2, log: false}": "learning_rate: must be above 0, but got 0",
+    "space.parameters.depth={type: float, low: 0, high: 2}": "depth: takes whole numbers, so its type is int, not float",
+    "baselines.names=[ridge]": "unknown baseline 'ridge' (did you mean ridge_cv?); known: least_squares_qr,",
+    "split.test=0.5": "split: train + val + test must be 1, but 0.64 + 0.16 + 0.5 = 1.3",
+    "split=kfold split.folds=1": "split.folds: must be at least 2, but got 1",
+    "study=../x": "study: a name is 1 to 100 letters",
+    "dataset.strict=maybe": "dataset.strict:",
+    "trainer.kind=pytorch": "trainer.kind: must be one of keras_fit, but got 'pytorch'",
+    "foo": "'foo' can't be read; write key=value",
+    "a b=3": "'a b=3' is not an override; write key=value",
+    "seed=0,1": "'seed=0,1' names several values: add -m to run a study for each",
+}
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_a_mistake_is_named_with_its_place_and_value(override: str) -> None:
+    overrides = override.split(" ") if override.startswith("split=") else [override]
+    found = problems(*overrides)
+    assert any(WRONG[override] in problem for problem in found), found
+
+
+def test_all_problems_are_listed_not_the_first_alone() -> None:
+    assert len(problems("n_trials=0", "seed=-1", "n_trails=3", "split.tests=1")) >= 4
+
+
+def test_a_csv_needs_a_path_and_a_target() -> None:
+    assert problems("dataset=csv") == ["dataset.target: is needed, but got null", "dataset.path: is needed, but got null"]
+
+
+def test_a_csv_is_named_after_its_file_and_its_path_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = compose(["dataset=csv", "dataset.path=in/houses.csv", "dataset.target=price"])[0]
+    assert (config.experiment, config.dataset.name, config.dataset.path) == ("houses", "houses", str(tmp_path / "in" / "houses.csv"))
+
+
+def test_multirun_is_the_product_in_command_line_order() -> None:
+    studies = compose(["dataset=diabetes,line", "seed=range(2)"], multirun=True)
+    assert [(study.dataset.name, study.seed) for study in studies] == [("diabetes", 0), ("diabetes", 1), ("line", 0), ("line", 1)]
+
+
+def test_overrides_reach_what_they_name() -> None:
+    config = compose(["dataset=economics", "sampler=random", "n_trials=200", "seed=1", "space.parameters.depth.high=2"])[0]
+    assert (config.experiment, config.sampler.kind, config.n_trials, config.seed) == ("economics", "random", 200, 1)
+    assert config.space.parameters["depth"].values() == (0, 2)
+
+
+def test_a_bare_value_is_a_constant() -> None:
+    assert compose(["space.parameters.epochs=7"])[0].space.parameters["epochs"].values() == (7,)
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if group != "experiments"])
+def test_every_shipped_option_is_valid(group: str) -> None:
+    options = [place.stem for place in (shipped("conf") / group).glob("*.yaml") if not place.stem.startswith("_")]
+    assert options
+    for option in options:
+        extra = ["dataset.path=x", "dataset.target=y"] if option in ("csv", "parquet") else []
+        assert compose([f"{group}={option}", *extra])
+
+
+def test_every_shipped_experiment_is_valid_and_names_its_command() -> None:
+    places = list(shipped("experiments").glob("*.yaml"))
+    assert places
+    for place in places:
+        assert compose([f"experiments={place.stem}"])
+        assert f"regsweep run experiments={place.stem}" in place.read_text().splitlines()[1]
+
+
+def test_users_bring_experiments_and_options_from_their_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - override /space: narrow\nn_trials: 5\n")
+    (tmp_path / "conf" / "space").mkdir(parents=True)
+    space = {"per_layer_width": False, "parameters": {"depth": 0, "learning_rate": 0.1, "epochs": 2, "batch_size": 8, "optimizer": "sgd"}}
+    (tmp_path / "conf" / "space" / "narrow.yaml").write_text(yaml.safe_dump(space))
+    config = compose(["experiments=mine"], folder=tmp_path)[0]
+    assert (config.n_trials, config.space.parameters["optimizer"].values()) == (5, ("sgd",))
+
+
+def test_what_a_study_saves_can_be_read_back() -> None:
+    from regsweep.config import load_saved
+
+    config = compose(["dataset=insurance", "split=kfold"])[0]
+    assert load_saved(config.model_dump(mode="json")) == config

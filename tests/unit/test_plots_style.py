@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from regsweep.report import plots
+from regsweep.report.scale import fit_scale
+from regsweep.report.style import metric_unit, number, spread, with_unit
+from regsweep.trial import State
+from tests.unit.plot_parts import BASELINES, LINEAR, record, trials
+
+
+def every_figure() -> list[Figure]:
+    rng = np.random.default_rng(0)
+    found = trials(rng.lognormal(3, 1, 60).tolist())
+    y = rng.normal(size=50)
+    several = record(0, [[9.0, 5.0, 4.0], [8.0, 7.0, 9.0]], kept=[2, 1])
+    return [
+        plots.optimization_history([*found, record(60, [np.nan], state=State.FAILED)], "val/mse", "dollars", BASELINES),
+        plots.parameter_importance({"depth": 0.7, "width": 0.3}, "PED-ANOVA"),
+        plots.parameter_importance({}, "PED-ANOVA"),
+        plots.parallel_coordinates([*found, record(61, params=LINEAR)], "val/mse", "dollars"),
+        plots.learning_curves(several, "thousand metric tons of CO2 per capita"),
+        plots.predicted_against_true(1e8 * y, 1e8 * y + 1, "charges", "$", "On $ and $"),
+        plots.residuals(y, y + rng.normal(size=50), "charges", "dollars", "Residuals"),
+    ]
+
+
+def test_every_figure_is_drawn_without_a_warning_900_pixels_wide_in_letters_of_9_points() -> None:
+    for figure in every_figure():
+        figure.savefig(io.BytesIO(), format="png")
+        assert figure.get_figwidth() * figure.dpi == 900
+        assert min(float(text.get_fontsize()) for text in figure.findobj(Text) if text.get_text()) >= 9
+        title = figure.get_suptitle()
+        assert title
+        extent = figure.get_tightbbox()
+        assert extent.x0 > -0.01
+        assert extent.x1 < figure.get_figwidth() + 0.01
+
+
+def test_figures_need_neither_pyplot_nor_the_heavy_packages() -> None:
+    code = "import sys, regsweep.report.plots; print({'matplotlib.pyplot', 'tensorflow', 'mlflow', 'optuna'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_scale_holds_its_own_ends_and_places_values_by_their_logarithm() -> None:
+    scale = fit_scale([1.0, 10.0, 100.0], higher_is_better=False)
+    assert scale.log
+    assert scale.position([1.0, 10.0, 1e9]).tolist() == pytest.approx([0, 0.5, 1])
+    assert scale.holds([1.0, 100.0, 101.0]).tolist() == [True, True, False]
+    wide = scale.widened(0.25, 0.25)
+    assert wide.position([1.0, 100.0]).tolist() == pytest.approx([0.25, 0.75])
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, -3.0, 1e8])
+def test_a_scale_of_one_value_has_room_on_both_sides(value: float) -> None:
+    for upward in (True, False):
+        scale = fit_scale([value], higher_is_better=upward)
+        assert scale.low < value < scale.high
+
+
+def test_labels_are_moved_apart_but_keep_their_order() -> None:
+    moved = spread([0.98, 0.2, 0.97, 0.99], 0.1)
+    assert moved == pytest.approx([0.9, 0.2, 0.8, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(3021.4, "3,021"), (0.03120, "0.0312"), (1.5e8, "1.5×10⁸"), (1e-6, "10⁻⁶"), (-2.5, "−2.5"), (0.0, "0"), (2000.0, "2,000"),
+     (float("nan"), "undefined"), (999_999.9, "1,000,000")],
+)  # fmt: skip
+def test_numbers_are_written_for_readers(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "label"),
+    [("val/mse", "dollars", "[dollars²]"), ("val/mse", "thousand persons", "[(thousand persons)²]"),
+     ("val/mae", "dollars", "[dollars]"), ("val/r2", "dollars", ""), ("val/mse", "", "")],
+)  # fmt: skip
+def test_metrics_have_their_unit(metric: str, unit: str, label: str) -> None:
+    assert with_unit("x", metric_unit(metric, unit)) == f"x {label}".rstrip()

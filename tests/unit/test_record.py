@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regsweep.config import compose
+from regsweep.environment import Environment
+from regsweep.errors import ConfigError, StorageError
+from regsweep.record import DatasetFacts, RecordBook, StudyFacts, TrialRecord, identity, study_name
+from regsweep.trial import State
+from tests.helpers import trained
+
+ENVIRONMENT = Environment("3.11.7", "Linux", "a cpu", 2, {"keras": "3.15.1", "tensorflow": "2.21.0"}, "abc")
+
+
+def facts(*overrides: str, sha256: str = "0" * 64) -> StudyFacts:
+    dataset = DatasetFacts("d", "y", "points", 10, ("a", "b"), "", "", sha256, ("a note",))
+    return StudyFacts("s", compose(overrides)[0], dataset, ENVIRONMENT)
+
+
+def record(number: int = 0, **changes: object) -> TrialRecord:
+    return TrialRecord(facts(), number, {"depth": 1, "optimizer": "adam"}, trained(number, **changes), 1000, 2500)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> RecordBook:
+    made = RecordBook(tmp_path / "s")
+    made.open(facts())
+    return made
+
+
+def test_a_trial_comes_back_as_it_was_written(book: RecordBook) -> None:
+    before = record(3)
+    book.write_trial(before)
+    after = book.trial(3)
+    assert after is not None
+    assert (after.number, after.params, after.started, after.finished) == (3, before.params, 1000, 2500)
+    assert (after.result.spec, after.result.state, after.objective) == (before.result.spec, State.COMPLETE, 4.0)
+    assert after.facts == before.facts
+    np.testing.assert_array_equal(after.result.folds[0].curves, before.result.folds[0].curves)
+    for mine, theirs in zip(after.result.folds[0].network.kernels, before.result.folds[0].network.kernels, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_record_is_plain_json_and_npz(book: RecordBook) -> None:
+    folder = book.write_trial(record(0, mse=2.25))
+    content = json.loads((folder / "record.json").read_text())
+    assert content["objective"] == content["final"]["val/mse"] == content["folds"][0]["val/mse"][-1] == 2.25
+    assert content["config"]["n_trials"] == 40
+    with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+        assert arrays["0/kernel/0"].shape == (2, 3)
+
+
+def test_a_diverged_trial_is_kept_with_its_cause_and_no_objective(book: RecordBook) -> None:
+    failed = trained(1, mse=np.inf, state=State.FAILED, cause="diverged: val/mse is inf in epoch 3")
+    book.write_trial(TrialRecord(facts(), 1, {}, failed, 0, 1))
+    content = json.loads((book.place(1) / "record.json").read_text())
+    assert (content["objective"], content["folds"][0]["val/mse"][-1], content["cause"]) == (None, None, failed.cause)
+    after = book.trial(1)
+    assert after is not None
+    assert after.result.state is State.FAILED
+    assert np.isnan(after.result.folds[0].curves[-1, 3])
+
+
+def test_a_flipped_byte_is_noticed(book: RecordBook) -> None:
+    packed = book.write_trial(record()) / "arrays.npz"
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2] ^= 1
+    packed.write_bytes(content)
+    with pytest.raises(StorageError, match=r"arrays.npz: its bytes differ from what was recorded; delete .*trial-00000"):
+        book.trial(0)
+
+
+def test_a_torn_record_is_noticed(book: RecordBook) -> None:
+    place = book.write_trial(record()) / "record.json"
+    place.write_text(place.read_text()[:100])
+    with pytest.raises(StorageError, match=r"record.json: is no whole record"):
+        book.trial(0)
+
+
+def test_nothing_half_written_stays_or_is_read(book: RecordBook) -> None:
+    book.write_trial(record(0))
+    (book.folder / ".trial-00001.99").mkdir()
+    assert [found.number for found in book.trials()] == [0]
+    book.write_trial(record(0, mse=1.0))
+    assert [found.objective for found in book.trials()] == [1.0]
+
+
+def test_a_study_goes_on_with_more_trials_but_not_with_another_space(book: RecordBook) -> None:
+    book.open(facts("n_trials=100", "executor=inline", "baselines=none"))
+    with pytest.raises(ConfigError) as caught:
+        book.open(facts("space.parameters.epochs=7", "seed=3"))
+    text = str(caught.value)
+    assert "study 's' exists with other settings; choose another name with study=NAME" in text
+    assert "seed: was 0, is 3" in text
+    assert "space.parameters.epochs: was" in text
+
+
+def test_other_data_are_another_study(book: RecordBook) -> None:
+    with pytest.raises(ConfigError, match="dataset.sha256: was '000"):
+        book.open(facts(sha256="1" * 64))
+
+
+def test_the_name_of_a_study_follows_from_what_defines_it() -> None:
+    config = compose([])[0]
+    name = study_name(config, "0" * 64)
+    assert name.startswith("diabetes-tpe-holdout-seed0-")
+    assert study_name(compose(["n_trials=9", "executor=inline"])[0], "0" * 64) == name
+    assert study_name(compose(["features.target_log=true"])[0], "0" * 64) != name
+    assert study_name(config, "1" * 64) != name
+    assert study_name(compose(["study=mine"])[0], "0" * 64) == "mine"
+    assert "trainer.threads" not in identity(config, "")
+
+
+def test_a_change_of_package_or_machine_is_named() -> None:
+    now = Environment("3.11.7", "Linux", "another cpu", 2, {"keras": "3.16.0", "tensorflow": "2.21.0"}, "def")
+    assert ENVIRONMENT.changes(now) == ["CPU: a cpu in the record, another cpu here", "keras: 3.15.1 in the record, 3.16.0 here"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/s/study.json: can't be written \(.*\); free space or set tracking.dir"):
+        RecordBook(tmp_path / "file" / "s").open(facts())
