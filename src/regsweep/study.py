@@ -79,10 +79,10 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
     dataset = load_dataset(config.dataset)
     split = make_split(config.split, dataset)
     smallest = min(len(fold.train) for fold in split.folds)
-    if greatest(config.space, "batch_size") > smallest:
+    if (largest := greatest(config.space, "batch_size")) > smallest:
         raise ConfigError(
-            f"space.parameters.batch_size: goes up to {greatest(config.space, 'batch_size'):g}, "
-            f"but there are {smallest} training rows"
+            f"space.parameters.batch_size: goes up to {largest:g}, but there are {smallest} training rows; "
+            f"set smaller ones, for example space.parameters.batch_size={max(1, smallest // 4)}"
         )
     facts = StudyFacts(
         study=study_name(config, dataset.sha256),

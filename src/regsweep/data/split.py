@@ -156,7 +156,7 @@ def _check_rows(dataset: Dataset, **sizes: int) -> None:
     short = [f"{part} would have {size} and needs {LEAST[part]}" for part, size in sizes.items() if size < LEAST[part]]
     if short:
         raise DataError(
-            f"{dataset.name}: {dataset.rows} rows are too few for this split: {', '.join(short)}; add rows or change the fractions"
+            f"{dataset.name}: {dataset.rows} rows are too few for this split: {', '.join(short)}; add rows, or change the split"
         )
 
 
@@ -165,7 +165,7 @@ def _check_present(dataset: Dataset, column: str, role: str) -> None:
     if missing.any():
         raise DataError(
             f"{dataset.name} row {int(missing.argmax())}: {role} column {column!r} is missing "
-            f"({int(missing.sum())} of {dataset.rows} rows, counted from 0); fill in or remove these rows, or choose another split"
+            f"({int(missing.sum())} of {dataset.rows} rows, counted from 0); fill in or remove them, or choose another split"
         )
 
 

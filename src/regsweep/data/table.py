@@ -95,7 +95,8 @@ def read_file(file: Path) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         readable = file.parent.is_dir() and os.access(file.parent, os.R_OK)
         beside = [entry.name for entry in file.parent.iterdir()] if readable else []
-        raise DataError(f"{file}: no such file{nearest(file.name, beside)}; relative paths start at {Path.cwd()}") from None
+        start = "" if file.is_absolute() else f" (it is looked up in {Path.cwd()})"
+        raise DataError(f"{file}: no such file{nearest(file.name, beside)}; check the path{start}") from None
     except PermissionError:
         raise DataError(f"{file}: no permission to read it; run chmod u+r on it, or copy it to where you may read") from None
     except (OSError, ValueError) as error:
@@ -262,9 +263,12 @@ def _other_separator(data: bytes, separator: str) -> str | None:
 
 
 def _unread_numbers(values: pd.Series) -> pd.Series:
-    # pandas leaves integers as text or objects where no one integer type holds them all.
+    # pandas leaves integers as text or objects where no one integer type holds them all, and "NA" as text among them.
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    values = values.mask(values.isin(MISSING))
     present = values.dropna()
-    if pd.api.types.is_numeric_dtype(values) or present.empty or not re.fullmatch(r"\s*[+-]?\d+\s*", str(present.iloc[0])):
+    if present.empty or not re.fullmatch(r"\s*[+-]?\d+\s*", str(present.iloc[0])):
         return values
     numbers = pd.to_numeric(present, errors="coerce")
     return values if numbers.isna().any() else numbers.astype(np.float64).reindex(values.index)

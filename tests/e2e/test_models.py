@@ -1,0 +1,120 @@
+"""The logged models where regsweep is not installed: raw tables in, target units out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regsweep.record import read_record
+from tests.conftest import TINY, run_cli
+
+# Makes regsweep, TensorFlow and Keras impossible to import, as if they were not installed.
+WITHOUT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("regsweep", "tensorflow", "keras"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.fixture(scope="module")
+def insurance(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
+    """A folder with a tiny study on the insurance data."""
+    folder = tmp_path_factory.mktemp("insurance")
+    run_cli("run", "experiments=insurance", *TINY, "baselines=closed_form", cwd=folder, env={"REGSWEEP_DATA": str(data_folder)})
+    return folder
+
+
+def predict_elsewhere(folder: Path, frame: pd.DataFrame) -> np.ndarray:
+    """Load the champion by its alias in a process without regsweep and TensorFlow, and predict."""
+    frame.to_json(folder / "rows.json", orient="split", index=False)
+    program = WITHOUT + (
+        "import json, mlflow, pandas as pd; from io import StringIO\n"
+        f"mlflow.set_tracking_uri('sqlite:///{folder}/mlruns/mlflow.db')\n"
+        "model = mlflow.pyfunc.load_model('models:/insurance@champion')\n"
+        f"print(json.dumps(list(model.predict(pd.read_json(open('{folder}/rows.json'), orient='split')))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return np.array(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_champion_gives_the_reports_numbers_without_regsweep(insurance: Path, data_folder: Path) -> None:
+    from regsweep.config import compose
+    from regsweep.data import load_dataset, make_split
+
+    (place,) = (insurance / "mlruns" / "records").glob("*/champion")
+    content, arrays = read_record(place)
+    config = compose(["experiments=insurance", f"dataset.folder={data_folder}"])[0]
+    dataset = load_dataset(config.dataset)
+    test = make_split(config.split, dataset).test
+    found = predict_elsewhere(insurance, dataset.table.iloc[test])
+    np.testing.assert_allclose(found, arrays["prediction"], rtol=1e-12)
+    assert np.abs(found - dataset.y[test]).mean() == pytest.approx(content["test"]["mae"]["value"], rel=1e-9)
+
+
+def test_the_champion_takes_strings_missing_values_and_unseen_categories(insurance: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "age": [19, 50, 33], "sex": ["female", "male", "female"], "bmi": [27.9, None, 30.0], "children": [0, 2, 1],
+            "smoker": ["yes", "no", "no"], "region": ["southwest", "southeast", "atlantis"],
+        }
+    )  # fmt: skip
+    found = predict_elsewhere(insurance, frame)
+    assert found.shape == (3,)
+    assert np.isfinite(found).all()
+    # Without a missing bmi in training, a missing one stands for the mean bmi of the training rows.
+    assert predict_elsewhere(insurance, frame.assign(bmi=[27.9, 30.66, 30.0]))[1] == pytest.approx(found[1], rel=0.02)
+
+
+def test_a_missing_column_is_named(insurance: Path) -> None:
+    with pytest.raises(AssertionError, match="smoker"):
+        predict_elsewhere(insurance, pd.DataFrame({"age": [19], "sex": ["male"], "bmi": [20.0], "children": [0], "region": ["x"]}))
+
+
+@pytest.mark.slow
+def test_the_champion_is_served_over_http(insurance: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{insurance}/mlruns/mlflow.db"}
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/insurance@champion", "--env-manager", "local",
+               "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        row = {"age": 19, "sex": "female", "bmi": None, "children": 0, "smoker": "yes", "region": "southwest"}
+        content = json.dumps({"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", content, {"Content-Type": "application/json"}, method="POST"
+        )
+        answer = json.loads(_when_up(request))
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+    assert answer["predictions"][0] == pytest.approx(predict_elsewhere(insurance, pd.DataFrame([row]))[0])
+
+
+def _when_up(request: urllib.request.Request) -> bytes:
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(request) as reply:
+                return bytes(reply.read())
+        except urllib.error.URLError as error:
+            if isinstance(error, urllib.error.HTTPError) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

@@ -1,0 +1,140 @@
+"""Interrupted, resumed, spread over workers: the table of trials is the same. Test rows stay sealed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from regsweep.config import compose
+from regsweep.data import Dataset
+from regsweep.paths import Workspace
+from regsweep.record import RecordBook, StudyFacts, TrialRecord
+from regsweep.study import Material, gather, run_study
+from tests.conftest import TINY
+from tests.e2e.conftest import table_of
+
+SIX = ("n_trials=6", "parallel_trials=3", "baselines=none")
+
+
+class Silent:
+    """A watcher that looks away; `stop_after` trials it raises, as Ctrl-C would."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.seen: list[int] = []
+        self._stop_after = stop_after
+
+    def begin(self, facts: StudyFacts, told: int) -> None:
+        self.told = told
+
+    def trial(self, record: TrialRecord) -> None:
+        self.seen.append(record.number)
+        if len(self.seen) == self._stop_after:
+            raise KeyboardInterrupt
+
+    def judging(self) -> None:
+        pass
+
+
+def numbers(folder: Path) -> list[tuple[int, dict[str, object], float | None]]:
+    """(number, hyperparameters, objective) of every trial on record."""
+    (place,) = (folder / "records").iterdir()
+    return [(record.number, dict(record.params), record.objective) for record in RecordBook(place).trials()]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of six trials that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    run_study(gather(compose([*TINY, *SIX])[0]), Workspace(folder), Silent())
+    return folder
+
+
+def test_a_study_stopped_between_trials_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path) -> None:
+    material = gather(compose([*TINY, *SIX])[0])
+    with pytest.raises(KeyboardInterrupt):
+        run_study(material, Workspace(tmp_path), Silent(stop_after=2))
+    watcher = Silent()
+    run_study(material, Workspace(tmp_path), watcher)
+    assert watcher.told == 2
+    assert watcher.seen == [2, 3, 4, 5]
+    assert numbers(tmp_path) == numbers(whole)
+
+
+def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path) -> None:
+    command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, *SIX, f"tracking.dir={tmp_path}/mlruns"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("mlruns/records/*/trial-00001")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "of 6 trials are there already" in done.stdout
+    assert numbers(tmp_path / "mlruns") == numbers(whole)
+    assert len(table_of(tmp_path / "mlruns")) == 6
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_worker_processes_give_the_same_table(tmp_path: Path, whole: Path, workers: int) -> None:
+    config = compose([*TINY, *SIX, "executor=processes", f"executor.workers={workers}"])[0]
+    run_study(gather(config), Workspace(tmp_path), Silent())
+    assert numbers(tmp_path) == numbers(whole)
+
+
+@pytest.mark.parametrize("number,code,word", [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+def test_signals_end_it_with_a_line_and_leave_no_worker(tmp_path: Path, number: int, code: int, word: str) -> None:
+    command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, "executor=processes", "space.parameters.epochs=2000"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("mlruns/optuna.db")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(4)
+    running.send_signal(number)
+    _, printed = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert printed.strip().splitlines()[-1] == f"regsweep: {word}; what was told is kept: the same command goes on from there"
+    assert "Traceback" not in printed
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)
+
+
+def poisoned(material: Material) -> Material:
+    """The same material, but its test rows hold nonsense: were one of them read during the search, a trial would differ."""
+    table = material.dataset.table.copy().astype("float64")
+    table.iloc[material.split.test] = -1e9
+    dataset = Dataset(**{**vars(replace(material.dataset)), "table": table})
+    assert dataset.sha256 != material.dataset.sha256
+    return replace(material, dataset=dataset)
+
+
+def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(tmp_path: Path, whole: Path) -> None:
+    material = poisoned(gather(compose([*TINY, *SIX])[0]))
+    outcome = run_study(material, Workspace(tmp_path), Silent())
+    assert numbers(tmp_path) == numbers(whole)
+    assert outcome.judgement is not None
+    (clean,) = (whole / "records").iterdir()
+    assert outcome.judgement.trial.number == RecordBook(clean).trial(outcome.judgement.trial.number).number  # type: ignore[union-attr]
+    assert outcome.judgement.content["test"]["mae"]["value"] > 1e6
+
+
+def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(tmp_path: Path) -> None:
+    def run(*overrides: str) -> tuple[int, str | None, int]:
+        outcome = run_study(gather(compose([*TINY, "baselines=none", *overrides])[0]), Workspace(tmp_path), Silent())
+        assert outcome.judgement is not None
+        return outcome.judgement.trial.number, outcome.judgement.note, len(outcome.judgement.content["openings"])
+
+    assert run("n_trials=1") == (0, None, 1)
+    kept, note, openings = run("n_trials=8")
+    assert (kept, openings) == (0, 1)
+    assert note is not None
+    assert "is now best by validation, but the test rows were opened for trial 0; reopen_test=true" in note
+    number, note, openings = run("n_trials=8", "reopen_test=true")
+    assert number != 0
+    assert (note, openings) == (None, 2)
