@@ -16,11 +16,15 @@ def spec(**changes: object) -> TrialSpec:
     return TrialSpec(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def trained(number: int = 0, *, mse: float = 4.0, epochs: int = 3, state: State = State.COMPLETE, cause: str | None = None) -> TrialResult:
+def trained(
+    number: int = 0, *, mse: float = 4.0, epochs: int = 3, state: State = State.COMPLETE, cause: str | None = None
+) -> TrialResult:
     """A made-up training of one hidden layer on two inputs; `mse` is the validation MSE of its last epoch."""
     rng = np.random.default_rng(number)
     curves = rng.uniform(1, 2, (epochs, 6))
     curves[-1, 3] = mse
     kernels = (rng.normal(size=(2, 3)).astype(np.float32), rng.normal(size=(3, 1)).astype(np.float32))
     network = Network(kernels, (np.zeros(3, np.float32), np.zeros(1, np.float32)))
-    return TrialResult(spec(widths=(3,), epochs=epochs), state, (FoldResult(curves, network, epochs - 1),), 1.5, "keras_fit", cause)
+    return TrialResult(
+        spec(widths=(3,), epochs=epochs), state, (FoldResult(curves, network, epochs - 1),), 1.5, "keras_fit", cause
+    )

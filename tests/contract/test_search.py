@@ -67,7 +67,11 @@ def test_proposals_are_the_same_in_another_process_and_differ_by_seed(tmp_path: 
         f"print(go_on(Path(sys.argv[1]), config({sampler!r}, 'seed=0'), 12))"
     )
     there = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "there")], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", program, str(tmp_path / "there")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     assert there.stdout.strip() == str(here)
     assert go_on(tmp_path / "seed1", config(sampler, "seed=1"), 12) != here

@@ -76,7 +76,11 @@ def bare_fit(fold: FoldData, *, epochs: int, batch_size: int, seed: int) -> list
 
 def _scores(z: np.ndarray, out: np.ndarray, std: float) -> list[float]:
     error = z - out
-    return [float((error**2).mean() * std**2), float(np.abs(error).mean() * std), float(1 - (error**2).sum() / ((z - z.mean()) ** 2).sum())]
+    return [
+        float((error**2).mean() * std**2),
+        float(np.abs(error).mean() * std),
+        float(1 - (error**2).sum() / ((z - z.mean()) ** 2).sum()),
+    ]
 
 
 @pytest.mark.parametrize("batch_size", [32, 282])
@@ -160,7 +164,9 @@ def test_curves_are_in_target_units_however_the_target_is_scaled(overrides: list
     error = model.predict(dataset.x.iloc[split.folds[0].val]) - fold.y_val
     np.testing.assert_allclose(result.final["val/mse"], np.mean(error**2), rtol=1e-4)
     np.testing.assert_allclose(result.final["val/mae"], np.mean(np.abs(error)), rtol=1e-4)
-    np.testing.assert_allclose(result.final["val/r2"], 1 - np.sum(error**2) / np.sum((fold.y_val - fold.y_val.mean()) ** 2), atol=1e-4)
+    np.testing.assert_allclose(
+        result.final["val/r2"], 1 - np.sum(error**2) / np.sum((fold.y_val - fold.y_val.mean()) ** 2), atol=1e-4
+    )
 
 
 def test_every_fold_is_trained_from_its_own_start(trainer: Trainer) -> None:

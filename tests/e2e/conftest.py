@@ -27,7 +27,9 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def study(houses: Path) -> Path:
     """The user's folder after `regsweep run` on their table; `mlruns/` lies in it. Read it, do not change it."""
-    done = run_cli("run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", "dataset.unit=euros", *TINY, cwd=houses)
+    done = run_cli(
+        "run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", "dataset.unit=euros", *TINY, cwd=houses
+    )
     (houses / "printed.txt").write_text(done.stdout)
     return houses
 
@@ -44,7 +46,9 @@ def run_own(own: Path) -> Callable[..., str]:
     """Runs a tiny study on the user's table in `own` and returns what it printed."""
 
     def run(*overrides: str, code: int = 0) -> str:
-        done = run_cli("run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", *TINY, *overrides, cwd=own, code=code)
+        done = run_cli(
+            "run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", *TINY, *overrides, cwd=own, code=code
+        )
         return done.stdout + done.stderr
 
     return run
@@ -54,6 +58,8 @@ def table_of(workspace: Path) -> pd.DataFrame:
     """Number, hyperparameters and objective of every trial of the one study of a workspace."""
     (place,) = (workspace / "records").glob("*/report/leaderboard.csv")
     frame = pd.read_csv(place)
-    return frame[frame["kind"] != "baseline"].assign(name=lambda f: f["name"].str.replace(" (champion)", ""))[
-        ["name", "val_mse", "params", "state"]
-    ].reset_index(drop=True)
+    return (
+        frame[frame["kind"] != "baseline"]
+        .assign(name=lambda f: f["name"].str.replace(" (champion)", ""))[["name", "val_mse", "params", "state"]]
+        .reset_index(drop=True)
+    )

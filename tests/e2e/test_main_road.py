@@ -48,7 +48,11 @@ def test_it_prints_leaderboard_verdict_and_where_everything_lies(study: Path) ->
 
 def test_one_parent_and_one_child_per_trial_baseline_and_champion(runs: list[Run]) -> None:
     (parent,) = of_kind(runs, "study")
-    assert {kind: len(of_kind(runs, kind)) for kind in ("trial", "baseline", "champion")} == {"trial": 3, "baseline": 14, "champion": 1}
+    assert {kind: len(of_kind(runs, kind)) for kind in ("trial", "baseline", "champion")} == {
+        "trial": 3,
+        "baseline": 14,
+        "champion": 1,
+    }
     children = [run for run in runs if run.info.run_id != parent.info.run_id]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert {run.info.status for run in runs} == {"FINISHED"}
@@ -71,7 +75,10 @@ def test_the_objective_is_the_same_double_in_record_optuna_and_mlflow(study: Pat
     import optuna
 
     (name,) = optuna.get_all_study_names(f"sqlite:///{study}/mlruns/optuna.db")
-    told = {trial.number: trial.value for trial in optuna.load_study(study_name=name, storage=f"sqlite:///{study}/mlruns/optuna.db").trials}
+    told = {
+        trial.number: trial.value
+        for trial in optuna.load_study(study_name=name, storage=f"sqlite:///{study}/mlruns/optuna.db").trials
+    }
     logged = {int(run.data.tags["regsweep.key"]): run.data.metrics["final/val/mse"] for run in of_kind(runs, "trial")}
     assert told == logged == {record.number: record.objective for record in book.trials()}
 
@@ -110,7 +117,9 @@ def test_leaderboard_file_and_ui_table_agree(runs: list[Run], book: RecordBook) 
 
 
 def test_a_second_call_trains_and_records_nothing_anew(study: Path, client: MlflowClient, runs: list[Run]) -> None:
-    done = run_cli("run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", "dataset.unit=euros", *TINY, cwd=study)
+    done = run_cli(
+        "run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", "dataset.unit=euros", *TINY, cwd=study
+    )
     assert "3 of 3 trials are there already" in done.stdout
     experiment = client.get_experiment_by_name("houses")
     assert experiment is not None

@@ -83,7 +83,9 @@ def test_the_champion_takes_strings_missing_values_and_unseen_categories(insuran
 
 def test_a_missing_column_is_named(insurance: Path) -> None:
     with pytest.raises(AssertionError, match="smoker"):
-        predict_elsewhere(insurance, pd.DataFrame({"age": [19], "sex": ["male"], "bmi": [20.0], "children": [0], "region": ["x"]}))
+        predict_elsewhere(
+            insurance, pd.DataFrame({"age": [19], "sex": ["male"], "bmi": [20.0], "children": [0], "region": ["x"]})
+        )
 
 
 @pytest.mark.slow
@@ -91,10 +93,14 @@ def test_the_champion_is_served_over_http(insurance: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{insurance}/mlruns/mlflow.db"}
+    # `mlflow models serve` looks for uvicorn on the PATH.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{insurance}/mlruns/mlflow.db"}
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/insurance@champion", "--env-manager", "local",
                "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         row = {"age": 19, "sex": "female", "bmi": None, "children": 0, "smoker": "yes", "region": "southwest"}
         content = json.dumps({"dataframe_split": {"columns": list(row), "data": [list(row.values())]}}).encode()

@@ -83,7 +83,10 @@ def test_another_training_differs_from_the_first_epoch_on(study: Path, edited) -
 
 def test_a_small_difference_is_within_tolerance(study: Path, edited) -> None:  # type: ignore[no-untyped-def]
     run_id = edited("curve")
-    assert "within tolerance 0.0001 (largest relative difference 1e-06, in val/mae)" in run_cli("reproduce", run_id, cwd=study).stdout
+    assert (
+        "within tolerance 0.0001 (largest relative difference 1e-06, in val/mae)"
+        in run_cli("reproduce", run_id, cwd=study).stdout
+    )
     refused = run_cli("reproduce", run_id, "--tolerance", "1e-9", cwd=study, code=6).stderr
     assert "differs from epoch 2" in refused
 

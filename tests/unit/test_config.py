@@ -80,7 +80,11 @@ def test_a_csv_needs_a_path_and_a_target() -> None:
 def test_a_csv_is_named_after_its_file_and_its_path_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = compose(["dataset=csv", "dataset.path=in/houses.csv", "dataset.target=price"])[0]
-    assert (config.experiment, config.dataset.name, config.dataset.path) == ("houses", "houses", str(tmp_path / "in" / "houses.csv"))
+    assert (config.experiment, config.dataset.name, config.dataset.path) == (
+        "houses",
+        "houses",
+        str(tmp_path / "in" / "houses.csv"),
+    )
 
 
 def test_multirun_is_the_product_in_command_line_order() -> None:
@@ -117,9 +121,14 @@ def test_every_shipped_experiment_is_valid_and_names_its_command() -> None:
 
 def test_users_bring_experiments_and_options_from_their_own_folder(tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - override /space: narrow\nn_trials: 5\n")
+    (tmp_path / "experiments" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /space: narrow\nn_trials: 5\n"
+    )
     (tmp_path / "conf" / "space").mkdir(parents=True)
-    space = {"per_layer_width": False, "parameters": {"depth": 0, "learning_rate": 0.1, "epochs": 2, "batch_size": 8, "optimizer": "sgd"}}
+    space = {
+        "per_layer_width": False,
+        "parameters": {"depth": 0, "learning_rate": 0.1, "epochs": 2, "batch_size": 8, "optimizer": "sgd"},
+    }
     (tmp_path / "conf" / "space" / "narrow.yaml").write_text(yaml.safe_dump(space))
     config = compose(["experiments=mine"], folder=tmp_path)[0]
     assert (config.n_trials, config.space.parameters["optimizer"].values()) == (5, ("sgd",))

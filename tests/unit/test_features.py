@@ -64,7 +64,9 @@ def test_preprocessing_does_not_see_validation_rows() -> None:
     clean, rows = table(), split()
     changed = clean.table.copy()
     changed.loc[rows.folds[0].val, "number"] = 1e6
-    assert prepare(replace(clean, table=changed), rows, FEATURES).folds[0].columns == prepare(clean, rows, FEATURES).folds[0].columns
+    assert (
+        prepare(replace(clean, table=changed), rows, FEATURES).folds[0].columns == prepare(clean, rows, FEATURES).folds[0].columns
+    )
 
 
 @pytest.mark.parametrize(

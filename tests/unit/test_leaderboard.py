@@ -23,7 +23,9 @@ def book(tmp_path: Path) -> RecordBook:
     interval = {"value": 1.5, "low": 1.0, "high": 2.0}
     test = {metric: interval for metric in ("mse", "rmse", "mae", "r2")}
     val = {"mse": 6.25, "rmse": 2.5, "mae": 2.0, "r2": 0.5}
-    made.write("baseline-mean", {"kind": "baseline", "name": "mean", "parameters": {}, "val": val, "test": test, "seconds": 0.1}, {})
+    made.write(
+        "baseline-mean", {"kind": "baseline", "name": "mean", "parameters": {}, "val": val, "test": test, "seconds": 0.1}, {}
+    )
     made.write("champion", {"kind": "champion", "trial": 1, "test": test, "verdict": "so it is"}, {})
     return made
 

@@ -23,6 +23,7 @@ LEAK = 0.9995
 
 # Above, float64 no longer tells neighbouring integers apart.
 EXACT = 2**53
+COUNTED = 10**30
 
 _SHOWN = 30  # names that are listed before "and N more"
 _NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
@@ -35,13 +36,14 @@ def check_table(table: Table, config: DatasetConfig) -> Dataset:
     Raises ConfigError if a column is given two roles that exclude each other, and DataError, with every problem found, if named
     columns don't exist, the target is not numeric or not finite, a feature is infinite or no feature is left.
     """
-    roles = {"dataset.time": config.time, "dataset.group": config.group}
-    twice = [role for role, column in roles.items() if column == config.target] + ["dataset.drop"] * (
-        config.target in config.drop
-    )
-    if twice:
+    named = [
+        ("dataset.time", config.time),
+        ("dataset.group", config.group),
+        *(("dataset.drop", column) for column in config.drop),
+    ]
+    if twice := [role for role, column in named if column == config.target]:
         raise ConfigError([f"{role} names {config.target!r}, which is dataset.target; a column can't be both" for role in twice])
-    named = [("dataset.target", config.target), *roles.items(), *(("dataset.drop", column) for column in config.drop)]
+    named.insert(0, ("dataset.target", config.target))
     if problems := _absent(table, [(key, column) for key, column in named if column is not None]):
         raise DataError(problems)
     used = [column for column in table.columns if column not in {config.target, config.time, config.group, *config.drop}]
@@ -206,9 +208,9 @@ def _is_id_like(values: pd.Series) -> bool:
 
 
 def _has_huge_integers(values: pd.Series) -> bool:
-    if not pd.api.types.is_numeric_dtype(values) or not (values.max() > EXACT or values.min() < -EXACT):
-        return False
-    return bool((values.dropna() % 1 == 0).all())
+    # Every float is whole from 2^53 on; those that nobody counts up to are measurements.
+    low, high = (values.min(), values.max()) if pd.api.types.is_numeric_dtype(values) else (0, 0)
+    return bool((EXACT < high < COUNTED or -COUNTED < low < -EXACT) and (values.dropna() % 1 == 0).all())
 
 
 def _names(columns: Iterable[str]) -> str:

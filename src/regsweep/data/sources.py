@@ -17,7 +17,7 @@ from regsweep.config.dataset import DatasetConfig, DownloadDataset, FileDataset,
 from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame
-from regsweep.errors import ConfigError, DataError
+from regsweep.errors import DataError
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:
@@ -48,8 +48,6 @@ def _scikit_learn(config: ScikitLearnDataset) -> Table:
 def _make_regression(config: MakeRegressionDataset) -> Table:
     from sklearn.datasets import make_regression
 
-    if config.random_state >= 2**32:
-        raise ConfigError(f"dataset.random_state must be below 2^32, NumPy's limit, but got {config.random_state}")
     made, y = make_regression(
         n_samples=config.n_samples, n_features=1, noise=config.noise, bias=config.bias, random_state=config.random_state
     )

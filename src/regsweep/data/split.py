@@ -43,10 +43,8 @@ def make_split(config: SplitConfig, dataset: Dataset) -> Split:
     """Split the rows of a data set, in the order that scikit-learn draws them; the same config and rows give the same split.
 
     Raises DataError if a part would have fewer rows than it needs (`LEAST`) or the time or group column can't serve, ConfigError
-    if the seed is too large or `dataset.group` is not set.
+    if groups are asked for and `dataset.group` is not set.
     """
-    if not isinstance(config, TimeOrderedSplit) and config.seed >= 2**32:
-        raise ConfigError(f"split.seed must be below 2^32, scikit-learn's limit, but got {config.seed}")
     match config:
         case HoldoutSplit():
             return _holdout(config, dataset)
@@ -120,7 +118,7 @@ def _group(config: GroupSplit, dataset: Dataset) -> Split:
     if dataset.group is None:
         raise ConfigError("split=group needs the column that must not stand in two parts; set dataset.group")
     _check_present(dataset, dataset.group, "group")
-    groups = pd.factorize(dataset.table[dataset.group])[0]
+    groups = pd.factorize(dataset.table[dataset.group], sort=True)[0]
     test, val = _shares(config)
     count = len(set(groups))
     parts = _sizes(count, test, val)

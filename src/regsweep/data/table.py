@@ -141,8 +141,8 @@ def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None
 def _parse_parquet(data: bytes, name: str, path: Path | None) -> Table:
     try:
         frame = pd.read_parquet(io.BytesIO(data))
-    except (OSError, ValueError, NotImplementedError) as error:
-        what = str(error).splitlines()[0]
+    except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:
+        what = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"{name}: can't be read as Parquet ({what}); is it cut short, or are two columns of one name?") from None
     return table_from_frame(frame, name, path=path)
 

@@ -7,8 +7,10 @@ changes nothing.
 from __future__ import annotations
 
 import getpass
+import math
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,11 @@ from regsweep.predictor import Model
 from regsweep.record import RecordBook, StudyFacts, TrialRecord
 from regsweep.tracking.models import write_model
 from regsweep.tracking.store import KEY, KIND, STUDY, child_runs, find_run, open_store, storage_errors
+from regsweep.tracking.view import color, save_views
 from regsweep.trial import CURVES, State
 
-# How the UI learns that leaderboard.json is a table.
-_TABLES = '[{"path": "leaderboard.json", "type": "table"}]'
+# How the UI learns that an artifact is a table.
+_TABLE = '[{{"path": "{}", "type": "table"}}]'
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAILED: "FAILED"}
 
@@ -38,6 +41,7 @@ class Recorder:
         self._client = open_store(workspace)
         with storage_errors(workspace):
             self._experiment = _experiment(self._client, workspace, facts)
+            save_views(self._client, self._experiment, facts.config)
             self._inputs = [_as_input(table)]
             self._study = self._study_run()
             children = child_runs(self._client, self._experiment, self.study_run_id)
@@ -64,10 +68,12 @@ class Recorder:
             for step, row in enumerate(result.curves.tolist())
             for name, value in zip(CURVES, row, strict=True)
         ]
+        # The UI's compare page begins with the metric that was logged first.
+        metrics.sort(key=lambda metric: metric.key != self._facts.config.objective)
         values = {f"final/{name}": value for name, value in result.final.items()}
         values |= {f"best/{name}": value for name, value in result.best.items()} | {"seconds": result.seconds}
         values["parameters"] = float(sum(fold.network.parameters for fold in result.folds[:1]))
-        tags = {"regsweep.state": result.state.value, "regsweep.trainer": result.trainer}
+        tags = {"regsweep.state": result.state.value, "regsweep.trainer": result.trainer, "mlflow.runColor": color(record.number)}
         if result.cause:
             tags["regsweep.cause"] = result.cause
         return self._child(
@@ -105,16 +111,15 @@ class Recorder:
         """Record the champion with its test scores, register its model and move the alias. Returns the run's id."""
         values = {f"val/{name.removeprefix('val/')}": v for name, v in record.result.final.items() if name.startswith("val/")}
         values |= _flat_intervals(content["test"])
-        for difference in content["differences"]:
-            values |= {
-                f"difference/{difference['metric']}/{difference['baseline']}{suffix}": difference[key]
-                for key, suffix in (("value", ""), ("low", "/low"), ("high", "/high"))
-            }
         run_id = self._child(
             "champion",
             f"champion (trial {record.number})",
             key=str(record.number),
-            tags={"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]},
+            tags={
+                "regsweep.verdict": content["verdict"],
+                "mlflow.note.content": content["verdict"],
+                "mlflow.loggedArtifacts": _TABLE.format("differences.json"),
+            },
             params=record.params,
             metrics=_at(content["finished"], values),
             times=(content["started"], content["finished"]),
@@ -122,6 +127,7 @@ class Recorder:
             folders={"record": book.place(record.number), "champion": book.folder / "champion"},
             model=model,
             networks=networks,
+            differences=content["differences"],
         )
         with storage_errors(self._workspace):
             self._register(run_id)
@@ -130,7 +136,7 @@ class Recorder:
     def finish(self, report: Path, verdict: str, values: Mapping[str, float], finished: int) -> None:
         """Put the report's files, the verdict and summary values on the parent run and end it."""
         note = f"**{verdict}**\n\n{self._facts.config.question}"
-        tags = {"regsweep.verdict": verdict, "mlflow.note.content": note, "mlflow.loggedArtifacts": _TABLES}
+        tags = {"regsweep.verdict": verdict, "mlflow.note.content": note, "mlflow.loggedArtifacts": _TABLE.format("leaderboard.json")}
         with storage_errors(self._workspace):
             self._client.log_artifacts(self.study_run_id, str(report))
             self._client.log_batch(
@@ -186,6 +192,7 @@ class Recorder:
         folders: Mapping[str, Path],
         model: Model | None = None,
         networks: Mapping[str, Path] | None = None,
+        differences: Sequence[Mapping[str, Any]] = (),
     ) -> str:
         with storage_errors(self._workspace):
             known = self._known.get((kind, key))
@@ -202,6 +209,8 @@ class Recorder:
             self._client.log_inputs(run_id, datasets=self._inputs)
             for place, folder in folders.items():
                 self._client.log_artifacts(run_id, str(folder), place)
+            if differences:
+                self._client.log_dict(run_id, _as_table(differences), "differences.json")
             if model is not None:
                 with tempfile.TemporaryDirectory() as temporary:
                     write_model(model, Path(temporary) / "model", networks=networks or {})
@@ -243,9 +252,12 @@ def _experiment(client: MlflowClient, workspace: Workspace, facts: StudyFacts) -
 
 
 def _as_input(table: Table) -> DatasetInput:
-    made = mlflow.data.from_pandas(
-        table.table.head(1000), source=None, targets=table.target, name=table.name, digest=table.sha256[:32]
-    ).to_dict()
+    with warnings.catch_warnings():
+        # MLflow warns that whole numbers can't be missing at prediction; the logged models take them either way.
+        warnings.simplefilter("ignore", UserWarning)
+        made = mlflow.data.from_pandas(
+            table.table.head(1000), targets=table.target, name=table.name, digest=table.sha256[:32]
+        ).to_dict()
     profile = f'{{"num_rows": {table.rows}, "num_columns": {len(table.table.columns)}}}'
     entity = Dataset(made["name"], made["digest"], made["source_type"], made["source"], made["schema"], profile)
     return DatasetInput(entity, [InputTag("mlflow.data.context", "search")])
@@ -266,6 +278,12 @@ def _study_params(facts: StudyFacts) -> dict[str, Any]:
 
 def _at(timestamp: int, values: Mapping[str, float]) -> list[Metric]:
     return [Metric(name, value, timestamp, 0) for name, value in values.items() if value is not None]
+
+
+def _as_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the UI shows as a table; it takes no NaN."""
+    cells = [[None if isinstance(value, float) and math.isnan(value) else value for value in row.values()] for row in rows]
+    return {"columns": list(rows[0]), "data": cells}
 
 
 def _flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

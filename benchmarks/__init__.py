@@ -1,0 +1,1 @@
+"""Benchmarks, each runnable by one command; `python -m benchmarks` runs all."""

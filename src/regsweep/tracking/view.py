@@ -1,0 +1,159 @@
+"""Saved views of an experiment's runs page: columns, order and charts, as MLflow's UI keeps them in tags of the experiment.
+
+`.../runs?viewStateShareKey=regsweep` opens the trials, `...=regsweep-judged` champion and baselines; the page's menu `Views`
+names both. The format is MLflow's own (seen in 3.17): an envelope with a name, times and the state as JSON text. A UI that
+does not understand it shows its default page.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from typing import Any
+
+from mlflow import MlflowClient
+
+from regsweep.config import StudyConfig
+from regsweep.config.space import Fixed, Parameter
+from regsweep.tracking.store import KIND, STUDY
+from regsweep.trial import higher_is_better
+
+TRIALS, JUDGED = "regsweep", "regsweep-judged"
+_TAG = "mlflow.sharedViewState."
+_METRICS = ("mse", "mae", "r2")
+
+
+def save_views(client: MlflowClient, experiment: str, config: StudyConfig) -> None:
+    """Set both views on the experiment, made for the hyperparameters and the objective of this study."""
+    known = client.get_experiment(experiment)
+    views = {TRIALS: ("Trials", _trials(config)), JUDGED: ("Champion and baselines", _judged(config))}
+    # The menu shows the youngest first.
+    for age, (key, (name, state)) in enumerate(views.items()):
+        value = json.dumps({"name": name, "createdAt": (known.creation_time or 0) - age, "state": json.dumps(state)})
+        if known.tags.get(_TAG + key) != value:
+            client.set_experiment_tag(experiment, _TAG + key, value)
+
+
+def color(number: int) -> str:
+    """The colour of a trial in charts; neighbours are a golden angle apart, where the UI's own are often alike."""
+    red, green, blue = colorsys.hls_to_rgb(number * 0.618034 % 1, (0.38, 0.5, 0.62)[number % 3], 0.65)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+
+
+def _trials(config: StudyConfig) -> dict[str, Any]:
+    """Every trial, best first; curves of the first ten, parallel coordinates of all."""
+    objective = f"final/{config.objective}"
+    scores = [objective, *(f"final/val/{name}" for name in _METRICS if f"val/{name}" != config.objective)]
+    columns = [_column("metrics", name, 120) for name in scores]
+    columns += [_column("params", name, 110) for name in _names(config)]
+    columns += [_column("metrics", "seconds", 90), _column("tags", "regsweep.state", 120), _column("tags", STUDY, 260)]
+    return {
+        "searchFilter": f"tags.`{KIND}` = 'trial'",
+        **_order(objective),
+        **_table(columns),
+        "compareRunCharts": [
+            *(_curve(f"{part}/{name}") for part in ("val", "train") for name in _METRICS),
+            *(_parallel(number, parameters, objective) for number, parameters in enumerate(_axes(config)) if parameters),
+        ],
+        **_sections(
+            _section("val"),
+            _section("Hyperparameters and objective", uuid="parallel-0", columns=1, cardHeight=420),
+            _section("Hyperparameters and objective, with hidden layers", uuid="parallel-1", columns=1, cardHeight=420),
+            _section("train"),
+            *(_section(name, display=False) for name in ("final/val", "final/train", "best/val", "best/train", "Model metrics")),
+        ),
+    }
+
+
+def _judged(config: StudyConfig) -> dict[str, Any]:
+    """What is no trial: studies with their reports, champions, baselines, and how they do on the test rows."""
+    columns = [_column("tags", KIND, 120), *(_column("metrics", f"val/{name}", 90) for name in _METRICS)]
+    columns += [_column("metrics", f"test/mae{end}", 110) for end in ("", "/low", "/high")]
+    columns += [_column("metrics", name, 90) for name in ("test/rmse", "test/r2", "seconds")]
+    columns += [_column("tags", "regsweep.verdict", 400), _column("tags", STUDY, 260)]
+    intervals = (f"test/{name}" for name in ("mse", "rmse", "mae", "r2"))
+    return {
+        "searchFilter": f"tags.`{KIND}` != 'trial'",
+        **_order(config.objective),
+        **_table(columns),
+        "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": [],
+        **_sections(
+            _section("test"), _section("val"), *(_section(name, display=False) for name in (*intervals, "Model metrics"))
+        ),
+    }
+
+
+def _order(metric: str) -> dict[str, Any]:
+    return {"orderByKey": f"metrics.`{metric}`", "orderByAsc": not higher_is_better(metric)}
+
+
+def _column(kind: str, name: str, width: int) -> tuple[str, int]:
+    return f"{kind}.`{name}`", width
+
+
+def _table(columns: list[tuple[str, int]]) -> dict[str, Any]:
+    names = [name for name, _ in columns]
+    return {"selectedColumns": names, "columnOrder": names, "columnWidths": dict(columns)}
+
+
+def _sections(*sections: dict[str, Any]) -> dict[str, Any]:
+    """Charts that are not given are the UI's: it draws each metric, in the section named as the metric's prefix."""
+    return {"compareRunSections": list(sections), "isAccordionReordered": True}
+
+
+def _section(name: str, *, uuid: str | None = None, display: bool = True, **layout: int) -> dict[str, Any]:
+    return {"uuid": uuid or name, "name": name, "display": display, "isReordered": False, **layout}
+
+
+def _curve(metric: str) -> dict[str, Any]:
+    return {
+        "type": "LINE",
+        "uuid": metric,
+        "metricSectionId": metric.partition("/")[0],
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "displayName": metric,
+        # The first epochs are far off; on a linear scale the last ones could not be told apart.
+        "scaleType": "linear" if higher_is_better(metric) else "log",
+        "xAxisKey": "step",
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+        "displayPoints": False,
+        "deleted": False,
+        "isGenerated": False,
+    }
+
+
+def _parallel(number: int, parameters: list[str], objective: str) -> dict[str, Any]:
+    return {
+        "type": "PARALLEL",
+        "uuid": f"parallel-card-{number}",
+        "metricSectionId": f"parallel-{number}",
+        "selectedParams": parameters,
+        "selectedMetrics": [objective],
+        "showAllRuns": True,
+        "deleted": False,
+        "isGenerated": False,
+    }
+
+
+def _names(config: StudyConfig) -> list[str]:
+    """Hyperparameters as trials log them."""
+    depth = config.space.parameters["depth"]
+    layers = max((int(value) for value in depth.values()), default=0) if config.space.per_layer_width else 0
+    widths = [f"width_{layer}" for layer in range(1, layers + 1)]
+    return [key for name in config.space.parameters for key in (widths if name == "width" and widths else [name])]
+
+
+def _axes(config: StudyConfig) -> tuple[list[str], list[str]]:
+    """What varies in every trial, and with it what exists in some: the plot drops trials that lack one of its axes."""
+    varying = {name: parameter for name, parameter in config.space.parameters.items() if _varies(parameter)}
+    always = [name for name, parameter in varying.items() if parameter.when is None]
+    first = {"width": "width_1"} if config.space.per_layer_width else {}
+    every = [first.get(name, name) for name in varying]
+    return always, every if len(always) < len(every) else []
+
+
+def _varies(parameter: Parameter) -> bool:
+    return not isinstance(parameter, Fixed) and len(set(parameter.values())) > 1

@@ -1,0 +1,175 @@
+"""Splits against scikit-learn's own, and what can't be split."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import GroupShuffleSplit, KFold, train_test_split
+
+from regsweep.config import compose
+from regsweep.config.schema import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
+from regsweep.data import Dataset, Fold, Split, duplicates_across, make_split
+from regsweep.errors import ConfigError, DataError
+
+
+@cache
+def config(*overrides: str) -> SplitConfig:
+    return compose(overrides)[0].split
+
+
+def data(rows: int, time: object = None, group: object = None) -> Dataset:
+    columns = {"x": np.arange(rows) * 1.5, "time": time, "group": group, "y": np.arange(rows) * 1.0}
+    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+    return Dataset(
+        "table", table, "y", ("x",), "", "", "", time=None if time is None else "time", group=None if group is None else "group"
+    )
+
+
+def assert_whole(split: Split, rows: int) -> None:
+    """Every row stands in one part of each fold, and indices are int64."""
+    for fold in split.folds:
+        parts = (fold.train, fold.val, split.test)
+        assert all(part.dtype == np.int64 and part.ndim == 1 for part in parts)
+        assert sorted(np.concatenate(parts)) == list(range(rows))
+
+
+@pytest.mark.parametrize("seed", [0, 42])
+def test_holdout_draws_the_rows_that_scikit_learn_draws(seed: int) -> None:
+    split = make_split(config(f"split.seed={seed}"), data(574))
+    rest, test = train_test_split(np.arange(574), test_size=0.2, random_state=seed)
+    train, val = train_test_split(rest, test_size=0.2, random_state=seed)
+    assert_whole(split, 574)
+    np.testing.assert_array_equal(split.test, test)
+    np.testing.assert_array_equal(split.folds[0].train, train)
+    np.testing.assert_array_equal(split.folds[0].val, val)
+    assert (len(train), len(val), len(test)) == (367, 92, 115)
+
+
+def test_kfold_seals_the_same_test_rows_and_folds_the_rest() -> None:
+    split = make_split(config("split=kfold", "split.seed=3"), data(101))
+    rest, test = train_test_split(np.arange(101), test_size=0.2, random_state=3)
+    assert_whole(split, 101)
+    np.testing.assert_array_equal(split.test, test)
+    for fold, (train, val) in zip(split.folds, KFold(5, shuffle=True, random_state=3).split(rest), strict=True):
+        np.testing.assert_array_equal(fold.train, rest[train])
+        np.testing.assert_array_equal(fold.val, rest[val])
+    assert sorted(np.concatenate([fold.val for fold in split.folds])) == sorted(rest)
+
+
+def test_without_a_time_column_rows_are_in_order() -> None:
+    split = make_split(config("split=time_ordered"), data(20))
+    assert split.folds[0].train.tolist() == list(range(12))
+    assert split.folds[0].val.tolist() == [12, 13, 14, 15]
+    assert split.test.tolist() == [16, 17, 18, 19]
+
+
+@pytest.mark.parametrize("sort", ["dates", "numbers"])
+def test_the_last_rows_in_time_are_test_and_ties_keep_their_order(sort: str) -> None:
+    years = [2005, 2001, 2009, 2003, 2001, 2007, 2009, 2002, 2008, 2004]
+    time = pd.to_datetime([f"{year}-01-01" for year in years]) if sort == "dates" else years
+    split = make_split(config("split=time_ordered", "split.train=0.6", "split.val=0.2"), data(10, time=time))
+    assert split.folds[0].train.tolist() == [1, 4, 7, 3, 9, 0]
+    assert split.folds[0].val.tolist() == [5, 8]
+    assert split.test.tolist() == [2, 6]
+
+
+def test_groups_stand_in_one_part() -> None:
+    group = np.repeat([f"g{i}" for i in range(12)], 5)
+    split = make_split(config("split=group", "split.seed=1"), data(60, group=group))
+    fold = split.folds[0]
+    assert_whole(split, 60)
+    parts = [set(group[rows]) for rows in (fold.train, fold.val, split.test)]
+    assert [len(part) for part in parts] == [7, 2, 3]
+    assert len(set.union(*parts)) == 12
+    expected = next(GroupShuffleSplit(1, test_size=0.2, random_state=1).split(np.arange(60), groups=group))[1]
+    np.testing.assert_array_equal(split.test, expected)
+
+
+def test_groups_need_a_column_without_gaps_and_enough_of_them() -> None:
+    with pytest.raises(ConfigError, match=r"split=group needs the column .*; set dataset\.group"):
+        make_split(config("split=group"), data(20))
+    with pytest.raises(DataError, match=r"table: group column 'group' has 2 group.*: train, val and test would get 0, 1 and 1"):
+        make_split(config("split=group"), data(20, group=["a", "b"] * 10))
+    with pytest.raises(DataError, match=r"table row 1: group column 'group' is missing \(2 of 4 rows, counted from 0\)"):
+        make_split(config("split=group"), data(4, group=["a", None, "b", None]))
+    with pytest.raises(
+        DataError, match="table: 5 rows are too few for this split: train would have 2 and needs 3, val would have 1"
+    ):
+        make_split(config("split=group", "split.seed=1"), data(5, group=list("abcdd")))
+
+
+def test_time_needs_an_order_without_gaps() -> None:
+    with pytest.raises(DataError, match=r"table: time column 'time' is text \('Jan 2020'\), whose order is not that of time"):
+        make_split(config("split=time_ordered"), data(20, time=["Jan 2020", "Feb 2020"] * 10))
+    with pytest.raises(DataError, match="table row 3: time column 'time' is missing \\(1 of 20 rows"):
+        make_split(config("split=time_ordered"), data(20, time=pd.to_datetime(["2020-01-01"] * 3 + [None] + ["2021-01-01"] * 16)))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows", "message"),
+    [
+        (
+            (),
+            5,
+            "table: 5 rows are too few for this split: val would have 1 and needs 2, test would have 1 and needs 2; add rows",
+        ),
+        ((), 1, "train would have 0 and needs 3, val would have 0 and needs 2, test would have 1 and needs 2"),
+        (("split=time_ordered",), 6, "val would have 1 and needs 2"),
+        (("split.train=0.02", "split.val=0.78"), 10, "train would have 0 and needs 3"),
+        (
+            ("split=kfold", "split.folds=9"),
+            10,
+            "split.folds is 9, above the 8 rows that are left when 2 of 10 are sealed for test",
+        ),
+        (("split=kfold", "split.folds=8"), 10, "10 rows are too few for this split: val would have 1 and needs 2"),
+        (("split=kfold", "split.folds=2"), 5, "train would have 2 and needs 3, test would have 1 and needs 2"),
+    ],
+)
+def test_too_few_rows_are_refused_with_the_numbers(overrides: tuple[str, ...], rows: int, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make_split(config(*overrides), data(rows))
+
+
+def test_the_largest_seed_is_taken() -> None:
+    assert_whole(make_split(config("split.seed=4294967295"), data(20)), 20)
+
+
+SHARES = st.floats(0.01, 0.98)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 60), SHARES, SHARES, st.integers(2, 12), st.integers(0, 2**32 - 1))
+def test_a_split_is_whole_or_refused(rows: int, test: float, cut: float, folds: int, seed: int) -> None:
+    parts = {"train": (1 - test) * (1 - cut), "val": (1 - test) * cut, "test": test}
+    dataset = data(rows, group=np.arange(rows) // 2)
+    for split_config in (
+        HoldoutSplit(kind="holdout", seed=seed, **parts),
+        TimeOrderedSplit(kind="time_ordered", **parts),
+        GroupSplit(kind="group", seed=seed, **parts),
+        KFoldSplit(kind="kfold", folds=folds, test=test, seed=seed),
+    ):
+        try:
+            split = make_split(split_config, dataset)
+        except DataError as error:
+            assert "rows" in str(error) or "group" in str(error)
+            continue
+        assert_whole(split, rows)
+        assert len(split.test) >= 2
+        assert all(len(fold.train) >= 3 and len(fold.val) >= 2 for fold in split.folds)
+
+
+def test_rows_in_test_and_elsewhere_are_counted() -> None:
+    table = pd.DataFrame(
+        {"x": [1, 2, 3, 1, 2, 1], "s": ["a", None, "c", "a", None, "b"], "id": range(6), "y": [5, 6, 7, 5, 6, 5]}
+    )
+    dataset = Dataset("table", table, "y", ("x", "s"), "", "", "")
+    split = Split((Fold(np.array([0, 2]), np.array([1])),), np.array([3, 4, 5]))
+    assert duplicates_across(split, dataset) == (
+        "2 of 3 test rows stand in train or val too (equal features and target): the test score flatters"
+    )
+    assert duplicates_across(Split((Fold(np.array([0, 3]), np.array([1, 4])),), np.array([2, 5])), dataset) is None
