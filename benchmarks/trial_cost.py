@@ -33,10 +33,17 @@ from regsweep.trial import State, spec_from_values, trial_seed
 
 REPEATS = 3
 EPOCHS = 50
-SPACE = (
-    "space.parameters.depth=2", "space.parameters.width=64", "space.parameters.activation=relu", "space.parameters.optimizer=adam",
-    "space.parameters.batch_size=32", f"space.parameters.epochs={EPOCHS}", "space.parameters.dropout=0.0", "space.parameters.l2=0.0",
-)  # fmt: skip
+NETWORK = (
+    "depth=2",
+    "width=64",
+    "activation=relu",
+    "optimizer=adam",
+    "batch_size=32",
+    f"epochs={EPOCHS}",
+    "dropout=0.0",
+    "l2=0.0",
+)
+SPACE = tuple(f"space.parameters.{setting}" for setting in NETWORK)
 
 
 def timed(steps: dict[str, list[float]], name: str, action: Callable[[], Any]) -> Any:
@@ -80,6 +87,13 @@ def as_the_pages_show(folder: Path) -> dict[str, list[float]]:
     mlflow.set_tracking_uri(f"sqlite:///{folder}/naive.db")
     mlflow.set_experiment("naive")
 
+    def log(model: keras.Model, history: dict[str, list[float]]) -> None:
+        for name, values in history.items():
+            for step, value in enumerate(values):
+                if not name.endswith("loss"):
+                    mlflow.log_metric(name, value, step)
+        mlflow.keras.log_model(model, name="model")
+
     def objective(trial: optuna.Trial) -> float:
         model = keras.Sequential(
             [keras.Input((fold.inputs,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(64, "relu"), keras.layers.Dense(1)]
@@ -88,18 +102,15 @@ def as_the_pages_show(folder: Path) -> dict[str, list[float]]:
         model.compile(keras.optimizers.Adam(rate), "mse", metrics=["mse", "mae", keras.metrics.R2Score(name="r2")])
         with mlflow.start_run():
             mlflow.log_param("learning_rate", rate)
+            held_out = (fold.x_val, fold.z_val[:, None])
             history = timed(
-                steps, "train",
+                steps,
+                "train",
                 lambda: model.fit(
-                    fold.x_train, fold.z_train[:, None], batch_size=32, epochs=EPOCHS, validation_data=(fold.x_val, fold.z_val[:, None]), verbose=0
+                    fold.x_train, fold.z_train[:, None], batch_size=32, epochs=EPOCHS, validation_data=held_out, verbose=0
                 ),
-            ).history  # fmt: skip
-            curves = {name: values for name, values in history.items() if not name.endswith("loss")}
-            timed(
-                steps, "MLflow: run, curves, model",
-                lambda: [mlflow.log_metric(name, value, step) for name, values in curves.items() for step, value in enumerate(values)]
-                + [mlflow.keras.log_model(model, name="model")],
-            )  # fmt: skip
+            ).history
+            timed(steps, "MLflow: run, curves, model", lambda: log(model, history))
         return float(history["val_mse"][-1])
 
     optuna.create_study(storage=f"sqlite:///{folder}/naive-optuna.db").optimize(objective, n_trials=REPEATS)

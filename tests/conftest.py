@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,7 +38,12 @@ def run_cli(*arguments: str, cwd: Path, code: int = 0, env: dict[str, str] | Non
     """Run `regsweep` in a process of its own and assert its exit code."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MLFLOW", "REGSWEEP"))}
     done = subprocess.run(
-        [sys.executable, "-m", "regsweep.cli", *arguments], cwd=cwd, capture_output=True, text=True, env={**clean, **(env or {})}
+        [sys.executable, "-m", "regsweep.cli", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**clean, **(env or {})},
     )
     assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}"
     return done
@@ -57,3 +63,23 @@ def tiny() -> Callable[..., StudyConfig]:
         return compose([*TINY, *overrides])[0]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs; making one takes seconds, copying it does not."""
+    from regsweep.paths import Workspace
+    from regsweep.tracking.store import open_store
+
+    workspace = Workspace(tmp_path_factory.mktemp("store"))
+    open_store(workspace)
+    return workspace.mlflow_db
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, empty_store: Path) -> Path:
+    """An empty workspace `mlruns` in the test's own folder."""
+    folder = tmp_path / "mlruns"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    return folder

@@ -99,12 +99,15 @@ def reproduce(target: str, experiment: str | None, tolerance: float, folder: str
 @FOLDER
 def ui(port: int, folder: str) -> None:
     """Open the MLflow UI on the workspace, on this machine only."""
+    from regsweep.console import experiment_pages
     from regsweep.paths import Workspace
 
     workspace = Workspace(Path(folder))
     if not workspace.mlflow_db.is_file():
         raise ConfigError(f"{workspace.mlflow_db}: there are no runs here; run a study first, or name its folder with --dir")
     click.echo(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    for name, page in experiment_pages(workspace, port):
+        click.echo(f"{name}: {page}")
     arguments = [
         "mlflow",
         "server",
@@ -114,6 +117,7 @@ def ui(port: int, folder: str) -> None:
         str(workspace.artifacts),
     ]
     arguments += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    arguments += ["--allowed-hosts", ",".join(f"{host}{end}" for host in ("127.0.0.1", "localhost") for end in ("", f":{port}"))]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     os.execve(sys.executable, [sys.executable, "-m", *arguments], {**os.environ, **quiet})
 

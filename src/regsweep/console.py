@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from regsweep.leaderboard import as_table, leaderboard
 from regsweep.paths import Workspace
 from regsweep.record import RecordBook, StudyFacts, TrialRecord
 from regsweep.trial import State, higher_is_better
-
 
 # Columns from which the leaderboard shows hyperparameters.
 WIDE = 160
@@ -76,7 +77,7 @@ def run_and_show(config: StudyConfig) -> int:
         ("records", str(outcome.book.folder)),
         ("plots, leaderboard", str(outcome.book.folder / "report")),
         ("MLflow", f"{workspace.mlflow_db} and {workspace.artifacts}"),
-        ("the study in the UI", f"regsweep ui{where}, then http://127.0.0.1:5000/#/experiments/{outcome.experiment_id}"),
+        ("the study in the UI", f"regsweep ui{where}, then {_page(outcome.experiment_id, 5000)}"),
         ("leaderboard again", f"regsweep compare {config.experiment}{where}"),
     ]
     if outcome.judgement is not None:
@@ -132,6 +133,17 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
     console.print(answer.sentence, highlight=False)
 
 
+def experiment_pages(workspace: Workspace, port: int) -> list[tuple[str, str]]:
+    """Name and address in the UI of every experiment that has a view of ours, the youngest first."""
+    query = """
+        SELECT experiments.name, experiments.experiment_id FROM experiments JOIN experiment_tags USING (experiment_id)
+        WHERE experiment_tags.key = 'mlflow.sharedViewState.regsweep' AND experiments.lifecycle_stage = 'active'
+        ORDER BY experiments.experiment_id DESC
+    """
+    with closing(sqlite3.connect(workspace.mlflow_db)) as database:
+        return [(name, _page(experiment, port)) for name, experiment in database.execute(query)]
+
+
 def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]:
     """The record books of an experiment (or all), the one written last first. Raises ConfigError where there are none."""
     books = [RecordBook(place.parent) for place in workspace.records.glob("*/study.json")]
@@ -143,6 +155,12 @@ def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]
         if not books:
             raise ConfigError(f"there is no experiment {experiment!r} here; known: {', '.join(sorted(set(known.values())))}")
     return sorted(books, key=lambda book: book.folder.stat().st_mtime_ns, reverse=True)
+
+
+def _page(experiment: object, port: int) -> str:
+    # Without workflowType the UI opens a page about language models.
+    view = "workflowType=machine_learning&viewStateShareKey=regsweep"
+    return f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?{view}"
 
 
 def _console() -> Console:

@@ -35,7 +35,7 @@ def study(houses: Path) -> Path:
 
 
 @pytest.fixture
-def own(tmp_path: Path, houses: Path) -> Path:
+def own(workspace: Path, tmp_path: Path, houses: Path) -> Path:
     """A folder of the test's own with the user's table and no runs."""
     shutil.copy(houses / "houses.csv", tmp_path)
     return tmp_path

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from regsweep.champion import read_champion
 from regsweep.config import compose
 from regsweep.data import Dataset
 from regsweep.paths import Workspace
@@ -56,19 +57,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_study_stopped_between_trials_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path) -> None:
+def test_a_study_stopped_between_trials_ends_like_an_undisturbed_one(workspace: Path, whole: Path) -> None:
     material = gather(compose([*TINY, *SIX])[0])
     with pytest.raises(KeyboardInterrupt):
-        run_study(material, Workspace(tmp_path), Silent(stop_after=2))
+        run_study(material, Workspace(workspace), Silent(stop_after=2))
     watcher = Silent()
-    run_study(material, Workspace(tmp_path), watcher)
+    run_study(material, Workspace(workspace), watcher)
     assert watcher.told == 2
     assert watcher.seen == [2, 3, 4, 5]
-    assert numbers(tmp_path) == numbers(whole)
+    assert numbers(workspace) == numbers(whole)
 
 
+@pytest.mark.usefixtures("workspace")
 def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path) -> None:
-    command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, *SIX, f"tracking.dir={tmp_path}/mlruns"]
+    command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, *SIX]
     running = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -84,10 +86,10 @@ def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_worker_processes_give_the_same_table(tmp_path: Path, whole: Path, workers: int) -> None:
+def test_worker_processes_give_the_same_table(workspace: Path, whole: Path, workers: int) -> None:
     config = compose([*TINY, *SIX, "executor=processes", f"executor.workers={workers}"])[0]
-    run_study(gather(config), Workspace(tmp_path), Silent())
-    assert numbers(tmp_path) == numbers(whole)
+    run_study(gather(config), Workspace(workspace), Silent())
+    assert numbers(workspace) == numbers(whole)
 
 
 @pytest.mark.parametrize("number,code,word", [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
@@ -97,7 +99,7 @@ def test_signals_end_it_with_a_line_and_leave_no_worker(tmp_path: Path, number: 
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("mlruns/optuna.db")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("mlruns/records/*/study.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(4)
     running.send_signal(number)
@@ -129,19 +131,19 @@ def poisoned(material: Material) -> Material:
     return replace(material, dataset=dataset)
 
 
-def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(tmp_path: Path, whole: Path) -> None:
+def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(workspace: Path, whole: Path) -> None:
     material = poisoned(gather(compose([*TINY, *SIX])[0]))
-    outcome = run_study(material, Workspace(tmp_path), Silent())
-    assert numbers(tmp_path) == numbers(whole)
+    outcome = run_study(material, Workspace(workspace), Silent())
+    assert numbers(workspace) == numbers(whole)
     assert outcome.judgement is not None
     (clean,) = (whole / "records").iterdir()
-    assert outcome.judgement.trial.number == RecordBook(clean).trial(outcome.judgement.trial.number).number  # type: ignore[union-attr]
+    assert outcome.judgement.trial.number == read_champion(RecordBook(clean))["trial"]
     assert outcome.judgement.content["test"]["mae"]["value"] > 1e6
 
 
-def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(tmp_path: Path) -> None:
+def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(workspace: Path) -> None:
     def run(*overrides: str) -> tuple[int, str | None, int]:
-        outcome = run_study(gather(compose([*TINY, "baselines=none", *overrides])[0]), Workspace(tmp_path), Silent())
+        outcome = run_study(gather(compose([*TINY, "baselines=none", *overrides])[0]), Workspace(workspace), Silent())
         assert outcome.judgement is not None
         return outcome.judgement.trial.number, outcome.judgement.note, len(outcome.judgement.content["openings"])
 

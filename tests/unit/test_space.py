@@ -54,8 +54,8 @@ def test_constants_are_kept_but_not_suggested() -> None:
 
 
 def test_a_condition_on_a_choice() -> None:
-    space = compose(["space.parameters.dropout={type: float, low: 0.1, high: 0.2, when: {parameter: optimizer, at_least: null, one_of: [sgd]}}",
-                     "space.parameters.optimizer=adam"])[0].space  # fmt: skip
+    only_sgd = "{parameter: optimizer, at_least: null, one_of: [sgd]}"
+    space = compose([f"space.parameters.dropout.when={only_sgd}", "space.parameters.optimizer=adam"])[0].space
     assert "dropout" not in draw(space, Lowest(1))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from regsweep.config.base import Model, Seed
-
 
 # Records keep these, and a study may be reproduced from another working directory.
 AbsolutePath = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser().absolute()))]
@@ -46,7 +45,7 @@ class DownloadDataset(_Table):
     url: str
     file: str
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    folder: AbsolutePath | None
+    folder: Annotated[AbsolutePath | None, BeforeValidator(lambda folder: folder or None)]
 
 
 class MakeRegressionDataset(_Table):

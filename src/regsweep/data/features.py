@@ -78,9 +78,9 @@ def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
 
 def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:
     y_train, y_val = dataset.y[fold.train], dataset.y[fold.val]
-    if config.target_log and min(y_train.min(), y_val.min()) <= 0:
+    if config.target_log and (lowest := min(y_train.min(), y_val.min())) <= 0:
         raise DataError(
-            f"features.target_log needs targets above 0, but {dataset.target!r} goes down to {min(y_train.min(), y_val.min()):g}; "
+            f"features.target_log needs targets above 0, but {dataset.target!r} goes down to {lowest:g}; "
             "set features.target_log=false"
         )
     train, val = dataset.x.iloc[fold.train], dataset.x.iloc[fold.val]

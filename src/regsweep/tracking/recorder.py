@@ -136,7 +136,11 @@ class Recorder:
     def finish(self, report: Path, verdict: str, values: Mapping[str, float], finished: int) -> None:
         """Put the report's files, the verdict and summary values on the parent run and end it."""
         note = f"**{verdict}**\n\n{self._facts.config.question}"
-        tags = {"regsweep.verdict": verdict, "mlflow.note.content": note, "mlflow.loggedArtifacts": _TABLE.format("leaderboard.json")}
+        tags = {
+            "regsweep.verdict": verdict,
+            "mlflow.note.content": note,
+            "mlflow.loggedArtifacts": _TABLE.format("leaderboard.json"),
+        }
         with storage_errors(self._workspace):
             self._client.log_artifacts(self.study_run_id, str(report))
             self._client.log_batch(

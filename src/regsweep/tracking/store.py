@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ def open_store(workspace: Workspace) -> MlflowClient:
     """Open the store, creating it where there is none. Raises StorageError with what MLflow or sqlite says."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     with storage_errors(workspace):
         workspace.root.mkdir(parents=True, exist_ok=True)
         client = MlflowClient(tracking_uri=workspace.tracking_uri, registry_uri=workspace.tracking_uri)
