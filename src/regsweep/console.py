@@ -51,10 +51,12 @@ class Bar:
         self._progress.update(self._task, advance=1, description=f"best {self._config.objective} {self._best:,.4g}")
 
     def judging(self) -> None:
-        self._progress.stop()
+        self.close()
 
     def close(self) -> None:
-        self._progress.stop()
+        """Stop drawing; a bar that never started has nothing to erase."""
+        if self._progress.live.is_started:
+            self._progress.stop()
 
 
 def run_and_show(config: StudyConfig) -> int:

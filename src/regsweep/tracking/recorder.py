@@ -7,7 +7,6 @@ changes nothing.
 from __future__ import annotations
 
 import getpass
-import math
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,11 +23,8 @@ from regsweep.predictor import Model
 from regsweep.record import RecordBook, StudyFacts, TrialRecord
 from regsweep.tracking.models import write_model
 from regsweep.tracking.store import KEY, KIND, STUDY, child_runs, find_run, open_store, storage_errors
-from regsweep.tracking.view import color, save_views
+from regsweep.tracking.view import as_table, color, save_views, table_tag
 from regsweep.trial import CURVES, State
-
-# How the UI learns that an artifact is a table.
-_TABLE = '[{{"path": "{}", "type": "table"}}]'
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAILED: "FAILED"}
 
@@ -115,11 +111,7 @@ class Recorder:
             "champion",
             f"champion (trial {record.number})",
             key=str(record.number),
-            tags={
-                "regsweep.verdict": content["verdict"],
-                "mlflow.note.content": content["verdict"],
-                "mlflow.loggedArtifacts": _TABLE.format("differences.json"),
-            },
+            tags={"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]} | table_tag("differences.json"),
             params=record.params,
             metrics=_at(content["finished"], values),
             times=(content["started"], content["finished"]),
@@ -136,11 +128,7 @@ class Recorder:
     def finish(self, report: Path, verdict: str, values: Mapping[str, float], finished: int) -> None:
         """Put the report's files, the verdict and summary values on the parent run and end it."""
         note = f"**{verdict}**\n\n{self._facts.config.question}"
-        tags = {
-            "regsweep.verdict": verdict,
-            "mlflow.note.content": note,
-            "mlflow.loggedArtifacts": _TABLE.format("leaderboard.json"),
-        }
+        tags = {"regsweep.verdict": verdict, "mlflow.note.content": note} | table_tag("leaderboard.json")
         with storage_errors(self._workspace):
             self._client.log_artifacts(self.study_run_id, str(report))
             self._client.log_batch(
@@ -214,7 +202,7 @@ class Recorder:
             for place, folder in folders.items():
                 self._client.log_artifacts(run_id, str(folder), place)
             if differences:
-                self._client.log_dict(run_id, _as_table(differences), "differences.json")
+                self._client.log_dict(run_id, as_table(differences), "differences.json")
             if model is not None:
                 with tempfile.TemporaryDirectory() as temporary:
                     write_model(model, Path(temporary) / "model", networks=networks or {})
@@ -282,12 +270,6 @@ def _study_params(facts: StudyFacts) -> dict[str, Any]:
 
 def _at(timestamp: int, values: Mapping[str, float]) -> list[Metric]:
     return [Metric(name, value, timestamp, 0) for name, value in values.items() if value is not None]
-
-
-def _as_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the UI shows as a table; it takes no NaN."""
-    cells = [[None if isinstance(value, float) and math.isnan(value) else value for value in row.values()] for row in rows]
-    return {"columns": list(rows[0]), "data": cells}
 
 
 def _flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

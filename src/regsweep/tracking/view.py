@@ -1,14 +1,16 @@
-"""Saved views of an experiment's runs page: columns, order and charts, as MLflow's UI keeps them in tags of the experiment.
+"""How a study shows in MLflow's UI: saved views of the runs page (columns, order, charts), colours, tables.
 
 `.../runs?viewStateShareKey=regsweep` opens the trials, `...=regsweep-judged` champion and baselines; the page's menu `Views`
-names both. The format is MLflow's own (seen in 3.17): an envelope with a name, times and the state as JSON text. A UI that
-does not understand it shows its default page.
+names both. A view is a tag of the experiment, in a format of MLflow's own (seen in 3.17): an envelope with a name, a time and
+the state as JSON text. A UI that does not understand it shows its default page.
 """
 
 from __future__ import annotations
 
 import colorsys
 import json
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlflow import MlflowClient
@@ -40,6 +42,17 @@ def color(number: int) -> str:
     return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
+def as_table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The content of a JSON artifact that shows as a table; the UI takes no NaN."""
+    cells = [[None if isinstance(value, float) and math.isnan(value) else value for value in row.values()] for row in rows]
+    return {"columns": list(rows[0]), "data": cells}
+
+
+def table_tag(artifact: str) -> dict[str, str]:
+    """The tag of a run that says which of its artifacts is a table."""
+    return {"mlflow.loggedArtifacts": json.dumps([{"path": artifact, "type": "table"}])}
+
+
 def _trials(config: StudyConfig) -> dict[str, Any]:
     """Every trial, best first; curves of the first ten, parallel coordinates of all."""
     objective = f"final/{config.objective}"
@@ -47,18 +60,18 @@ def _trials(config: StudyConfig) -> dict[str, Any]:
     columns = [_column("metrics", name, 120) for name in scores]
     columns += [_column("params", name, 110) for name in _names(config)]
     columns += [_column("metrics", "seconds", 90), _column("tags", "regsweep.state", 120), _column("tags", STUDY, 260)]
+    axes = _axes(config)
     return {
         "searchFilter": f"tags.`{KIND}` = 'trial'",
         **_order(objective),
         **_table(columns),
         "compareRunCharts": [
             *(_curve(f"{part}/{name}") for part in ("val", "train") for name in _METRICS),
-            *(_parallel(number, parameters, objective) for number, parameters in enumerate(_axes(config)) if parameters),
+            *(_parallel(title, parameters, objective) for title, parameters in axes.items()),
         ],
         **_sections(
             _section("val"),
-            _section("Hyperparameters and objective", uuid="parallel-0", columns=1, cardHeight=420),
-            _section("Hyperparameters and objective, with hidden layers", uuid="parallel-1", columns=1, cardHeight=420),
+            *(_section(title, columns=1, cardHeight=420) for title in axes),
             _section("train"),
             *(_section(name, display=False) for name in ("final/val", "final/train", "best/val", "best/train", "Model metrics")),
         ),
@@ -102,8 +115,8 @@ def _sections(*sections: dict[str, Any]) -> dict[str, Any]:
     return {"compareRunSections": list(sections), "isAccordionReordered": True}
 
 
-def _section(name: str, *, uuid: str | None = None, display: bool = True, **layout: int) -> dict[str, Any]:
-    return {"uuid": uuid or name, "name": name, "display": display, "isReordered": False, **layout}
+def _section(name: str, *, display: bool = True, **layout: int) -> dict[str, Any]:
+    return {"uuid": name, "name": name, "display": display, "isReordered": False, **layout}
 
 
 def _curve(metric: str) -> dict[str, Any]:
@@ -125,11 +138,11 @@ def _curve(metric: str) -> dict[str, Any]:
     }
 
 
-def _parallel(number: int, parameters: list[str], objective: str) -> dict[str, Any]:
+def _parallel(section: str, parameters: list[str], objective: str) -> dict[str, Any]:
     return {
         "type": "PARALLEL",
-        "uuid": f"parallel-card-{number}",
-        "metricSectionId": f"parallel-{number}",
+        "uuid": f"{section}/parallel",
+        "metricSectionId": section,
         "selectedParams": parameters,
         "selectedMetrics": [objective],
         "showAllRuns": True,
@@ -146,13 +159,16 @@ def _names(config: StudyConfig) -> list[str]:
     return [key for name in config.space.parameters for key in (widths if name == "width" and widths else [name])]
 
 
-def _axes(config: StudyConfig) -> tuple[list[str], list[str]]:
-    """What varies in every trial, and with it what exists in some: the plot drops trials that lack one of its axes."""
+def _axes(config: StudyConfig) -> dict[str, list[str]]:
+    """Hyperparameters that vary, per plot: those of every trial, and all; a plot leaves out trials that lack one of its axes."""
     varying = {name: parameter for name, parameter in config.space.parameters.items() if _varies(parameter)}
     always = [name for name, parameter in varying.items() if parameter.when is None]
     first = {"width": "width_1"} if config.space.per_layer_width else {}
     every = [first.get(name, name) for name in varying]
-    return always, every if len(always) < len(every) else []
+    plots = {"Every trial: hyperparameters and objective": always}
+    if len(always) < len(every):
+        plots["Trials that have all hyperparameters"] = every
+    return {title: names for title, names in plots.items() if names}
 
 
 def _varies(parameter: Parameter) -> bool:
