@@ -142,8 +142,12 @@ def experiment_pages(workspace: Workspace, port: int) -> list[tuple[str, str]]:
         WHERE experiment_tags.key = 'mlflow.sharedViewState.regsweep' AND experiments.lifecycle_stage = 'active'
         ORDER BY experiments.experiment_id DESC
     """
-    with closing(sqlite3.connect(workspace.mlflow_db)) as database:
-        return [(name, _page(experiment, port)) for name, experiment in database.execute(query)]
+    try:
+        with closing(sqlite3.connect(workspace.mlflow_db)) as database:
+            return [(name, _page(experiment, port)) for name, experiment in database.execute(query)]
+    except sqlite3.Error:
+        # The server says better what is wrong with its database, or brings an old one up to date.
+        return []
 
 
 def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]:

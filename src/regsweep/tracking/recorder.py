@@ -111,7 +111,8 @@ class Recorder:
             "champion",
             f"champion (trial {record.number})",
             key=str(record.number),
-            tags={"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]} | table_tag("differences.json"),
+            tags={"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]}
+            | table_tag("differences.json"),
             params=record.params,
             metrics=_at(content["finished"], values),
             times=(content["started"], content["finished"]),

@@ -101,6 +101,8 @@ def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig) -
         loss="mse",
         metrics=_metrics(fold),
         jit_compile=False,
+        # One call into the graph per epoch: the same numbers, without Python between the steps.
+        steps_per_execution=steps,
     )
     keep = _Keep(config)
     model.fit(
