@@ -4,7 +4,7 @@ VENV ?= .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-# One process per trial at a time is fastest where cores are few; TensorFlow's own notices say nothing a user can act on.
+# TensorFlow's own notices say nothing a user can act on.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: setup sweep test test-all lint bench ui lock clean

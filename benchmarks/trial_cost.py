@@ -20,11 +20,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from regsweep.book import RecordBook
 from regsweep.champion import model_of
 from regsweep.config import compose
 from regsweep.environment import Environment
 from regsweep.paths import Workspace
-from regsweep.record import RecordBook, TrialRecord
+from regsweep.record import TrialRecord
 from regsweep.search import Search
 from regsweep.study import gather, wall_clock
 from regsweep.tracking import Recorder

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from regsweep.baselines import describe
 from regsweep.baselines.run import BaselineResult, run_baselines
+from regsweep.book import RecordBook, read_record
 from regsweep.config import StudyConfig
 from regsweep.data.features import Array64, Prepared
 from regsweep.data.sealed import TestRows
+from regsweep.errors import StorageError
 from regsweep.judgement import paired_difference, score_with_intervals, verdict
 from regsweep.predictor import Member, Model
-from regsweep.record import RecordBook, StudyFacts, TrialRecord, read_record
+from regsweep.record import StudyFacts, TrialRecord
 from regsweep.trial import State, TrialResult, higher_is_better
 
 REFERENCE = "least_squares_qr"
@@ -54,26 +55,61 @@ def judge(
 ) -> Judgement | None:
     """Name and score the champion. Returns None where no trial is complete.
 
-    `unseal` gives the test rows; it is called once, after the opening is on record. Test rows that were opened for an
-    earlier champion stay closed to a new one unless `reopen_test` is set.
+    `unseal` gives the test rows; it is called once, after the opening is on record. Rows that were opened for a trial stay
+    closed to a later champion and to other baselines unless `reopen_test` is set; the note says so. Raises StorageError if
+    the trial they were opened for has no record.
     """
-    config = facts.config
-    best = best_trial(book.trials(), config.objective)
+    best = best_trial(book.trials(), facts.config.objective)
     if best is None:
         return None
+    openings = _openings(book)
+    opened = openings[-1]["trial"] if openings else None
     earlier = read_champion(book)
-    if earlier is not None:
-        scored = book.trial(earlier["trial"])
-        if scored is not None and scored.number == best.number:
-            return Judgement(scored, earlier, None)
-        if scored is not None and not config.reopen_test:
-            note = (
-                f"trial {best.number} is now best by validation, but the test rows were opened for trial {scored.number}; "
-                "reopen_test=true scores it on them too, and leaves a trace"
-            )
-            return Judgement(scored, earlier, note)
-    openings = [*(earlier["openings"] if earlier else []), {"trial": best.number, "at": clock()}]
-    book.write("test-openings", {"kind": "test-openings", "openings": openings}, {})
+    if earlier is not None and earlier["openings"] != openings:
+        # The rows were opened once more, but the scoring did not come to its end.
+        earlier = None
+    same_baselines = earlier is None or set(facts.config.baselines.names) == {c["name"] for c in book.contents("baseline")}
+    reopen = facts.config.reopen_test and (opened != best.number or not same_baselines)
+    scored = best if reopen or opened is None else book.trial(opened)
+    if scored is None:
+        raise StorageError(f"{book.place(openings[-1]['trial'])}: that the test rows were opened for, has no record; restore it")
+    if earlier is not None and not reopen:
+        return Judgement(scored, earlier, _note(best, scored, same_baselines=same_baselines))
+    if reopen or opened is None:
+        openings = [*openings, {"trial": scored.number, "at": clock()}]
+        book.write("test-openings", {"kind": "test-openings", "openings": openings}, {})
+    content = _score(book, facts, data, scored, openings, unseal, clock)
+    return Judgement(scored, content, _note(best, scored, same_baselines=True))
+
+
+def _openings(book: RecordBook) -> list[dict[str, Any]]:
+    """Every opening of the test rows, first to last: which trial, when."""
+    place = book.folder / "test-openings"
+    return list(read_record(place)[0]["openings"]) if place.is_dir() else []
+
+
+def _note(best: TrialRecord, scored: TrialRecord, *, same_baselines: bool) -> str | None:
+    if best.number != scored.number:
+        changed = f"trial {best.number} is now best by validation, but the test rows were opened for trial {scored.number}"
+    elif not same_baselines:
+        changed = "other baselines are asked for, but the test rows were opened for those that are shown"
+    else:
+        return None
+    return f"{changed}; reopen_test=true scores on them again, and leaves a trace"
+
+
+def _score(
+    book: RecordBook,
+    facts: StudyFacts,
+    data: Prepared,
+    scored: TrialRecord,
+    openings: list[dict[str, Any]],
+    unseal: Callable[[], TestRows],
+    clock: Callable[[], int],
+) -> dict[str, Any]:
+    """Score champion and baselines on the test rows and write their records; returns the champion's."""
+    config = facts.config
+    book.remove("baseline")
     started = clock()
     test = unseal()
     predictions: dict[str, Array64] = {}
@@ -85,7 +121,7 @@ def judge(
         content = _baseline_json(facts, result, test.y, (started, finished))
         book.write(f"baseline-{result.name}", content, {"y": test.y, "prediction": result.test_prediction})
         started = finished
-    prediction = model_of(best.result, data).predict(test.x)
+    prediction = model_of(scored.result, data).predict(test.x)
     differences = [
         paired_difference(
             test.y, prediction, other, baseline=name, metric=metric, resamples=config.bootstrap_resamples, seed=config.seed
@@ -97,8 +133,8 @@ def judge(
     sentence = verdict(facts.dataset.unit, "the network", differences, best_baseline=best_baseline, reference=REFERENCE)
     content = {
         "kind": "champion",
-        "trial": best.number,
-        "val": {name.removeprefix("val/"): value for name, value in best.result.final.items() if name.startswith("val/")},
+        "trial": scored.number,
+        "val": {name.removeprefix("val/"): value for name, value in scored.result.final.items() if name.startswith("val/")},
         "test": _intervals(config, test.y, prediction),
         "differences": [asdict(difference) for difference in differences],
         "verdict": sentence,
@@ -108,17 +144,12 @@ def judge(
         **facts.to_json(),
     }
     book.write("champion", content, {"y": test.y, "prediction": prediction})
-    return Judgement(best, content, None)
+    return content
 
 
 def read_champion(book: RecordBook) -> dict[str, Any] | None:
     """The champion's record, if the study has come so far."""
     return read_record(book.folder / "champion")[0] if (book.folder / "champion").is_dir() else None
-
-
-def baseline_label(name: str) -> str:
-    """How a baseline is called in tables and sentences."""
-    return describe(name)
 
 
 def _intervals(config: StudyConfig, y: Array64, prediction: Array64) -> dict[str, Any]:

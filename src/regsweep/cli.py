@@ -18,6 +18,9 @@ from regsweep.errors import ConfigError, RegsweepError
 FOLDER = click.option("--dir", "folder", default="mlruns", show_default=True, help="The workspace that runs were written to.")
 
 
+INTERRUPTED, TERMINATED = 130, 143
+
+
 class Terminated(BaseException):
     """SIGTERM, made to unwind like Ctrl-C."""
 
@@ -56,7 +59,11 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> None:
         return
     from regsweep.console import run_and_show
 
-    codes = [_guarded(partial(run_and_show, config)) for config in studies]
+    codes = []
+    for config in studies:
+        codes.append(_guarded(partial(run_and_show, config)))
+        if codes[-1] in (INTERRUPTED, TERMINATED):
+            break
     sys.exit(max(codes))
 
 
@@ -148,10 +155,10 @@ def _guarded(action: Callable[[], Any]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("regsweep: interrupted; what was told is kept: the same command goes on from there", err=True)
-        return 130
+        return INTERRUPTED
     except Terminated:
         click.echo("regsweep: terminated; what was told is kept: the same command goes on from there", err=True)
-        return 143
+        return TERMINATED
     except BrokenPipeError:
         # The reader went away (| head); Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,16 +11,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from regsweep.book import RecordBook
 from regsweep.champion import best_trial, read_champion
 from regsweep.config import StudyConfig
 from regsweep.errors import ConfigError, NotReproducedError
 from regsweep.leaderboard import as_table, leaderboard
 from regsweep.paths import Workspace
-from regsweep.record import RecordBook, StudyFacts, TrialRecord
+from regsweep.record import StudyFacts, TrialRecord
 from regsweep.trial import State, higher_is_better
 
 # Columns from which the leaderboard shows hyperparameters.
 WIDE = 160
+
+
+# A finished study shows so many of its trials.
+SHOWN = 60
 
 
 class Bar:
@@ -36,11 +41,11 @@ class Bar:
 
     def begin(self, facts: StudyFacts, told: int) -> None:
         for note in facts.dataset.notes:
-            self._progress.console.print(f"[yellow]note:[/] {note}", highlight=False)
+            self._progress.console.print(f"note: {note}", style="yellow")
         rows = f"{facts.dataset.rows} rows, {len(facts.dataset.features)} features"
-        self._progress.console.print(f"{facts.study}: {rows}", highlight=False)
+        self._progress.console.print(f"{facts.study}: {rows}")
         if told:
-            self._progress.console.print(f"{told} of {self._config.n_trials} trials are there already", highlight=False)
+            self._progress.console.print(f"{told} of {self._config.n_trials} trials are there already")
         self._progress.update(self._task, completed=min(told, self._config.n_trials))
         self._progress.start()
 
@@ -71,9 +76,9 @@ def run_and_show(config: StudyConfig) -> int:
         outcome = run_study(material, workspace, bar)
     finally:
         bar.close()
-    _print_study(console, outcome.book, trials=10)
-    if outcome.judgement is not None and outcome.judgement.note:
-        console.print(f"[yellow]note:[/] {outcome.judgement.note}", highlight=False)
+    _print_study(console, outcome.book, trials=SHOWN)
+    if outcome.judgement.note:
+        console.print(f"note: {outcome.judgement.note}", style="yellow")
     where = "" if config.tracking.dir == "mlruns" else f" --dir {config.tracking.dir}"
     lines = [
         ("records", str(outcome.book.folder)),
@@ -81,12 +86,12 @@ def run_and_show(config: StudyConfig) -> int:
         ("MLflow", f"{workspace.mlflow_db} and {workspace.artifacts}"),
         ("the study in the UI", f"regsweep ui{where}, then {_page(outcome.experiment_id, 5000)}"),
         ("leaderboard again", f"regsweep compare {config.experiment}{where}"),
+        ("the model again", f"regsweep reproduce champion --experiment {config.experiment}{where}"),
+        ("the model in Python", f'mlflow.set_tracking_uri("{workspace.tracking_uri}")'),
+        ("", f'mlflow.pyfunc.load_model("models:/{config.experiment}@champion").predict(table)'),
     ]
-    if outcome.judgement is not None:
-        lines.append(("the model again", f"regsweep reproduce champion --experiment {config.experiment}{where}"))
-        lines.append(("the model in Python", f'mlflow.pyfunc.load_model("models:/{config.experiment}@champion").predict(table)'))
     for name, place in lines:
-        console.print(f"{name + ':':<21}{place}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{name + ':' if name else '':<21}{place}", soft_wrap=True)
     return 0
 
 
@@ -103,7 +108,7 @@ def show_leaderboard(workspace: Workspace, *, experiment: str | None, study: str
     _print_study(console, book, trials=trials)
     others = [other.folder.name for other in books if other.folder != book.folder]
     if others:
-        console.print(f"other studies: {', '.join(others)}", highlight=False, soft_wrap=True)
+        console.print(f"other studies: {', '.join(others)}", soft_wrap=True)
 
 
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:
@@ -112,27 +117,26 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
     from regsweep.tracking import Runs
 
     runs = Runs(workspace)
-    if target in ("champion", "best"):
+    if target == "champion":
+        run = runs.champion(experiment or find_books(workspace, None)[0].facts().config.experiment)
+    elif target == "best":
         book = find_books(workspace, experiment)[0]
         facts = book.facts()
         best = best_trial(book.trials(), facts.config.objective)
         if best is None:
             raise ConfigError(f"study {facts.study!r} has no complete trial")
-        experiment = facts.config.experiment
-        run = runs.champion(experiment) if target == "champion" else runs.trial(experiment, facts.study, best.number)
+        run = runs.trial(facts.config.experiment, facts.study, best.number)
     else:
         run = runs.by_id(target)
     console = _console()
-    console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})", highlight=False)
+    console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})")
     with tempfile.TemporaryDirectory() as folder:
-        answer = reproduce(
-            runs.fetch(run, Path(folder)), tolerance=tolerance, announce=lambda line: console.print(line, highlight=False)
-        )
+        answer = reproduce(runs.fetch(run, Path(folder)), tolerance=tolerance, announce=console.print)
     when = datetime.now(UTC).isoformat(timespec="seconds")
     runs.tag(run, {"regsweep.reproduced": answer.sentence, "regsweep.reproduced.at": when})
     if not answer.reproduced:
         raise NotReproducedError(answer.sentence)
-    console.print(answer.sentence, highlight=False)
+    console.print(answer.sentence)
 
 
 def experiment_pages(workspace: Workspace, port: int) -> list[tuple[str, str]]:
@@ -170,9 +174,9 @@ def _page(experiment: object, port: int) -> str:
 
 
 def _console() -> Console:
-    # Piped output has no width of its own; rich would cut it to 80.
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
+    # Names of columns and files are data: no markup in them. Piped output has no width of its own; rich would cut it to 80.
+    console = Console(markup=False, highlight=False)
+    return console if console.is_terminal else Console(markup=False, highlight=False, width=WIDE)
 
 
 def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
@@ -188,4 +192,4 @@ def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     console.print(as_table(rows, unit=facts.dataset.unit, title=title, trials=trials, wide=console.width >= WIDE))
     champion = read_champion(book)
     if champion is not None:
-        console.print(champion["verdict"], style="bold", highlight=False)
+        console.print(champion["verdict"], style="bold")

@@ -10,8 +10,9 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from regsweep.champion import baseline_label, read_champion
-from regsweep.record import RecordBook
+from regsweep.baselines import describe
+from regsweep.book import RecordBook
+from regsweep.champion import read_champion
 from regsweep.trial import Scalar, State, higher_is_better
 
 
@@ -107,7 +108,7 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
 def _baseline_row(content: dict[str, Any]) -> Row:
     val = content["val"]
     return Row(
-        baseline_label(content["name"]), "baseline", State.COMPLETE.value, val["mse"], val["rmse"], val["mae"], val["r2"],
+        describe(content["name"]), "baseline", State.COMPLETE.value, val["mse"], val["mse"] ** 0.5, val["mae"], val["r2"],
         *_test_values(content["test"]), content["seconds"],
         " ".join(f"{key}={_short(value)}" for key, value in content["parameters"].items()),
     )  # fmt: skip

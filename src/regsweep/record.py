@@ -1,31 +1,16 @@
-"""Records: one self-sufficient folder per trial, on disk before the study is told.
-
-`mlruns/records/STUDY/trial-00007/` holds `record.json` (study, configuration, environment, hyperparameters, curves, state)
-and `arrays.npz` (weights: `FOLD/kernel/LAYER` of shape (fan_in, fan_out), `FOLD/bias/LAYER`), whose sha256 stands in the
-JSON. A record is written beside its place and renamed, so it is there whole or not at all. Nothing in it is executed when
-it is read.
-"""
+"""What a record says: the facts a study's trials share, a trial with its result, and what makes a study this study."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from regsweep.config import StudyConfig, load_saved
 from regsweep.environment import Environment
-from regsweep.errors import ConfigError, StorageError
-from regsweep.trial import CURVES, FoldResult, Network, Scalar, State, TrialResult, TrialSpec
-
-FORMAT = "regsweep-record/1"
+from regsweep.trial import Scalar, State, TrialResult
 
 
 @dataclass(frozen=True)
@@ -89,13 +74,17 @@ class TrialRecord:
 
 
 def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
-    """What makes a study this study: changing any of it changes its table of trials. Keys are dotted, for messages."""
+    """What makes a study this study: changing any of it changes its table of trials. Keys are dotted, for messages.
+
+    Threads are part of it: sums over large batches are rounded in another order. `n_trials` is not; a study that is extended
+    equals one that was as long from the start if it stood at a multiple of `parallel_trials`.
+    """
     values = config.model_dump(mode="json")
     parts: dict[str, Any] = {"dataset.sha256": sha256}
     for key in ("seed", "parallel_trials", "objective"):
         parts[key] = values[key]
     for group in ("split", "features", "sampler", "pruner", "trainer"):
-        parts |= {f"{group}.{key}": value for key, value in values[group].items() if (group, key) != ("trainer", "threads")}
+        parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}
     parts["space.per_layer_width"] = values["space"]["per_layer_width"]
     parts |= {f"space.parameters.{name}": value for name, value in values["space"]["parameters"].items()}
@@ -108,178 +97,3 @@ def study_name(config: StudyConfig, sha256: str) -> str:
         return config.study
     digest = hashlib.sha256(json.dumps(identity(config, sha256), sort_keys=True).encode()).hexdigest()[:6]
     return f"{config.experiment}-{config.sampler.kind}-{config.split.kind}-seed{config.seed}-{digest}"
-
-
-class RecordBook:
-    """The records of one study on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def open(self, facts: StudyFacts) -> None:
-        """Begin the book, or go on with it. Raises ConfigError with the differences if it is another study's."""
-        place = self.folder / "study.json"
-        if place.is_file():
-            known = self.facts()
-            before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
-            changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-            if changed:
-                lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
-                raise ConfigError(
-                    [f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines]
-                )
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(place, json.dumps({"format": FORMAT, **facts.to_json()}, indent=1, ensure_ascii=False).encode())
-        except OSError as error:
-            raise StorageError(f"{place}: can't be written ({error.strerror}); free space or set tracking.dir") from None
-
-    def facts(self) -> StudyFacts:
-        """Read what the study's records share."""
-        return StudyFacts.from_json(read_json(self.folder / "study.json"))
-
-    def write_trial(self, record: TrialRecord) -> Path:
-        """Write a trial's record; it is durable when this returns."""
-        arrays = {
-            f"{index}/{kind}/{layer}": array
-            for index, fold in enumerate(record.result.folds)
-            for kind, stack in (("kernel", fold.network.kernels), ("bias", fold.network.biases))
-            for layer, array in enumerate(stack)
-        }
-        return self.write(self.place(record.number).name, _trial_json(record), arrays)
-
-    def write(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
-        """Write one record folder, replacing an earlier one of that name."""
-        place, draft = self.folder / name, self.folder / f".{name}.{os.getpid()}"
-        try:
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            with open(draft / "arrays.npz", "wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)
-                _flush(stream.fileno())
-            digest = hashlib.sha256((draft / "arrays.npz").read_bytes()).hexdigest()
-            text = json.dumps({"format": FORMAT, **_finite(content), "arrays_sha256": digest}, indent=1, ensure_ascii=False)
-            _write_atomically(draft / "record.json", text.encode())
-            if place.exists():
-                shutil.rmtree(place)
-            draft.rename(place)
-            _flush_folder(self.folder)
-        except OSError as error:
-            raise StorageError(f"{place}: can't be written ({error.strerror}); free space, then run the command again") from None
-        return place
-
-    def trials(self) -> Iterator[TrialRecord]:
-        """Read every trial's record, by number."""
-        for place in sorted(self.folder.glob("trial-*")):
-            yield read_trial(place)
-
-    def contents(self, prefix: str) -> Iterator[dict[str, Any]]:
-        """The JSON of every record whose folder begins so, in order; arrays are left unread."""
-        for place in sorted(self.folder.glob(f"{prefix}-*")):
-            yield read_json(place / "record.json")
-
-    def place(self, number: int) -> Path:
-        """The folder of a trial's record."""
-        return self.folder / f"trial-{number:05d}"
-
-    def trial(self, number: int) -> TrialRecord | None:
-        """Read one trial's record, if there is one."""
-        return read_trial(self.place(number)) if self.place(number).is_dir() else None
-
-
-def read_trial(folder: Path) -> TrialRecord:
-    """Read a trial's record. Raises StorageError if a byte of its arrays differs from what was written."""
-    content, arrays = read_record(folder)
-    folds = tuple(
-        FoldResult(
-            curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in CURVES], dtype=np.float64).T,
-            network=Network(
-                tuple(arrays[f"{index}/kernel/{layer}"] for layer in range(len(content["spec"]["widths"]) + 1)),
-                tuple(arrays[f"{index}/bias/{layer}"] for layer in range(len(content["spec"]["widths"]) + 1)),
-            ),
-            kept_epoch=fold["kept_epoch"],
-        )
-        for index, fold in enumerate(content["folds"])
-    )
-    spec = TrialSpec(**{**content["spec"], "widths": tuple(content["spec"]["widths"])})
-    result = TrialResult(spec, State(content["state"]), folds, content["seconds"], content["trainer"], content["cause"])
-    return TrialRecord(
-        StudyFacts.from_json(content), content["number"], content["params"], result, content["started"], content["finished"]
-    )
-
-
-def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a record folder: its JSON and its arrays, whose hash is checked."""
-    content = read_json(folder / "record.json")
-    packed = folder / "arrays.npz"
-    if hashlib.sha256(packed.read_bytes()).hexdigest() != content["arrays_sha256"]:
-        raise StorageError(f"{packed}: its bytes differ from what was recorded; delete {folder} and run the study again")
-    with np.load(packed, allow_pickle=False) as arrays:
-        return content, dict(arrays)
-
-
-def read_json(place: Path) -> dict[str, Any]:
-    """Read a JSON file of ours. Raises StorageError where it is missing, torn or of another format."""
-    try:
-        content = json.loads(place.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StorageError(f"{place}: can't be read ({error.strerror})") from None
-    except ValueError as error:
-        raise StorageError(f"{place}: is no whole record ({error}); delete {place.parent} and run the study again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise StorageError(f"{place}: is no record of format {FORMAT}")
-    return content
-
-
-def _trial_json(record: TrialRecord) -> dict[str, Any]:
-    result = record.result
-    return {
-        "kind": "trial",
-        "number": record.number,
-        "state": result.state.value,
-        "cause": result.cause,
-        "objective": record.objective,
-        "params": dict(record.params),
-        "spec": asdict(result.spec),
-        "trainer": result.trainer,
-        "seconds": result.seconds,
-        "started": record.started,
-        "finished": record.finished,
-        "final": result.final,
-        "best": result.best,
-        "folds": [
-            {"kept_epoch": fold.kept_epoch, **dict(zip(CURVES, fold.curves.T.tolist(), strict=True))} for fold in result.folds
-        ],
-        **record.facts.to_json(),
-    }
-
-
-def _finite(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON does not know, by null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _write_atomically(place: Path, content: bytes) -> None:
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
-    with open(draft, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        _flush(stream.fileno())
-    draft.replace(place)
-
-
-def _flush(descriptor: int) -> None:
-    os.fsync(descriptor)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from regsweep.book import read_json, read_trial
 from regsweep.champion import model_of
 from regsweep.config import StudyConfig
 from regsweep.config.dataset import DownloadDataset
@@ -21,7 +22,7 @@ from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import DataError
 from regsweep.metrics import score
-from regsweep.record import TrialRecord, read_json, read_trial
+from regsweep.record import TrialRecord
 from regsweep.runner import Processes
 from regsweep.study import Material, gather
 from regsweep.trial import CURVES, Array64, TrialResult
@@ -74,10 +75,10 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
     return Answer(record, tolerance, deviation, epoch, where)
 
 
-def relative_difference(a: Array64, b: Array64) -> Array64:
-    """|a - b| / max(|a|, |b|) elementwise; 0 where both are equal or both NaN, infinite where one alone is NaN."""
+def relative_difference(a: Array64, b: Array64, least: float | Array64 = 0.0) -> Array64:
+    """|a - b| / max(|a|, |b|, least) elementwise; 0 where both are equal or both NaN, infinite where one alone is NaN."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    scale = np.maximum(np.abs(a), np.abs(b))
+    scale = np.maximum(np.maximum(np.abs(a), np.abs(b)), least)
     with np.errstate(invalid="ignore", divide="ignore"):
         difference: Array64 = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b) / scale)
     return np.where(np.isnan(difference), np.inf, difference)
@@ -110,7 +111,9 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
         fold = f" of fold {index}" if len(before.folds) > 1 else ""
         if old.curves.shape != new.curves.shape:
             return np.inf, f"the number of epochs{fold}", min(len(old.curves), len(new.curves)) + 1
-        difference = relative_difference(old.curves, new.curves)
+        # R² is 1 minus a ratio: near 0 its rounding is that of 1.
+        least = np.array([1.0 if name.endswith("r2") else 0.0 for name in CURVES])
+        difference = relative_difference(old.curves, new.curves, least)
         found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(CURVES)]
         unequal = np.flatnonzero(difference.any(axis=1))
         epoch = min(epoch or len(difference) + 1, int(unequal[0]) + 1) if len(unequal) else epoch
@@ -127,7 +130,10 @@ def _compare_test(content: dict[str, Any], again: TrialResult, material: Materia
     test = unseal(material.dataset, material.split)
     scores = score(test.y, model_of(again, material.prepared).predict(test.x))
     return max(
-        (float(relative_difference(np.array(interval["value"]), np.array(getattr(scores, name)))), f"test/{name}")
+        (
+            float(relative_difference(np.array(interval["value"]), np.array(getattr(scores, name)), float(name == "r2"))),
+            f"test/{name}",
+        )
         for name, interval in content["test"].items()
         if interval["value"] is not None
     )

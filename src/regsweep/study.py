@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from regsweep.book import RecordBook
 from regsweep.champion import Judgement, judge, model_of
 from regsweep.config import StudyConfig
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
@@ -25,7 +26,7 @@ from regsweep.environment import Environment
 from regsweep.errors import ConfigError, TooManyFailuresError
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
-from regsweep.record import DatasetFacts, RecordBook, StudyFacts, TrialRecord, study_name
+from regsweep.record import DatasetFacts, StudyFacts, TrialRecord, study_name
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Proposal, Search
@@ -65,12 +66,11 @@ class Material:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished study. `judgement` is None where no trial is complete."""
+    """A finished study, its judgement, and the id of its experiment in MLflow."""
 
     facts: StudyFacts
     book: RecordBook
-    judgement: Judgement | None
-    study_run: str
+    judgement: Judgement
     experiment_id: str
 
 
@@ -96,32 +96,39 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
 def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock) -> Outcome:
     """Run a study to `n_trials` in total, judge its champion and report.
 
-    Raises TooManyFailuresError with the causes when `max_failures` trials have failed, StorageError when records or MLflow
-    can't be written; both leave everything told so far in place.
+    Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
+    when records or MLflow can't be written or another run holds the study; what was told stays in place.
     """
     config, facts = material.config, material.facts
     book = RecordBook(workspace.records / facts.study)
     book.open(facts)
-    search = Search(workspace, facts.study, config)
-    recorder = Recorder(workspace, facts, material.dataset)
-    watcher.begin(facts, told=len(search.finished()))
-    try:
-        with make_executor(config, material.prepared) as executor:
-            while batch := search.next_batch(config.n_trials):
-                for record, place in _train(batch, book, facts, executor, clock):
-                    search.tell(record.number, record.result.state, record.objective)
-                    recorder.trial(record, place, _model(record, material.prepared))
+    with book.locked():
+        search = Search(workspace, facts.study, config)
+        recorder = Recorder(workspace, facts, material.dataset)
+        try:
+            watcher.begin(facts, told=len(search.told()))
+            with make_executor(config, material.prepared) as executor:
+                _stop_at_failures(search, book, config.max_failures)
+                for record, _ in _train(_lost(search, book), book, facts, executor, clock):
                     watcher.trial(record)
-                _stop_at_failures(book, config.max_failures)
-            _catch_up(book, recorder, material.prepared)
-            watcher.judging()
-            judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
-            write_report(book, facts, judgement, search.importance())
-            _record_judgement(book, recorder, material.prepared, judgement, executor, clock)
-    except BaseException:
-        recorder.interrupt()
-        raise
-    return Outcome(facts, book, judgement, recorder.study_run_id, recorder.experiment_id)
+                while batch := search.next_batch(config.n_trials):
+                    for record, place in _train(batch, book, facts, executor, clock):
+                        search.tell(record.number, record.result.state, record.objective)
+                        recorder.trial(record, place, _model(record, material.prepared))
+                        watcher.trial(record)
+                    _stop_at_failures(search, book, config.max_failures)
+                _catch_up(book, recorder, material.prepared)
+                watcher.judging()
+                judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
+                write_report(book, facts, judgement, search.importance())
+                _record_judgement(book, recorder, material.prepared, judgement, executor)
+        except BaseException:
+            recorder.interrupt()
+            raise
+        book.touch()
+    if judgement is None:
+        raise TooManyFailuresError(["no trial was completed; narrow the space", *_causes(book)])
+    return Outcome(facts, book, judgement, recorder.experiment_id)
 
 
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
@@ -129,23 +136,35 @@ def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
     return DatasetFacts(**shared, notes=(*dataset.notes, *filter(None, [duplicates_across(split, dataset)])))
 
 
+def _lost(search: Search, book: RecordBook) -> tuple[Proposal, ...]:
+    """Trials that were told but whose record is gone: trained again, they come out the same."""
+    return tuple(Proposal(told.number, told.params) for told in search.told() if not book.place(told.number).is_dir())
+
+
 def _train(
     batch: tuple[Proposal, ...], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock
 ) -> Iterator[tuple[TrialRecord, Path]]:
     """Train a batch and yield its records in the order of their numbers, each durable on disk."""
     known = {proposal.number: book.trial(proposal.number) for proposal in batch}
-    started = clock()
-    waiting = {}
+    waiting, ended = {}, {}
+
+    def note_end(number: int, _: object) -> None:
+        ended[number] = clock()
+
     for proposal in batch:
         if known[proposal.number] is None:
             stack = (spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)),)
-            waiting[proposal.number] = (stack, executor.submit(stack))
+            future = executor.submit(stack)
+            future.add_done_callback(partial(note_end, proposal.number))
+            waiting[proposal.number] = (stack, future)
     for proposal in batch:
         record = known[proposal.number]
         if record is None:
             stack, future = waiting[proposal.number]
             (result,) = executor.collect(future, stack)
-            record = TrialRecord(facts, proposal.number, proposal.params, result, started, clock())
+            finished = ended.get(proposal.number, clock())
+            started = finished - round(result.seconds * 1000)
+            record = TrialRecord(facts, proposal.number, proposal.params, result, started, finished)
             book.write_trial(record)
         yield record, book.place(proposal.number)
 
@@ -154,13 +173,17 @@ def _model(record: TrialRecord, data: Prepared) -> Model | None:
     return model_of(record.result, data) if record.result.state is State.COMPLETE else None
 
 
-def _stop_at_failures(book: RecordBook, max_failures: int) -> None:
+def _stop_at_failures(search: Search, book: RecordBook, max_failures: int) -> None:
+    failed = sum(told.state is State.FAILED for told in search.told())
+    if failed >= max_failures:
+        advice = f"{failed} trials failed (max_failures={max_failures}); narrow the space or raise max_failures"
+        raise TooManyFailuresError([advice, *_causes(book)])
+
+
+def _causes(book: RecordBook) -> list[str]:
+    """How often trials failed of what, most frequent first."""
     causes = Counter(content["cause"] for content in book.contents("trial") if content["state"] == State.FAILED)
-    if causes.total() >= max_failures:
-        table = [f"{count} x {cause}" for cause, count in causes.most_common()]
-        raise TooManyFailuresError(
-            [f"{causes.total()} trials failed (max_failures={max_failures}); narrow the space or raise max_failures", *table]
-        )
+    return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
 def _catch_up(book: RecordBook, recorder: Recorder, data: Prepared) -> None:
@@ -173,21 +196,21 @@ def _catch_up(book: RecordBook, recorder: Recorder, data: Prepared) -> None:
 
 
 def _record_judgement(
-    book: RecordBook, recorder: Recorder, data: Prepared, judgement: Judgement | None, executor: Executor, clock: Clock
-) -> None:  # fmt: skip
+    book: RecordBook, recorder: Recorder, data: Prepared, judgement: Judgement | None, executor: Executor
+) -> None:
     report = book.folder / "report"
+    last = max((content["finished"] for content in book.contents("trial")), default=0)
     if judgement is None:
-        recorder.finish(report, "No trial was completed.", {}, clock())
+        recorder.finish(report, "No trial was completed.", {}, last)
         return
     for content in book.contents("baseline"):
         recorder.baseline(content, book.folder / f"baseline-{content['name']}")
-    trial = judgement.trial
-    if not recorder.knows("champion", str(trial.number)):
+    trial, content = judgement.trial, judgement.content
+    if not recorder.knows_champion(content):
         with TemporaryDirectory() as folder:
             networks = executor.call(save_networks, trial.result, data, Path(folder))
-            recorder.champion(trial, judgement.content, book, model_of(trial.result, data), networks)
-    values = {f"val/{name}": value for name, value in judgement.content["val"].items()} | {
-        "trials": float(sum(1 for _ in book.contents("trial"))),
-        "test_openings": float(len(judgement.content["openings"])),
-    }
-    recorder.finish(report, judgement.content["verdict"], values, clock())
+            recorder.champion(trial, content, book, model_of(trial.result, data), networks)
+    recorder.crown(content)
+    values = {f"val/{name}": value for name, value in content["val"].items()}
+    values |= {"trials": float(sum(1 for _ in book.contents("trial"))), "test_openings": float(len(content["openings"]))}
+    recorder.finish(report, content["verdict"], values, max(last, content["finished"]))

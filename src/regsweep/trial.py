@@ -117,12 +117,13 @@ def higher_is_better(metric: str) -> bool:
 
 
 def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
-    """Build a spec from drawn hyperparameters; absent `width_i` fall back to `width`, absent regularisation to none."""
+    """Build a spec from drawn hyperparameters; one `width` serves every layer, absent regularisation is none."""
     depth = int(values["depth"])
-    widths = tuple(int(values.get(f"width_{layer + 1}", values.get("width", 0))) for layer in range(depth))
+    shared = values.get("width")
+    widths = tuple(int(shared if shared is not None else values[f"width_{layer + 1}"]) for layer in range(depth))
     return TrialSpec(
         widths=widths,
-        activation=str(values.get("activation", "linear")),
+        activation=str(values["activation"]) if depth else "linear",
         learning_rate=float(values["learning_rate"]),
         epochs=int(values["epochs"]),
         batch_size=int(values["batch_size"]),

@@ -142,6 +142,20 @@ def test_a_diverging_trial_fails_with_its_cause(trainer: Trainer, data: Prepared
     assert len(result.curves) < 20
 
 
+def test_a_trial_without_one_finite_epoch_fails_and_raises_nothing(data: Prepared) -> None:
+    trainer = make_trainer(compose(["trainer.keep=best"])[0].trainer)
+    result = one(trainer, data, widths=(), optimizer="sgd", learning_rate=1e38, epochs=3)
+    assert result.state is State.FAILED
+
+
+def test_whatever_a_training_raises_is_that_trials_failure(trainer: Trainer, data: Prepared) -> None:
+    good, bad = trainer.fit([spec(epochs=1), spec(widths=(0,))], data)
+    assert good.state is State.COMPLETE
+    assert bad.state is State.FAILED
+    assert bad.cause is not None
+    assert bad.cause.startswith("ValueError: ")
+
+
 def test_patience_stops_and_best_keeps_the_best_epoch(data: Prepared) -> None:
     trainer = make_trainer(compose(["trainer.patience=2", "trainer.keep=best"])[0].trainer)
     result = one(trainer, data, widths=(64,), optimizer="adam", learning_rate=0.05, epochs=60)

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from regsweep.record import RecordBook
+from regsweep.book import RecordBook
 from regsweep.trial import CURVES
 from tests.conftest import TINY, run_cli
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regsweep.record import read_record
+from regsweep.book import read_record
 from tests.conftest import TINY, run_cli
 
 # Makes regsweep, TensorFlow and Keras impossible to import, as if they were not installed.

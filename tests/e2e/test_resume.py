@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from regsweep.book import RecordBook
 from regsweep.champion import read_champion
 from regsweep.config import compose
-from regsweep.data import Dataset
+from regsweep.data import Dataset, make_split
+from regsweep.data.features import prepare
+from regsweep.errors import StorageError, TooManyFailuresError
 from regsweep.paths import Workspace
-from regsweep.record import RecordBook, StudyFacts, TrialRecord
+from regsweep.record import StudyFacts, TrialRecord
 from regsweep.study import Material, gather, run_study
 from tests.conftest import TINY
 from tests.e2e.conftest import table_of
@@ -123,19 +127,20 @@ def _group_ends(group: int) -> bool:
 
 
 def poisoned(material: Material) -> Material:
-    """The same material, but its test rows hold nonsense: were one of them read during the search, a trial would differ."""
+    """The material made anew from a table whose test rows hold nonsense: had they a part in it, trials would differ."""
+    config = material.config
     table = material.dataset.table.copy().astype("float64")
     table.iloc[material.split.test] = -1e9
-    dataset = Dataset(**{**vars(replace(material.dataset)), "table": table})
+    dataset = Dataset(**{**vars(material.dataset), "table": table})
     assert dataset.sha256 != material.dataset.sha256
-    return replace(material, dataset=dataset)
+    split = make_split(config.split, dataset)
+    return replace(material, dataset=dataset, split=split, prepared=prepare(dataset, split, config.features))
 
 
 def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(workspace: Path, whole: Path) -> None:
     material = poisoned(gather(compose([*TINY, *SIX])[0]))
     outcome = run_study(material, Workspace(workspace), Silent())
     assert numbers(workspace) == numbers(whole)
-    assert outcome.judgement is not None
     (clean,) = (whole / "records").iterdir()
     assert outcome.judgement.trial.number == read_champion(RecordBook(clean))["trial"]
     assert outcome.judgement.content["test"]["mae"]["value"] > 1e6
@@ -144,7 +149,6 @@ def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(workspace: Pa
 def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(workspace: Path) -> None:
     def run(*overrides: str) -> tuple[int, str | None, int]:
         outcome = run_study(gather(compose([*TINY, "baselines=none", *overrides])[0]), Workspace(workspace), Silent())
-        assert outcome.judgement is not None
         return outcome.judgement.trial.number, outcome.judgement.note, len(outcome.judgement.content["openings"])
 
     assert run("n_trials=1") == (0, None, 1)
@@ -155,3 +159,62 @@ def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(work
     number, note, openings = run("n_trials=8", "reopen_test=true")
     assert number != 0
     assert (note, openings) == (None, 2)
+    assert run("n_trials=8", "reopen_test=true") == (number, None, 2)
+    _, note, openings = run("n_trials=8", "baselines.names=[mean]")
+    assert openings == 2
+    assert note is not None
+    assert "other baselines are asked for" in note
+
+
+def test_a_study_killed_while_it_scores_keeps_to_the_trial_the_test_rows_were_opened_for(workspace: Path) -> None:
+    material = gather(compose([*TINY, "baselines=none", "n_trials=1"])[0])
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("regsweep.champion.score_with_intervals", _interrupted)
+        run_study(material, Workspace(workspace), Silent())
+    outcome = run_study(gather(compose([*TINY, "baselines=none", "n_trials=8"])[0]), Workspace(workspace), Silent())
+    assert outcome.judgement.trial.number == 0
+    assert [opening["trial"] for opening in outcome.judgement.content["openings"]] == [0]
+    assert outcome.judgement.note is not None
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_lost_record_is_trained_again_and_comes_out_the_same(workspace: Path) -> None:
+    material = gather(compose([*TINY, "baselines=none"])[0])
+    outcome = run_study(material, Workspace(workspace), Silent())
+    before = numbers(workspace)
+    shutil.rmtree(outcome.book.place(1))
+    watcher = Silent()
+    run_study(material, Workspace(workspace), watcher)
+    assert watcher.seen == [1]
+    assert numbers(workspace) == before
+
+
+def test_a_second_driver_of_the_same_study_is_refused(workspace: Path) -> None:
+    material = gather(compose([*TINY, "baselines=none", "n_trials=1"])[0])
+    book = run_study(material, Workspace(workspace), Silent()).book
+    with book.locked(), pytest.raises(StorageError, match="another run of this study is at work"):
+        run_study(material, Workspace(workspace), Silent())
+
+
+def test_the_alias_belongs_to_the_study_that_ended_last(workspace: Path) -> None:
+    from regsweep.tracking import Runs
+
+    names = []
+    for seed in (0, 1, 0):
+        outcome = run_study(
+            gather(compose([*TINY, "baselines=none", "n_trials=1", f"seed={seed}"])[0]), Workspace(workspace), Silent()
+        )
+        names.append(outcome.facts.study)
+        assert Runs(Workspace(workspace)).champion("diabetes").data.tags["regsweep.study"] == outcome.facts.study
+    assert names[0] == names[2] != names[1]
+
+
+def test_a_study_in_which_every_trial_fails_ends_with_the_causes(workspace: Path) -> None:
+    diverging = ["space.parameters.learning_rate=1e8", "space.parameters.optimizer=sgd", "space.parameters.epochs=20"]
+    material = gather(compose([*TINY, "n_trials=2", "baselines=none", *diverging])[0])
+    for _ in range(2):
+        with pytest.raises(TooManyFailuresError, match=r"no trial was completed(.|\n)* x diverged: "):
+            run_study(material, Workspace(workspace), Silent())

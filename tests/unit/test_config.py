@@ -43,6 +43,7 @@ WRONG = {
     "space.parameters.batch_size.choices=[]": "space.parameters.batch_size.choices:",
     "space.parameters.batch_size.choices=[16,16]": "space.parameters.batch_size: choices must differ, but got [16, 16]",
     "space.parameters.width.when.parameter=dept": "asks for 'dept', which no parameter above it is called (did you mean depth?)",
+    "space.parameters.width.when.at_least=2": "width: every hidden layer has one, so its condition can only be depth at_least 1",
     "space.parameters.epochs=0": "space: epochs: must be at least 1, but got 0",
     "space.parameters.activation.choices=[rely]": "unknown activation 'rely' (did you mean relu?); known: linear, relu,",
     "space.parameters.optimizer=adem": "optimizer: unknown optimizer 'adem' (did you mean adam?)",
@@ -85,6 +86,20 @@ def test_a_csv_is_named_after_its_file_and_its_path_made_absolute(tmp_path: Path
         "houses",
         str(tmp_path / "in" / "houses.csv"),
     )
+
+
+@pytest.mark.parametrize("name", ["My Data (2024)", "o'neil", "a=b", "x,y", "back\\slash"])
+def test_any_working_directory_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = tmp_path / name
+    (folder / "experiments").mkdir(parents=True)
+    (folder / "experiments" / "mine.yaml").write_text("# @package _global_\nn_trials: 5\n")
+    monkeypatch.chdir(folder)
+    assert compose(["experiments=mine"])[0].n_trials == 5
+
+
+def test_a_file_name_that_is_no_study_name_is_made_one() -> None:
+    config = compose(["dataset=csv", "dataset.path='houses (1).csv'", "dataset.target=y"])[0]
+    assert config.experiment == "houses 1"
 
 
 def test_multirun_is_the_product_in_command_line_order() -> None:

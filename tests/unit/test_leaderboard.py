@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from regsweep.book import RecordBook
 from regsweep.champion import best_trial
 from regsweep.leaderboard import as_frame, as_table, leaderboard
-from regsweep.record import RecordBook, TrialRecord
+from regsweep.record import TrialRecord
 from regsweep.trial import State
 from tests.helpers import trained
 from tests.unit.test_record import facts

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, StorageError
-from regsweep.record import DatasetFacts, RecordBook, StudyFacts, TrialRecord, identity, study_name
+from regsweep.record import DatasetFacts, StudyFacts, TrialRecord, identity, study_name
 from regsweep.trial import State
 from tests.helpers import trained
 
@@ -112,7 +113,7 @@ def test_the_name_of_a_study_follows_from_what_defines_it() -> None:
     assert study_name(compose(["features.target_log=true"])[0], "0" * 64) != name
     assert study_name(config, "1" * 64) != name
     assert study_name(compose(["study=mine"])[0], "0" * 64) == "mine"
-    assert "trainer.threads" not in identity(config, "")
+    assert "n_trials" not in identity(config, "")
 
 
 def test_a_change_of_package_or_machine_is_named() -> None:

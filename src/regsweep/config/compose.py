@@ -61,8 +61,8 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    OmegaConf.register_new_resolver("stem", lambda path: Path(str(path)).stem if path else "table", replace=True)
-    search = [f"file://{path}" for path in _search_path(folder or Path.cwd())]
+    OmegaConf.register_new_resolver("stem", _stem, replace=True)
+    search = [_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd())]
     with warnings.catch_warnings(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         warnings.simplefilter("ignore")
         try:
@@ -91,6 +91,16 @@ def _checked(values: Mapping[str, Any]) -> StudyConfig:
 def _search_path(folder: Path) -> list[Path]:
     """Roots in which groups are looked up: the user's `conf/`, the user's folder, the folder of the shipped experiments."""
     return [root for root in (folder / "conf", folder, shipped("experiments").parent) if root.is_dir()]
+
+
+def _quoted(text: str) -> str:
+    """A string as Hydra's grammar quotes it: folders may have spaces, commas, quotes."""
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def _stem(path: object) -> str:
+    """A study's name for a table: its file's name without what names can't have."""
+    return re.sub(r"[^\w.-]+", " ", Path(str(path)).stem).strip(" .-") or "table" if path else "table"
 
 
 def _forced(override: str) -> str:

@@ -1,7 +1,7 @@
 """The schema of a study's configuration: types, ranges and choices. Values live in `conf/`.
 
 In: plain values composed by Hydra. Out: one frozen `StudyConfig`, checked as a whole. Main call: `StudyConfig.model_validate`
-(through `regsweep.config.load`, which turns what is wrong into messages).
+(through `regsweep.config.compose`, which turns what is wrong into messages).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class TrainerConfig(Model):
 
 
 class BaselinesConfig(Model):
-    """Names from the registry in `regsweep.baselines`; checked there against the list."""
+    """What the networks are compared with, by name; `seed` serves those that draw."""
 
     names: tuple[str, ...]
     seed: Seed

@@ -161,11 +161,17 @@ class SpaceConfig(Model):
                 problems.append(
                     f"{name}: its condition asks for {asked!r}, which no parameter above it is called{nearest(asked, earlier)}"
                 )
+            if name in ("width", "activation") and not _on_every_hidden_layer(parameter.when):
+                problems.append(f"{name}: every hidden layer has one, so its condition can only be depth at_least 1")
             if name in REQUIRED and parameter.when is not None:
                 problems.append(f"{name}: is always needed, so it can't have a condition")
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+
+def _on_every_hidden_layer(when: Condition | None) -> bool:
+    return when is None or (when.parameter == "depth" and when.at_least is not None and when.at_least <= 1)
 
 
 def _check_range(low: float, high: float, *, log: bool) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from regsweep.book import RecordBook, read_record
 from regsweep.champion import REFERENCE, Judgement
 from regsweep.leaderboard import as_frame, leaderboard
-from regsweep.record import RecordBook, StudyFacts, TrialRecord, read_record
+from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
 
 

@@ -1,5 +1,5 @@
 """The search: what Optuna knows of a study. The only package that imports Optuna."""
 
-from regsweep.search.optuna_study import Finished, Proposal, Search
+from regsweep.search.optuna_study import Proposal, Search, Told
 
-__all__ = ["Finished", "Proposal", "Search"]
+__all__ = ["Proposal", "Search", "Told"]

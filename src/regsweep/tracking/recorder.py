@@ -6,21 +6,19 @@ changes nothing.
 
 from __future__ import annotations
 
-import getpass
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow.data
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 
+from regsweep.book import RecordBook
 from regsweep.data.dataset import Dataset as Table
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
-from regsweep.record import RecordBook, StudyFacts, TrialRecord
+from regsweep.record import StudyFacts, TrialRecord
+from regsweep.tracking.entities import as_input, champion_key, flat_intervals, make_experiment, metrics_at, study_params, user
 from regsweep.tracking.models import write_model
 from regsweep.tracking.store import KEY, KIND, STUDY, child_runs, find_run, open_store, storage_errors
 from regsweep.tracking.view import as_table, color, save_views, table_tag
@@ -36,9 +34,9 @@ class Recorder:
         self._workspace, self._facts = workspace, facts
         self._client = open_store(workspace)
         with storage_errors(workspace):
-            self._experiment = _experiment(self._client, workspace, facts)
+            self._experiment = make_experiment(self._client, workspace, facts)
             save_views(self._client, self._experiment, facts.config)
-            self._inputs = [_as_input(table)]
+            self._inputs = [as_input(table)]
             self._study = self._study_run()
             children = child_runs(self._client, self._experiment, self.study_run_id)
             self._known = {(run.data.tags[KIND], run.data.tags[KEY]): run for run in children}
@@ -78,7 +76,7 @@ class Recorder:
             key=str(record.number),
             tags=tags,
             params=record.params,
-            metrics=[*metrics, *_at(record.finished, values)],
+            metrics=[*metrics, *metrics_at(record.finished, values)],
             times=(record.started, record.finished),
             status=STATUS[result.state],
             folders={"record": folder},
@@ -88,14 +86,14 @@ class Recorder:
     def baseline(self, content: Mapping[str, Any], folder: Path) -> str:
         """Record a baseline from its record's JSON. Returns the run's id."""
         name = content["name"]
-        values = {f"val/{key}": value for key, value in content["val"].items()} | _flat_intervals(content["test"])
+        values = {f"val/{key}": value for key, value in content["val"].items()} | flat_intervals(content["test"])
         return self._child(
             "baseline",
             name,
             key=name,
             tags={},
             params={"baseline": name, **content["parameters"]},
-            metrics=_at(content["finished"], values | {"seconds": content["seconds"]}),
+            metrics=metrics_at(content["finished"], values | {"seconds": content["seconds"]}),
             times=(content["started"], content["finished"]),
             status="FINISHED",
             folders={"record": folder},
@@ -104,17 +102,17 @@ class Recorder:
     def champion(
         self, record: TrialRecord, content: Mapping[str, Any], book: RecordBook, model: Model, networks: Mapping[str, Path]
     ) -> str:
-        """Record the champion with its test scores, register its model and move the alias. Returns the run's id."""
+        """Record the champion with its test scores. Returns the run's id."""
         values = {f"val/{name.removeprefix('val/')}": v for name, v in record.result.final.items() if name.startswith("val/")}
-        values |= _flat_intervals(content["test"])
-        run_id = self._child(
+        values |= flat_intervals(content["test"])
+        return self._child(
             "champion",
             f"champion (trial {record.number})",
-            key=str(record.number),
+            key=champion_key(content),
             tags={"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]}
             | table_tag("differences.json"),
             params=record.params,
-            metrics=_at(content["finished"], values),
+            metrics=metrics_at(content["finished"], values),
             times=(content["started"], content["finished"]),
             status="FINISHED",
             folders={"record": book.place(record.number), "champion": book.folder / "champion"},
@@ -122,9 +120,15 @@ class Recorder:
             networks=networks,
             differences=content["differences"],
         )
+
+    def knows_champion(self, content: Mapping[str, Any]) -> bool:
+        """Tell whether a champion's run is recorded to its end."""
+        return self.knows("champion", champion_key(content))
+
+    def crown(self, content: Mapping[str, Any]) -> None:
+        """Register the champion's model, if it is not, and give it the alias: it belongs to the study that ended last."""
         with storage_errors(self._workspace):
-            self._register(run_id)
-        return run_id
+            self._register(str(self._known["champion", champion_key(content)].info.run_id))
 
     def finish(self, report: Path, verdict: str, values: Mapping[str, float], finished: int) -> None:
         """Put the report's files, the verdict and summary values on the parent run and end it."""
@@ -133,7 +137,7 @@ class Recorder:
         with storage_errors(self._workspace):
             self._client.log_artifacts(self.study_run_id, str(report))
             self._client.log_batch(
-                self.study_run_id, metrics=_at(finished, values), tags=[RunTag(key, value) for key, value in tags.items()]
+                self.study_run_id, metrics=metrics_at(finished, values), tags=[RunTag(key, value) for key, value in tags.items()]
             )
             self._client.set_terminated(self.study_run_id, "FINISHED", end_time=finished)
 
@@ -158,7 +162,7 @@ class Recorder:
                 "regsweep.dataset.unit": facts.dataset.unit,
             },
         )
-        self._client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in _study_params(facts).items()])
+        self._client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in study_params(facts).items()])
         self._client.log_inputs(run.info.run_id, datasets=self._inputs)
         content = facts.to_json()
         self._client.log_dict(run.info.run_id, content["config"], "config.yaml")
@@ -167,7 +171,7 @@ class Recorder:
         return run
 
     def _common_tags(self, kind: str) -> dict[str, str]:
-        tags = {KIND: kind, STUDY: self._facts.study, "mlflow.user": _user(), "mlflow.source.name": "regsweep"}
+        tags = {KIND: kind, STUDY: self._facts.study, "mlflow.user": user(), "mlflow.source.name": "regsweep"}
         commit = self._facts.environment.commit
         return tags | ({"mlflow.source.git.commit": commit} if commit else {})
 
@@ -222,68 +226,3 @@ class Recorder:
             source = self._client.get_run(run_id).info.artifact_uri + "/model"
             mine = self._client.create_model_version(name, source, run_id, tags={STUDY: self._facts.study})
         self._client.set_registered_model_alias(name, "champion", mine.version)
-
-
-def _experiment(client: MlflowClient, workspace: Workspace, facts: StudyFacts) -> str:
-    name = facts.config.experiment
-    known = client.get_experiment_by_name(name)
-    if known is not None:
-        if known.lifecycle_stage == "deleted":
-            client.restore_experiment(known.experiment_id)
-        return str(known.experiment_id)
-    return str(
-        client.create_experiment(
-            name,
-            artifact_location=str(workspace.artifacts / name),
-            tags={
-                "mlflow.note.content": facts.config.question,
-                "mlflow.experimentKind": "custom_model_development",
-                "mlflow.experiment.primaryMetric.name": facts.config.objective,
-            },
-        )
-    )
-
-
-def _as_input(table: Table) -> DatasetInput:
-    with warnings.catch_warnings():
-        # MLflow warns that whole numbers can't be missing at prediction; the logged models take them either way.
-        warnings.simplefilter("ignore", UserWarning)
-        made = mlflow.data.from_pandas(
-            table.table.head(1000), targets=table.target, name=table.name, digest=table.sha256[:32]
-        ).to_dict()
-    profile = f'{{"num_rows": {table.rows}, "num_columns": {len(table.table.columns)}}}'
-    entity = Dataset(made["name"], made["digest"], made["source_type"], made["source"], made["schema"], profile)
-    return DatasetInput(entity, [InputTag("mlflow.data.context", "search")])
-
-
-def _study_params(facts: StudyFacts) -> dict[str, Any]:
-    config = facts.config
-    return {
-        "dataset": facts.dataset.name,
-        "split": config.split.kind,
-        "features": config.features.numeric,
-        "sampler": config.sampler.kind,
-        "trainer": config.trainer.kind,
-        "objective": config.objective,
-        "seed": config.seed,
-    }
-
-
-def _at(timestamp: int, values: Mapping[str, float]) -> list[Metric]:
-    return [Metric(name, value, timestamp, 0) for name, value in values.items() if value is not None]
-
-
-def _flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """`test/mae`, `test/mae/low`, `test/mae/high` and so on."""
-    return {
-        f"test/{metric}{suffix}": interval[key]
-        for metric, interval in scores.items()
-        for key, suffix in (("value", ""), ("low", "/low"), ("high", "/high"))
-    }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

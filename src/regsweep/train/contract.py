@@ -60,5 +60,8 @@ def outcome(spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, tra
 
 
 def kept_epoch(curves: Array64, config: TrainerConfig) -> int:
-    """Row of the curves whose weights are kept."""
-    return len(curves) - 1 if config.keep == "last" else int(np.nanargmin(curves[:, CURVES.index("val/mse")]))
+    """Row of the curves whose weights are kept; the last where no epoch has a finite validation MSE."""
+    errors = curves[:, CURVES.index("val/mse")]
+    if config.keep == "last" or np.isnan(errors).all():
+        return len(curves) - 1
+    return int(np.nanargmin(errors))

@@ -45,8 +45,9 @@ class KerasFit:
         try:
             for index, fold in enumerate(data.folds):
                 folds.append(_train(spec, fold, index, self._config))
-        except (tf.errors.OpError, MemoryError) as error:
-            cause = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        except Exception as error:
+            # Whatever one training raises is that trial's failure, not the study's.
+            cause = f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
             return TrialResult(spec, State.FAILED, tuple(folds), time.perf_counter() - started, self.name, cause)
         return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name)
 

@@ -19,7 +19,7 @@ def start_tensorflow(threads: int) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
-            # TensorFlow is at work already, in a process that is not ours alone; results do not depend on the bound.
+            # TensorFlow is at work already, in a process that is not ours alone: its own bound stays.
             return
 
 

@@ -1,0 +1,91 @@
+"""What runs are made of: experiments, inputs, parameters, metrics and keys in MLflow's types."""
+
+from __future__ import annotations
+
+import getpass
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import mlflow.data
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+
+from regsweep.data.dataset import Dataset as Table
+from regsweep.paths import Workspace
+from regsweep.record import StudyFacts
+
+
+def make_experiment(client: MlflowClient, workspace: Workspace, facts: StudyFacts) -> str:
+    """The id of the study's experiment, made or restored where needed; its artifacts lie in the workspace."""
+    name = facts.config.experiment
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        if known.lifecycle_stage == "deleted":
+            client.restore_experiment(known.experiment_id)
+        return str(known.experiment_id)
+    return str(
+        client.create_experiment(
+            name,
+            artifact_location=str(workspace.artifacts / name),
+            tags={
+                "mlflow.note.content": facts.config.question,
+                "mlflow.experimentKind": "custom_model_development",
+                "mlflow.experiment.primaryMetric.name": facts.config.objective,
+            },
+        )
+    )
+
+
+def champion_key(content: Mapping[str, Any]) -> str:
+    """A champion is a trial as scored at one opening of the test rows."""
+    return f"{content['trial']}/{len(content['openings'])}"
+
+
+def as_input(table: Table) -> DatasetInput:
+    """The table as MLflow's input, with our digest and its full size."""
+    with warnings.catch_warnings():
+        # MLflow warns that whole numbers can't be missing at prediction; the logged models take them either way.
+        warnings.simplefilter("ignore", UserWarning)
+        made = mlflow.data.from_pandas(
+            table.table.head(1000), targets=table.target, name=table.name, digest=table.sha256[:32]
+        ).to_dict()
+    profile = f'{{"num_rows": {table.rows}, "num_columns": {len(table.table.columns)}}}'
+    entity = Dataset(made["name"], made["digest"], made["source_type"], made["source"], made["schema"], profile)
+    return DatasetInput(entity, [InputTag("mlflow.data.context", "search")])
+
+
+def study_params(facts: StudyFacts) -> dict[str, Any]:
+    """What the UI shows as parameters of a study's run."""
+    config = facts.config
+    return {
+        "dataset": facts.dataset.name,
+        "split": config.split.kind,
+        "features": config.features.numeric,
+        "sampler": config.sampler.kind,
+        "trainer": config.trainer.kind,
+        "objective": config.objective,
+        "seed": config.seed,
+    }
+
+
+def metrics_at(timestamp: int, values: Mapping[str, float]) -> list[Metric]:
+    """Single values as metrics of step 0; undefined ones are left out."""
+    return [Metric(name, value, timestamp, 0) for name, value in values.items() if value is not None]
+
+
+def flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """`test/mae`, `test/mae/low`, `test/mae/high` and so on."""
+    return {
+        f"test/{metric}{suffix}": interval[key]
+        for metric, interval in scores.items()
+        for key, suffix in (("value", ""), ("low", "/low"), ("high", "/high"))
+    }
+
+
+def user() -> str:
+    """Who runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
