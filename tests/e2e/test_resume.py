@@ -16,7 +16,7 @@ import pytest
 from regsweep.book import RecordBook
 from regsweep.champion import read_champion
 from regsweep.config import compose
-from regsweep.data import Dataset, make_split
+from regsweep.data import make_split
 from regsweep.data.features import prepare
 from regsweep.errors import StorageError, TooManyFailuresError
 from regsweep.paths import Workspace
@@ -131,7 +131,7 @@ def poisoned(material: Material) -> Material:
     config = material.config
     table = material.dataset.table.copy().astype("float64")
     table.iloc[material.split.test] = -1e9
-    dataset = Dataset(**{**vars(material.dataset), "table": table})
+    dataset = replace(material.dataset, table=table)
     assert dataset.sha256 != material.dataset.sha256
     split = make_split(config.split, dataset)
     return replace(material, dataset=dataset, split=split, prepared=prepare(dataset, split, config.features))
