@@ -130,7 +130,8 @@ def _score(
         for metric in METRICS
     ]
     best_baseline = (max if higher_is_better(config.objective) else min)(validation, key=validation.__getitem__, default=None)
-    sentence = verdict(facts.dataset.unit, "the network", differences, best_baseline=best_baseline, reference=REFERENCE)
+    label = "the network" if scored.result.spec.depth else "the linear network (depth 0)"
+    sentence = verdict(facts.dataset.unit, label, differences, best_baseline=best_baseline, reference=REFERENCE)
     content = {
         "kind": "champion",
         "trial": scored.number,

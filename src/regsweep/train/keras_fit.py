@@ -140,14 +140,14 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
 
 
 def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.Tensor], name: str) -> keras.metrics.Metric:
-    class Scaled(base):  # type: ignore[misc]
+    class Scaled(base):
         def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
             super().update_state(scale(y_true), scale(y_pred), sample_weight)
 
     return Scaled(name=name)
 
 
-class _Keep(keras.callbacks.Callback):  # type: ignore[misc]
+class _Keep(keras.callbacks.Callback):
     """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
 
     def __init__(self, config: TrainerConfig) -> None:
