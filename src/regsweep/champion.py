@@ -72,7 +72,7 @@ def judge(
     reopen = facts.config.reopen_test and (opened != best.number or not same_baselines)
     scored = best if reopen or opened is None else book.trial(opened)
     if scored is None:
-        raise StorageError(f"{book.place(openings[-1]['trial'])}: that the test rows were opened for, has no record; restore it")
+        raise StorageError(f"{book.folder}: trial {opened}, for which the test rows were opened, has no record; restore it")
     if earlier is not None and not reopen:
         return Judgement(scored, earlier, _note(best, scored, same_baselines=same_baselines))
     if reopen or opened is None:
