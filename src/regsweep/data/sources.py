@@ -88,6 +88,7 @@ def _from_network(config: DownloadDataset) -> Table:
             raise DataError(f"{cache}: can't hold {config.file} ({what}); set REGSWEEP_CACHE to a folder you may write") from None
         remedy = f"put the file as {config.file} into a folder and name it: dataset.folder=FOLDER, or REGSWEEP_DATA=FOLDER"
         # requests tells the address three times; its innermost error says what happened.
-        what = what.rpartition("(Caused by ")[2].rpartition(": ")[2].rstrip("\"')") or what
+        _, caused, cause = what.rpartition("(Caused by ")
+        what = cause.rpartition(": ")[2].rstrip("\"')") if caused else what
         raise DataError(f"{config.url}: can't be downloaded ({what}); {remedy}") from None
     return parse_table(read_file(file), str(file), path=file)
