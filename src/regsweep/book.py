@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from regsweep.errors import ConfigError, StorageError
+from regsweep.predictor import pack, unpack
 from regsweep.record import StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
 
@@ -74,12 +75,7 @@ class RecordBook:
 
     def write_trial(self, record: TrialRecord) -> Path:
         """Write a trial's record; it is durable when this returns."""
-        arrays = {
-            f"{index}/{kind}/{layer}": array
-            for index, fold in enumerate(record.result.folds)
-            for kind, stack in (("kernel", fold.network.kernels), ("bias", fold.network.biases))
-            for layer, array in enumerate(stack)
-        }
+        arrays = pack([fold.network for fold in record.result.folds])
         return self.write(self.place(record.number).name, _trial_json(record), arrays)
 
     def write(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
@@ -95,6 +91,7 @@ class RecordBook:
             text = json.dumps({"format": FORMAT, **_finite(content), "arrays_sha256": digest}, indent=1, ensure_ascii=False)
             _write_atomically(draft / "record.json", text.encode())
             former = self.folder / f".{name}.former"
+            shutil.rmtree(former, ignore_errors=True)
             if place.exists():
                 place.rename(former)
             draft.rename(place)
@@ -134,10 +131,7 @@ def read_trial(folder: Path) -> TrialRecord:
     folds = tuple(
         FoldResult(
             curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in CURVES], dtype=np.float64).T,
-            network=Network(
-                tuple(arrays[f"{index}/kernel/{layer}"] for layer in range(len(content["spec"]["widths"]) + 1)),
-                tuple(arrays[f"{index}/bias/{layer}"] for layer in range(len(content["spec"]["widths"]) + 1)),
-            ),
+            network=Network(*unpack(arrays, index, len(content["spec"]["widths"]) + 1)),
             kept_epoch=fold["kept_epoch"],
         )
         for index, fold in enumerate(content["folds"])

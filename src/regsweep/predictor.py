@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -171,14 +171,30 @@ def days(values: pd.Series) -> Array64:
     return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
 
 
-def pack(members: Sequence[Member]) -> dict[str, Array32]:
-    """Name the arrays of members as `weights.npz` does: `0/kernel/0`, `0/bias/0`, ..."""
+class Weighted(Protocol):
+    """Anything with the weights of one network."""
+
+    @property
+    def kernels(self) -> tuple[Array32, ...]: ...
+
+    @property
+    def biases(self) -> tuple[Array32, ...]: ...
+
+
+def pack(networks: Sequence[Weighted]) -> dict[str, Array32]:
+    """Name the arrays of networks as `weights.npz` and records do: `0/kernel/0`, `0/bias/0`, ..."""
     return {
         f"{index}/{kind}/{layer}": array
-        for index, member in enumerate(members)
-        for kind, arrays in (("kernel", member.kernels), ("bias", member.biases))
+        for index, network in enumerate(networks)
+        for kind, arrays in (("kernel", network.kernels), ("bias", network.biases))
         for layer, array in enumerate(arrays)
     }
+
+
+def unpack(arrays: Mapping[str, Array32], index: int, layers: int) -> tuple[tuple[Array32, ...], tuple[Array32, ...]]:
+    """Kernels and biases of one packed network."""
+    kernels, biases = (tuple(arrays[f"{index}/{kind}/{layer}"] for layer in range(layers)) for kind in ("kernel", "bias"))
+    return kernels, biases
 
 
 def _numbers(values: pd.Series) -> Array64:
@@ -198,7 +214,7 @@ def _describe(member: Member) -> dict[str, Any]:
 
 
 def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) -> Member:
-    kernels, biases = (tuple(arrays[f"{index}/{kind}/{layer}"] for layer in range(part["layers"])) for kind in ("kernel", "bias"))
+    kernels, biases = unpack(arrays, index, part["layers"])
     return Member(
         tuple(column_from(description) for description in part["columns"]),
         part["activation"],

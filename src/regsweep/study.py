@@ -174,8 +174,7 @@ def _model(record: TrialRecord, data: Prepared) -> Model | None:
 
 
 def _stop_at_failures(search: Search, book: RecordBook, max_failures: int) -> None:
-    failed = sum(told.state is State.FAILED for told in search.told())
-    if failed >= max_failures:
+    if (failed := search.failures()) >= max_failures:
         advice = f"{failed} trials failed (max_failures={max_failures}); narrow the space or raise max_failures"
         raise TooManyFailuresError([advice, *_causes(book)])
 

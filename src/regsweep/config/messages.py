@@ -63,33 +63,25 @@ def _lines(item: Any, model: type[BaseModel]) -> Iterator[str]:
 
 def _place(location: tuple[Any, ...], model: type[BaseModel]) -> tuple[str, list[str]]:
     """Return the dotted key without pydantic's union tags, and the keys known at that level."""
+    parts, _ = _walk(location, model)
+    _, levels = _walk(location[:-1], model)
+    return ".".join(parts), [name for level in levels for name in level.model_fields]
+
+
+def _walk(location: tuple[Any, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Follow a location through the schema: the keys on the way, and the models (several of a union) at its end."""
     parts: list[str] = []
     levels: list[type[BaseModel]] = [model]
     for part in location:
-        fields = {name: field.annotation for level in levels for name, field in level.model_fields.items()}
         tagged = [level for level in levels if _tag_matches(level, part)]
         if len(levels) > 1 and tagged:
             levels = tagged
             continue
         parts.append(str(part))
-        if part in fields:
-            levels = list(_models(fields[part]))
-    known = [name for level in levels for name in level.model_fields]
-    parent = [name for level in _levels_above(location, model) for name in level.model_fields]
-    return ".".join(parts), parent or known
-
-
-def _levels_above(location: tuple[Any, ...], model: type[BaseModel]) -> list[type[BaseModel]]:
-    levels: list[type[BaseModel]] = [model]
-    for part in location[:-1]:
-        tagged = [level for level in levels if _tag_matches(level, part)]
-        if len(levels) > 1 and tagged:
-            levels = tagged
-            continue
         fields = {name: field.annotation for level in levels for name, field in level.model_fields.items()}
         if part in fields:
             levels = list(_models(fields[part]))
-    return levels
+    return parts, levels
 
 
 def _tag_matches(level: type[BaseModel], part: object) -> bool:

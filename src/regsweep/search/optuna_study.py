@@ -72,6 +72,11 @@ class Search:
                 if trial.state in _STATES
             )
 
+    def failures(self) -> int:
+        """How many trials have failed."""
+        with self._storage_errors():
+            return sum(trial.state is TrialState.FAIL for trial in self._trials())
+
     def next_batch(self, n_trials: int) -> tuple[Proposal, ...]:
         """The trials to train next: those that were left running, completed to a whole batch; () when `n_trials` are told."""
         with self._storage_errors():
