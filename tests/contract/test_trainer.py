@@ -13,7 +13,7 @@ from regsweep.data import load_dataset, make_split
 from regsweep.data.features import FoldData, Prepared, prepare
 from regsweep.predictor import Member, Model
 from regsweep.train import Trainer, make_trainer, save_networks
-from regsweep.train.contract import seeds
+from regsweep.train.contract import epoch_order, seeds
 from regsweep.trial import CURVES, State, TrialResult
 from tests.helpers import spec
 
@@ -26,7 +26,7 @@ def data() -> Prepared:
     return prepare(dataset, make_split(CONFIG.split, dataset), CONFIG.features)
 
 
-@pytest.fixture(scope="module", params=["keras_fit"])
+@pytest.fixture(scope="module", params=["keras_fit", "stacked"])
 def trainer(request: pytest.FixtureRequest) -> Trainer:
     return make_trainer(compose([f"trainer={request.param}"])[0].trainer)
 
@@ -45,9 +45,8 @@ def equal(a: TrialResult, b: TrialResult) -> bool:
 
 def bare_fit(fold: FoldData, *, epochs: int, batch_size: int, seed: int) -> list[list[float]]:
     """Train the network of `spec(optimizer="sgd")` with NumPy, batch by batch, in the order both sides draw; float64."""
-    import tensorflow as tf
 
-    from regsweep.train.keras_fit import build, epoch_order
+    from regsweep.train.keras_fit import build
 
     weights = [w.astype(np.float64) for w in build(spec(seed=seed, batch_size=batch_size), fold.inputs).get_weights()]
     x, z = fold.x_train, fold.z_train.astype(np.float64)[:, None]
@@ -58,7 +57,7 @@ def bare_fit(fold: FoldData, *, epochs: int, batch_size: int, seed: int) -> list
         return hidden, hidden @ weights[2] + weights[3]
 
     for epoch in range(epochs):
-        order = epoch_order(order_seed, tf.constant(epoch), len(z)).numpy()
+        order = epoch_order(order_seed, epoch, len(z))
         seen, answered = [], []
         for start in range(0, len(z), batch_size):
             batch = order[start : start + batch_size]

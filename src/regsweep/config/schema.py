@@ -89,17 +89,19 @@ class PrunerConfig(Model):
 
 
 class TrainerConfig(Model):
-    """How a trial is trained.
+    """How trials are trained: `stacked` side by side in one graph, `keras_fit` one by one with `keras.Model.fit`.
 
     `patience`: stop after so many epochs without a better validation MSE (null: never).
     `keep`: the weights of the `last` epoch or of the one with the `best` validation MSE; the objective is read at that epoch.
     `threads`: cores one training may use inside an operation; small networks are fastest with 1.
+    `memory_gb`: how much of it the networks of a stack may take in each worker; one too large for it is trained by `keras_fit`.
     """
 
-    kind: Literal["keras_fit"]
+    kind: Literal["stacked", "keras_fit"]
     patience: Count | None
     keep: Literal["last", "best"]
     threads: Count
+    memory_gb: Annotated[float, Field(gt=0)] = 2.0
 
 
 class BaselinesConfig(Model):

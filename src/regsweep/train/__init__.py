@@ -16,9 +16,13 @@ __all__ = ["Trainer", "make_trainer", "save_networks"]
 def make_trainer(config: TrainerConfig) -> Trainer:
     """Import TensorFlow, bound its threads and return the trainer."""
     start_tensorflow(config.threads)
-    from regsweep.train.keras_fit import KerasFit
+    if config.kind == "keras_fit":
+        from regsweep.train.keras_fit import KerasFit
 
-    return KerasFit(config)
+        return KerasFit(config)
+    from regsweep.train.stacked import Stacked
+
+    return Stacked(config)
 
 
 def save_networks(result: TrialResult, data: Prepared, folder: Path) -> dict[str, Path]:

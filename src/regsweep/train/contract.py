@@ -12,17 +12,34 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
+from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, Array64, FoldResult, State, TrialResult, TrialSpec
 
 
-class Trainer(Protocol):
-    """Trains a stack of specs."""
+class StopRule(Protocol):
+    """Decides, every `every` epochs, which trainings are stopped."""
 
-    def fit(self, specs: Sequence[TrialSpec], data: Prepared) -> tuple[TrialResult, ...]:
-        """Train every spec on every fold of the data."""
+    @property
+    def every(self) -> int: ...
+
+    def __call__(self, position: int, fold: int, curves: Array64) -> bool:
+        """Whether the spec at this position stops; `curves` (epochs, 6) are those of one of its folds so far."""
+        ...
+
+
+class Trainer(Protocol):
+    """Trains specs."""
+
+    def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
+        """Train every spec on every fold of the data. What the rule stops comes back as pruned, with its curves so far."""
+        ...
+
+    def speed(self) -> Speed:
+        """What trainings cost on this machine, measured by the first call."""
         ...
 
 
@@ -48,15 +65,26 @@ def in_target_units(metrics: Array64, fold: FoldData) -> Array64:
     return scaled
 
 
-def outcome(spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, trainer: str) -> TrialResult:
-    """Classify a training: failed where a metric is not finite, else complete."""
+def outcome(spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, trainer: str, stopped: bool = False) -> TrialResult:
+    """Classify a training: failed where a metric is not finite, pruned where a rule stopped it, else complete."""
     for fold in folds:
         bad = np.argwhere(~np.isfinite(fold.curves))
         if len(bad):
             epoch, column = bad[0]
             cause = f"diverged: {CURVES[column]} is {fold.curves[epoch, column]} in epoch {epoch + 1}"
             return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause)
-    return TrialResult(spec, State.COMPLETE, tuple(folds), seconds, trainer)
+    return TrialResult(spec, State.PRUNED if stopped else State.COMPLETE, tuple(folds), seconds, trainer)
+
+
+def failure(spec: TrialSpec, error: Exception, folds: Sequence[FoldResult], *, seconds: float, trainer: str) -> TrialResult:
+    """What a training comes to that raised an error."""
+    cause = f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
+    return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause)
+
+
+def epoch_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:
+    """The order in which an epoch visits the training rows, shape (rows,)."""
+    return np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
 
 
 def kept_epoch(curves: Array64, config: TrainerConfig) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
-from regsweep.train.contract import in_target_units, kept_epoch, outcome, seeds
-from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
+from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds
+from regsweep.train.plan import Speed
+from regsweep.trial import CURVES, FoldResult, Network, TrialResult, TrialSpec
 
 # Validation is one step up to this many rows, so that its metrics are a single sum.
 VALIDATION_ROWS = 65_536
@@ -35,21 +37,29 @@ class KerasFit:
     def __init__(self, config: TrainerConfig) -> None:
         self._config = config
 
-    def fit(self, specs: Sequence[TrialSpec], data: Prepared) -> tuple[TrialResult, ...]:
-        """Train every spec on every fold."""
-        return tuple(self._fit_one(spec, data) for spec in specs)
+    def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
+        """Train every spec on every fold; a spec that the rule stops is not trained on its other folds."""
+        return tuple(self._fit_one(position, spec, data, stop) for position, spec in enumerate(specs))
 
-    def _fit_one(self, spec: TrialSpec, data: Prepared) -> TrialResult:
+    def speed(self) -> Speed:
+        """The cost model's defaults: nothing is stacked here."""
+        return Speed()
+
+    def _fit_one(self, position: int, spec: TrialSpec, data: Prepared, stop: StopRule | None) -> TrialResult:
         started = time.perf_counter()
         folds: list[FoldResult] = []
+        stopped = False
         try:
             for index, fold in enumerate(data.folds):
-                folds.append(_train(spec, fold, index, self._config))
+                rule = None if stop is None else _Rule(stop, position, index, fold)
+                folds.append(_train(spec, fold, index, self._config, rule))
+                if rule is not None and rule.stopped:
+                    stopped = True
+                    break
         except Exception as error:
             # Whatever one training raises is that trial's failure, not the study's.
-            cause = f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
-            return TrialResult(spec, State.FAILED, tuple(folds), time.perf_counter() - started, self.name, cause)
-        return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name)
+            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name)
+        return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name, stopped=stopped)
 
 
 def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
@@ -68,20 +78,16 @@ def batches(fold: FoldData, spec: TrialSpec, order_seed: int) -> tf.data.Dataset
     """All batches of all epochs; epoch e visits the rows in an order drawn from (seed, e); its last batch may be short."""
     x, z = tf.constant(fold.x_train, tf.float32), tf.constant(fold.z_train[:, None])
 
-    def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices(epoch_order(order_seed, number, len(fold.z_train))).batch(spec.batch_size)
+    def orders() -> Iterator[npt.NDArray[np.int32]]:
+        for epoch in range(spec.epochs):
+            yield epoch_order(order_seed, epoch, len(fold.z_train))
 
     return (
-        tf.data.Dataset.range(spec.epochs, output_type=tf.int32)
-        .flat_map(epoch)
+        tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec([len(fold.z_train)], tf.int32))
+        .flat_map(lambda order: tf.data.Dataset.from_tensor_slices(order).batch(spec.batch_size))
         .map(lambda rows: (tf.gather(x, rows), tf.gather(z, rows)))
         .prefetch(8)
     )
-
-
-def epoch_order(seed: int, epoch: tf.Tensor, rows: int) -> tf.Tensor:
-    """The order in which an epoch visits the training rows, shape (rows,); both trainers use it."""
-    return tf.random.experimental.stateless_shuffle(tf.range(rows), seed=tf.stack([tf.constant(seed, tf.int32), epoch]))
 
 
 def _dense(units: int, activation: str, l2: float, seed: int) -> keras.layers.Dense:
@@ -93,7 +99,7 @@ def _dense(units: int, activation: str, l2: float, seed: int) -> keras.layers.De
     )
 
 
-def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig) -> FoldResult:
+def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig, rule: _Rule | None) -> FoldResult:
     keras.backend.clear_session()
     model = build(spec, fold.inputs, index)
     steps = -(-len(fold.z_train) // spec.batch_size)
@@ -105,7 +111,7 @@ def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig) -
         # One call into the graph per epoch: the same numbers, without Python between the steps.
         steps_per_execution=steps,
     )
-    keep = _Keep(config)
+    keep = _Keep(config, rule)
     model.fit(
         batches(fold, spec, seeds(spec, index).order),
         epochs=spec.epochs,
@@ -147,12 +153,25 @@ def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.
     return Scaled(name=name)
 
 
+class _Rule:
+    """A stop rule, asked about one fold of one spec."""
+
+    def __init__(self, rule: StopRule, position: int, index: int, fold: FoldData) -> None:
+        self._rule, self._place, self._fold = rule, (position, index), fold
+        self.stopped = False
+
+    def stops(self, rows: Sequence[Sequence[float]]) -> bool:
+        if len(rows) % self._rule.every == 0:
+            self.stopped = self._rule(*self._place, in_target_units(np.array(rows), self._fold))
+        return self.stopped
+
+
 class _Keep(keras.callbacks.Callback):
     """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
 
-    def __init__(self, config: TrainerConfig) -> None:
+    def __init__(self, config: TrainerConfig, rule: _Rule | None) -> None:
         super().__init__()
-        self._config = config
+        self._config, self._rule = config, rule
         self._best = np.inf
         self._since = 0
         self.rows: list[list[float]] = []
@@ -169,5 +188,6 @@ class _Keep(keras.callbacks.Callback):
         else:
             self._since += 1
         impatient = self._config.patience is not None and self._since >= self._config.patience
-        if impatient or not np.isfinite(self.rows[-1]).all():
+        ended = impatient or not np.isfinite(self.rows[-1]).all()
+        if ended or (self._rule is not None and epoch + 1 < self.params["epochs"] and self._rule.stops(self.rows)):
             self.model.stop_training = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 def start_tensorflow(threads: int) -> None:
@@ -21,6 +21,17 @@ def start_tensorflow(threads: int) -> None:
         except RuntimeError:
             # TensorFlow is at work already, in a process that is not ours alone: its own bound stays.
             return
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Several processes may share a GPU.
+        with suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def gpu_memory() -> float:
+    """Bytes that TensorFlow may use of the first GPU."""
+    from tensorflow.python.client import device_lib
+
+    return float(next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"))
 
 
 @contextmanager

@@ -1,0 +1,163 @@
+"""Which trainings go into one stack.
+
+Two trainings can share a stack when they have the same form: activation, padded widths, batch size, with dropout or without.
+The form follows from the spec and the data alone, and so do all sizes that a training computes with: that is why its result
+does not depend on its mates. How many share a stack, and which worker trains it, is for the cost model to say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+
+from regsweep.trial import TrialSpec
+
+# Padded widths are multiples of the longest vector register, so that every network's numbers take the same path through it.
+LANE = 16
+LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+# A step of so much arithmetic fills a core by itself (measured in benchmarks/results/stacks.json): mates would not make it
+# cheaper, and a stack of two for the sake of one would cost double. Such trainings always run by themselves.
+ALONE_FLOPS = 4e6
+# Beyond this a stack leaves the cache.
+GREATEST_STACK = 32
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the trainings of one stack have in common; `widths` are padded."""
+
+    inputs: int
+    widths: tuple[int, ...]
+    activation: str
+    batch_size: int
+    dropout: bool
+    alone: bool
+
+    @property
+    def program(self) -> tuple[int, str, bool]:
+        """What the graph depends on."""
+        return len(self.widths), self.activation, self.dropout
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of one network."""
+        dims = (self.inputs, *self.widths, 1)
+        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(dims))
+
+    @property
+    def flops(self) -> float:
+        """Floating point operations of one step of one network: forward, and twice as many backward."""
+        return 6.0 * self.batch_size * self.parameters
+
+    @property
+    def bytes(self) -> float:
+        """Memory of one network while it trains: parameters, moments, gradients and their temporaries, activations."""
+        return 4.0 * (12 * self.parameters + 4 * self.batch_size * (self.inputs + sum(self.widths)))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The cost model, in seconds: of a step of a stack, of each hidden layer more, of an operation, of tracing a program.
+
+    `gpu`: trainings run on a GPU, where a stack of thousands pays and none is big enough to be alone.
+    """
+
+    step: float = 4e-5
+    layer: float = 2.5e-5
+    flop: float = 4e-11
+    trace: float = 0.16
+    gpu: bool = False
+
+    def stack(self, form: Form, size: int, steps: int) -> float:
+        """Seconds to train `size` networks of a form for so many steps each."""
+        shown = size if form.alone else max(2, size)
+        return steps * (self.step + self.layer * len(form.widths) + shown * form.flops * self.flop)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Specs (by position) to be trained in one go, what they cost in seconds, and the program they need."""
+
+    positions: tuple[int, ...]
+    seconds: float
+    program: tuple[int, str, bool]
+
+
+def form_of(spec: TrialSpec, inputs: int, rows: int, *, gpu: bool = False) -> Form:
+    """The form of a spec on `rows` training rows of `inputs` numbers."""
+    form = Form(inputs, spec.widths, spec.activation, min(spec.batch_size, rows), spec.dropout > 0, alone=True)
+    if not gpu and form.flops >= ALONE_FLOPS:
+        return form
+    return replace(form, widths=tuple(map(_padded, spec.widths)), alone=False)
+
+
+def plan(
+    specs: Sequence[TrialSpec], inputs: int, rows: int, folds: int, speed: Speed, workers: int, memory: float
+) -> tuple[Load, ...]:
+    """Divide specs among loads for so many workers, most costly load first.
+
+    Specs of one form share a load as long as that does not leave a worker idle for longer than another works, and as `memory`,
+    in bytes, allows.
+    """
+    groups: dict[Form, list[int]] = defaultdict(list)
+    for position, spec in enumerate(specs):
+        groups[form_of(spec, inputs, rows, gpu=speed.gpu)].append(position)
+
+    def load(form: Form, positions: list[int]) -> Load:
+        steps = max(specs[position].epochs for position in positions) * -(-rows // form.batch_size)
+        return Load(tuple(positions), speed.stack(form, len(positions) * folds, steps), form.program)
+
+    loads = []
+    for form, positions in groups.items():
+        size = 1 if form.alone else max(1, stack_size(form, memory, gpu=speed.gpu) // folds)
+        # Trainings of like length side by side: a stack shrinks when a member ends.
+        positions.sort(key=lambda position: -specs[position].epochs)
+        loads += [(form, positions[start : start + size]) for start in range(0, len(positions), size)]
+    while True:
+        planned = sorted((load(form, positions) for form, positions in loads), key=lambda item: -item.seconds)
+        halves = _split_longest(loads, planned, workers, load)
+        if halves is None:
+            return tuple(planned)
+        loads = halves
+
+
+def stack_size(form: Form, memory: float, *, gpu: bool = False) -> int:
+    """How many networks of a form a stack may hold; 0 where not even two fit in `memory` bytes (one, if it trains alone)."""
+    fitting = int(memory // form.bytes)
+    if form.alone:
+        return min(1, fitting)
+    return 0 if fitting < 2 else fitting if gpu else min(fitting, GREATEST_STACK)
+
+
+Part = tuple[Form, list[int]]
+
+
+def _split_longest(
+    loads: list[Part], planned: list[Load], workers: int, load: Callable[[Form, list[int]], Load]
+) -> list[Part] | None:
+    """Halve the most costly load if that ends the whole sooner."""
+    longest = planned[0].positions
+    if workers < 2 or len(longest) < 4:
+        return None
+    index = next(i for i, (_, positions) in enumerate(loads) if tuple(positions) == longest)
+    form, positions = loads[index]
+    middle = len(positions) // 2
+    halves = [*loads[:index], (form, positions[:middle]), (form, positions[middle:]), *loads[index + 1 :]]
+    return halves if _span([load(*part) for part in halves], workers) < 0.95 * _span(planned, workers) else None
+
+
+def _span(loads: Sequence[Load], workers: int) -> float:
+    """When the last worker ends if each takes the most costly load that is left."""
+    ends = [0.0] * workers
+    heapify(ends)
+    for item in sorted(loads, key=lambda item: -item.seconds):
+        heappush(ends, heappop(ends) + item.seconds)
+    return max(ends)
+
+
+def _padded(width: int) -> int:
+    steps = (LANE * step for step in LADDER)
+    return next((step for step in steps if step >= width), -(-width // (LANE * LADDER[-1])) * LANE * LADDER[-1])

@@ -1,0 +1,130 @@
+"""The arrays that a program is called with, made from what each network of a stack says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from regsweep.train.contract import Seeds
+from regsweep.train.plan import Form
+from regsweep.train.stacked import draws
+from regsweep.train.stacked.layout import Layout
+from regsweep.train.stacked.optimizers import OPTIMIZERS, Coefficients
+from regsweep.train.stacked.program import Fixed, State, Steps
+from regsweep.train.stacked.table import FoldTable
+from regsweep.trial import Array32, TrialSpec
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One network's place in a stack: its spec, its seeds, and which of the table's folds it trains on."""
+
+    spec: TrialSpec
+    seeds: Seeds
+    fold: int
+
+    @property
+    def optimizer(self) -> Coefficients:
+        return OPTIMIZERS[self.spec.optimizer]
+
+
+def first_state(form: Form, lanes: Sequence[Lane]) -> State:
+    """Initial weights by Keras's initialiser, moments zero."""
+    layout, count = Layout(form), len(lanes)
+    rows = []
+    for lane in lanes:
+        shapes = pairwise((form.inputs, *lane.spec.widths, 1))
+        kernels = [
+            keras.initializers.GlorotUniform(seed=seed)(shape).numpy()
+            for seed, shape in zip(lane.seeds.kernels, shapes, strict=True)
+        ]
+        rows.append(layout.pack(kernels, [0.0] * len(kernels)))
+    params = tf.constant(np.stack(rows))
+    zeros = tf.zeros_like(params)
+    return State(
+        params=params,
+        first=zeros,
+        second=zeros,
+        kept=params,
+        sums=tf.zeros((count, 2)),
+        best=tf.fill((count,), np.float32(np.inf)),
+        since=tf.zeros(count, tf.int32),
+        active=tf.ones(count, tf.bool),
+    )
+
+
+def fixed(form: Form, lanes: Sequence[Lane], table: FoldTable) -> Fixed:
+    """Coefficients, penalties and sizes. Padding is given no gradient, so it stays at zero; the penalty is on kernels."""
+    layout = Layout(form)
+
+    def wide(bias: float, weight: Callable[[Lane], float]) -> tf.Tensor:
+        return tf.constant(np.stack([_ones(layout, lane.spec, bias) * np.float32(weight(lane)) for lane in lanes]))
+
+    def column(value: Callable[[Lane], float]) -> tf.Tensor:
+        return tf.constant(np.array([value(lane) for lane in lanes], np.float32)[:, None])
+
+    return Fixed(
+        gradient=wide(1.0, lambda lane: lane.optimizer.gradient),
+        penalty=wide(0.0, lambda lane: 2 * lane.spec.l2),
+        first_decay=column(lambda lane: lane.optimizer.first_decay),
+        second_decay=column(lambda lane: lane.optimizer.second_decay),
+        square=column(lambda lane: lane.optimizer.square),
+        inside=column(lambda lane: lane.optimizer.inside),
+        outside=column(lambda lane: lane.optimizer.outside),
+        shrink=column(lambda lane: lane.optimizer.shrink(lane.spec.learning_rate)),
+        slope=column(lambda lane: table.folds[lane.fold].target.scale),
+        offset=column(lambda lane: table.folds[lane.fold].target.shift - np.log(table.folds[lane.fold].std)),
+        keep_scale=tf.constant(np.array([1 / (1 - lane.spec.dropout) for lane in lanes], np.float32)[:, None, None]),
+        fold=tf.constant([lane.fold for lane in lanes], tf.int32),
+        dims=tf.constant(layout.dims),
+    )
+
+
+def step_bytes(form: Form, lanes: int) -> int:
+    """What one step's batch orders and dropout masks take."""
+    return lanes * form.batch_size * (4 + (sum(form.widths) if form.dropout else 0))
+
+
+def batch_rows(form: Form, lanes: Sequence[Lane], table: FoldTable, epochs: range) -> npt.NDArray[np.int32]:
+    """Which rows of the table every batch holds, shape (epochs, steps, lanes, batch_size)."""
+    drawn = [draws.batch_rows(lane.seeds.order, epochs, table.rows, form.batch_size) for lane in lanes]
+    return np.stack([rows + np.int32(lane.fold * table.rows) for rows, lane in zip(drawn, lanes, strict=True)], axis=2)
+
+
+def make_steps(
+    form: Form, lanes: Sequence[Lane], rows: npt.NDArray[np.int32], weights: Array32, epochs: range, steps: range
+) -> Steps:
+    """The arrays of some epochs, or of some steps of one epoch; `rows` and `weights` are those of whole epochs."""
+    total = len(weights)
+    start = epochs.start * total + steps.start
+    shape = (len(epochs), len(steps))
+    rates = [lane.optimizer.rates(lane.spec.learning_rate, start, start + shape[0] * shape[1]).reshape(shape) for lane in lanes]
+    return Steps(
+        tf.constant(rows[:, steps.start : steps.stop]),
+        tf.constant(weights[steps.start : steps.stop]),
+        tf.constant(np.stack(rates, axis=2)[..., None]),
+        tf.constant(_masks(form, lanes, epochs, steps, total)),
+    )
+
+
+def _masks(form: Form, lanes: Sequence[Lane], epochs: range, steps: range, total: int) -> npt.NDArray[np.bool_]:
+    if not form.dropout:
+        return np.zeros((0, 0, 0, 0, 0), np.bool_)
+    shape = (form.batch_size, sum(form.widths))
+    masks = np.empty((len(epochs), len(steps), len(lanes), *shape), np.bool_)
+    for index, epoch in enumerate(epochs):
+        for place, lane in enumerate(lanes):
+            masks[index, :, place] = draws.dropout_masks(lane.seeds.dropout[0], lane.spec.dropout, epoch, steps, total, shape)
+    return masks
+
+
+def _ones(layout: Layout, spec: TrialSpec, bias: float) -> Array32:
+    shapes = pairwise((int(layout.dims[0]), *spec.widths, 1))
+    kernels = [np.ones(shape, np.float32) for shape in shapes]
+    return layout.pack(kernels, [bias] * len(kernels))

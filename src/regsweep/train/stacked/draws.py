@@ -1,0 +1,48 @@
+"""What a stack draws before it trains on: batch orders and dropout masks, from each training's own seeds.
+
+They are drawn by NumPy on the host, so a network draws the same numbers in any stack and on any device.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from regsweep.train.contract import epoch_order
+
+# Masks are drawn in blocks of so many steps, each from a generator of its own, so that they do not depend on where calls end.
+BLOCK = 64
+LEVELS = 1 << 16
+
+
+def batch_rows(seed: int, epochs: range, rows: int, batch_size: int) -> npt.NDArray[np.int32]:
+    """Rows of every batch, shape (epochs, steps, batch_size); the last batch is filled up with row 0."""
+    steps = -(-rows // batch_size)
+    drawn = np.zeros((len(epochs), steps * batch_size), np.int32)
+    for index, epoch in enumerate(epochs):
+        drawn[index, :rows] = epoch_order(seed, epoch, rows)
+    return drawn.reshape(len(epochs), steps, batch_size)
+
+
+def dropout_masks(seed: int, rate: float, epoch: int, steps: range, total: int, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Whether units stay in steps of an epoch of `total` steps, shape (steps, *shape); each stays with probability 1 - rate.
+
+    The steps begin and end at multiples of BLOCK or at the epoch's ends. Probabilities are rounded to 1 / 65,536.
+    """
+    size, threshold = shape[0] * shape[1], round((1 - rate) * LEVELS)
+    parts = []
+    for start in range(steps.start, steps.stop, BLOCK):
+        count = min(BLOCK, total - start) * size
+        rng = np.random.default_rng([seed, epoch, start // BLOCK])
+        # Never below 2**16 means always: a rate of 0 keeps every unit.
+        parts.append(np.frombuffer(rng.bytes(2 * count), np.uint16) < threshold)
+    return np.concatenate(parts).reshape(len(steps), *shape)
+
+
+def batch_weights(rows: int, batch_size: int) -> npt.NDArray[np.float32]:
+    """2 / (rows of the batch) for every row of every batch, 0 where a batch was filled up; shape (steps, batch_size)."""
+    steps = -(-rows // batch_size)
+    counts = np.full(steps, batch_size)
+    counts[-1] = rows - (steps - 1) * batch_size
+    present = np.arange(batch_size) < counts[:, None]
+    return (present * (2.0 / counts[:, None])).astype(np.float32)

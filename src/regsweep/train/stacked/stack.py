@@ -1,0 +1,127 @@
+"""Trains one stack: calls its program for some epochs at a time, and lets members go when they end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from regsweep.config.schema import TrainerConfig
+from regsweep.train.contract import StopRule, kept_epoch, seeds
+from regsweep.train.plan import Form
+from regsweep.train.stacked import draws
+from regsweep.train.stacked.arrays import Lane, batch_rows, first_state, fixed, make_steps, step_bytes
+from regsweep.train.stacked.layout import Layout
+from regsweep.train.stacked.program import State, Stopping, program
+from regsweep.train.stacked.table import FoldTable, in_target_units
+from regsweep.trial import Array64, FoldResult, TrialSpec
+
+# The host looks at a stack after so many epochs at the latest: what has stopped is let go.
+LONGEST_CALL = 20
+CALL_WITH_PATIENCE = 10
+# Batch orders and dropout masks of one call take no more than this.
+DRAWS_BYTES = 64 << 20
+NEVER = np.iinfo(np.int32).max
+
+
+@dataclass
+class Member:
+    """One training in a stack: a spec (by position) on a fold, and what has come of it."""
+
+    position: int
+    spec: TrialSpec
+    fold: int
+    seconds: float = 0.0
+    stopped: bool = False
+    result: FoldResult | None = None
+    error: Exception | None = None
+    curves: list[Array64] = field(default_factory=list)
+
+
+class Stack:
+    """Members of one form; `folds[i]` says which of the table's folds member i trains on."""
+
+    def __init__(
+        self, form: Form, members: Sequence[Member], table: FoldTable, folds: Sequence[int], config: TrainerConfig
+    ) -> None:
+        self._form, self._table, self._config = form, table, config
+        self._layout = Layout(form)
+        self._weights = draws.batch_weights(table.rows, form.batch_size)
+        self._program = program(*form.program, table.folds[0].target.log)
+        self._done = 0
+        lanes = [Lane(m.spec, seeds(m.spec, m.fold), fold) for m, fold in zip(members, folds, strict=True)]
+        self._seat(list(members), lanes)
+        self._state = first_state(form, self._lanes)
+
+    def run(self, stop: StopRule | None = None) -> None:
+        """Train to the end; results are left in the members. A rule is asked about each member that has epochs left."""
+        while self._members:
+            started = time.perf_counter()
+            count = self._epochs(stop)
+            sums = self._call(range(self._done, self._done + count))
+            self._done += count
+            going = self._state.active.numpy()
+            share = (time.perf_counter() - started) / len(self._members)
+            for place, member in enumerate(self._members):
+                member.seconds += share
+                member.curves.append(in_target_units(sums[:, place], self._table.folds[self._lanes[place].fold]))
+                if going[place] and stop is not None and self._done < member.spec.epochs and self._done % stop.every == 0:
+                    member.stopped = stop(member.position, member.fold, np.concatenate(member.curves))
+            self._let_go(going)
+
+    def _seat(self, members: list[Member], lanes: list[Lane]) -> None:
+        # One network alone would go through other kernels than two do, with other rounding: it is trained twice.
+        self._members = members
+        self._lanes = lanes * 2 if len(lanes) == 1 and not self._form.alone else lanes
+        self._fixed = fixed(self._form, self._lanes, self._table)
+
+    def _epochs(self, stop: StopRule | None) -> int:
+        """How many epochs the next call takes."""
+        left = min(member.spec.epochs for member in self._members) - self._done
+        most = CALL_WITH_PATIENCE if self._config.patience else LONGEST_CALL
+        if stop is not None:
+            most = min(most, stop.every - self._done % stop.every)
+        return max(1, min(left, most, DRAWS_BYTES // (step_bytes(self._form, len(self._lanes)) * len(self._weights))))
+
+    def _call(self, epochs: range) -> Array64:
+        """Train for some epochs, or for one in parts if it is long; returns sums of errors, shape (epochs, networks, 5)."""
+        total = part = len(self._weights)
+        if len(epochs) == 1:
+            part = draws.BLOCK * max(1, DRAWS_BYTES // (step_bytes(self._form, len(self._lanes)) * draws.BLOCK))
+        rows = batch_rows(self._form, self._lanes, self._table, epochs)
+        for start in range(0, total, part):
+            steps = range(start, min(start + part, total))
+            stopping = Stopping(
+                patience=tf.constant(self._config.patience or NEVER),
+                keep_best=tf.constant(self._config.keep == "best"),
+                closing=tf.constant(steps.stop == total),
+            )
+            drawn = make_steps(self._form, self._lanes, rows, self._weights, epochs, steps)
+            self._state, sums = self._program(self._table.tensors, self._fixed, stopping, drawn, self._state)
+        result: Array64 = sums.numpy().astype(np.float64)
+        return result
+
+    def _let_go(self, going: npt.NDArray[np.bool_]) -> None:
+        """Take out the members that have ended, with the weights that they keep."""
+        left = []
+        for place, member in enumerate(self._members):
+            if going[place] and not member.stopped and self._done < member.spec.epochs:
+                left.append(place)
+                continue
+            curves = np.concatenate(member.curves)
+            network = self._layout.unpack(self._state.kept[place].numpy(), member.spec.widths)
+            member.result = FoldResult(curves, network, kept_epoch(curves, self._config))
+        if len(left) == len(self._members):
+            return
+        lanes = [self._lanes[place] for place in left]
+        members = [self._members[place] for place in left]
+        if not members:
+            self._members = []
+            return
+        self._seat(members, lanes)
+        seats = left * 2 if len(self._lanes) > len(left) else left
+        self._state = State(*(tf.gather(values, seats) for values in self._state))

@@ -1,0 +1,136 @@
+"""The trainer's own loop: groups trainings into stacks, runs them, and puts folds together again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from weakref import ref
+
+import tensorflow as tf
+
+from regsweep.config.schema import TrainerConfig
+from regsweep.data.features import Prepared
+from regsweep.train.contract import StopRule, failure, outcome
+from regsweep.train.keras_fit import KerasFit
+from regsweep.train.plan import Form, Speed, form_of, stack_size
+from regsweep.train.runtime import gpu_memory
+from regsweep.train.stacked.activations import ACTIVATIONS
+from regsweep.train.stacked.calibrate import measure
+from regsweep.train.stacked.optimizers import OPTIMIZERS
+from regsweep.train.stacked.stack import Member, Stack
+from regsweep.train.stacked.table import FoldTable
+from regsweep.trial import Array64, TrialResult, TrialSpec
+
+GIB = float(1 << 30)
+
+
+class Stacked:
+    """Trains specs of one form side by side, folds too; what it can't stack is trained by `keras_fit`."""
+
+    name = "stacked"
+
+    def __init__(self, config: TrainerConfig) -> None:
+        self._config = config
+        self._keras_fit = KerasFit(config)
+        self._gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._memory = 0.8 * gpu_memory() if self._gpu else config.memory_gb * GIB
+        self._speed: Speed | None = None
+        self._data: ref[Prepared] | None = None
+        self._tables: dict[tuple[int, ...], tuple[FoldTable, tuple[int, ...]]] = {}
+
+    def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
+        """Train every spec on every fold."""
+        self._load(data)
+        stacks: dict[tuple[Form, tuple[int, ...]], list[Member]] = defaultdict(list)
+        others = []
+        for position, spec in enumerate(specs):
+            if not self._stackable(spec, data):
+                others.append(position)
+                continue
+            for index, fold in enumerate(data.folds):
+                form = form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu)
+                stacks[form, _size(data, index)].append(Member(position, spec, index))
+        results: dict[int, TrialResult] = {}
+        for position in others:
+            rule = None if stop is None else _At(stop, position)
+            results |= {position: self._keras_fit.fit([specs[position]], data, rule)[0]}
+        trained: dict[int, list[Member]] = defaultdict(list)
+        for (form, size), members in stacks.items():
+            for member in self._train(form, members, *self._tables[size], stop):
+                trained[member.position].append(member)
+        for position, parts in trained.items():
+            results[position] = _together(specs[position], parts)
+        return tuple(results[position] for position in range(len(specs)))
+
+    def speed(self) -> Speed:
+        """Time two small stacks once."""
+        if self._speed is None:
+            self._speed = measure(self._config, gpu=self._gpu)
+        return self._speed
+
+    def _load(self, data: Prepared) -> None:
+        """Put the folds into tensors, those of equal size together."""
+        if self._data is not None and self._data() is data:
+            return
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index in range(len(data.folds)):
+            groups[_size(data, index)].append(index)
+        self._tables = {
+            size: (FoldTable([data.folds[index] for index in indices]), tuple(indices)) for size, indices in groups.items()
+        }
+        self._data = ref(data)
+
+    def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
+        if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
+            return False
+        forms = [form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu) for fold in data.folds]
+        return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in forms)
+
+    def _train(
+        self, form: Form, members: list[Member], table: FoldTable, folds: tuple[int, ...], stop: StopRule | None
+    ) -> list[Member]:
+        """Train members in stacks of the size that memory allows; one that raises is told apart from its mates."""
+        members.sort(key=lambda member: -member.spec.epochs)
+        size, ended = stack_size(form, self._memory, gpu=self._gpu), []
+        for start in range(0, len(members), size):
+            part = members[start : start + size]
+            try:
+                Stack(form, part, table, [folds.index(member.fold) for member in part], self._config).run(stop)
+            except Exception as error:
+                if len(part) == 1:
+                    part[0].error = error
+                else:
+                    fresh = (Member(member.position, member.spec, member.fold) for member in part)
+                    part = [alone for member in fresh for alone in self._train(form, [member], table, folds, stop)]
+            ended += part
+        return ended
+
+
+def _size(data: Prepared, index: int) -> tuple[int, ...]:
+    fold = data.folds[index]
+    return fold.inputs, len(fold.z_train), len(fold.z_val)
+
+
+def _together(spec: TrialSpec, members: list[Member]) -> TrialResult:
+    """One result of the trainings of a spec, in the order of the folds."""
+    members = sorted(members, key=lambda member: member.fold)
+    folds = [member.result for member in members if member.result is not None]
+    seconds = sum(member.seconds for member in members)
+    errors = [member.error for member in members if member.error is not None]
+    if errors:
+        return failure(spec, errors[0], folds, seconds=seconds, trainer=Stacked.name)
+    return outcome(spec, folds, seconds=seconds, trainer=Stacked.name, stopped=any(member.stopped for member in members))
+
+
+class _At:
+    """A stop rule for one spec that is trained by itself."""
+
+    def __init__(self, rule: StopRule, position: int) -> None:
+        self._rule, self._position = rule, position
+
+    @property
+    def every(self) -> int:
+        return self._rule.every
+
+    def __call__(self, position: int, fold: int, curves: Array64) -> bool:
+        return self._rule(self._position, fold, curves)
