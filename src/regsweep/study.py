@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,8 @@ from regsweep.search import Proposal, Search
 from regsweep.space import greatest
 from regsweep.tracking import Recorder
 from regsweep.train import save_networks
-from regsweep.trial import State, spec_from_values, trial_seed
+from regsweep.train.plan import Load
+from regsweep.trial import State, TrialResult, TrialSpec, spec_from_values, trial_seed
 
 Clock = Callable[[], int]
 
@@ -146,27 +147,41 @@ def _train(
 ) -> Iterator[tuple[TrialRecord, Path]]:
     """Train a batch and yield its records in the order of their numbers, each durable on disk."""
     known = {proposal.number: book.trial(proposal.number) for proposal in batch}
-    waiting, ended = {}, {}
-
-    def note_end(number: int, _: object) -> None:
-        ended[number] = clock()
-
-    for proposal in batch:
-        if known[proposal.number] is None:
-            stack = (spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)),)
-            future = executor.submit(stack)
-            future.add_done_callback(partial(note_end, proposal.number))
-            waiting[proposal.number] = (stack, future)
+    new = [proposal for proposal in batch if known[proposal.number] is None]
+    specs = [spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)) for proposal in new]
+    stacks: dict[int, _Training] = {}
+    for load in executor.plan(specs):
+        training = _Training(executor, [specs[position] for position in load.positions], load, clock)
+        stacks |= {new[position].number: training for position in load.positions}
     for proposal in batch:
         record = known[proposal.number]
         if record is None:
-            stack, future = waiting[proposal.number]
-            (result,) = executor.collect(future, stack)
-            finished = ended.get(proposal.number, clock())
+            spec = specs[new.index(proposal)]
+            result, finished = stacks[proposal.number].result(spec)
             started = finished - round(result.seconds * 1000)
             record = TrialRecord(facts, proposal.number, proposal.params, result, started, finished)
             book.write_trial(record)
         yield record, book.place(proposal.number)
+
+
+class _Training:
+    """A stack in training, and when it ended."""
+
+    def __init__(self, executor: Executor, stack: Sequence[TrialSpec], load: Load, clock: Clock) -> None:
+        self._executor, self._stack, self._clock = executor, stack, clock
+        self._results: tuple[TrialResult, ...] | None = None
+        self._ended: int | None = None
+        self._future = executor.submit(stack, load)
+        self._future.add_done_callback(self._note_end)
+
+    def result(self, spec: TrialSpec) -> tuple[TrialResult, int]:
+        """Wait for a spec's result; it comes with the time at which the stack ended."""
+        if self._results is None:
+            self._results = self._executor.collect(self._future, self._stack)
+        return self._results[self._stack.index(spec)], self._ended or self._clock()
+
+    def _note_end(self, _: object) -> None:
+        self._ended = self._clock()
 
 
 def _model(record: TrialRecord, data: Prepared) -> Model | None:

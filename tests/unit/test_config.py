@@ -56,7 +56,7 @@ WRONG = {
     "split=kfold split.folds=1": "split.folds: must be at least 2, but got 1",
     "study=../x": "study: a name is 1 to 100 letters",
     "dataset.strict=maybe": "dataset.strict:",
-    "trainer.kind=pytorch": "trainer.kind: must be one of keras_fit, but got 'pytorch'",
+    "trainer.kind=pytorch": "trainer.kind: must be one of stacked, keras_fit, but got 'pytorch'",
     "foo": "'foo' can't be read; write key=value",
     "a b=3": "'a b=3' is not an override; write key=value",
     "seed=0,1": "'seed=0,1' names several values: add -m to run a study for each",

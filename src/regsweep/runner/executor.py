@@ -1,4 +1,4 @@
-"""The seam between the study and the machines: `submit` takes a stack of specs and gives a future of their results."""
+"""The seam between the study and the machines: `plan` divides specs into stacks, `submit` gives a future of a stack's results."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.train import Trainer, make_trainer
+from regsweep.train.plan import GIB, Load, Speed, one_each, plan
 from regsweep.trial import State, TrialResult, TrialSpec
 
 Results = tuple[TrialResult, ...]
@@ -24,9 +26,22 @@ T = TypeVar("T")
 class Executor(ABC):
     """Trains stacks on one prepared data set."""
 
+    def __init__(self, config: TrainerConfig, data: Prepared, workers: int) -> None:
+        self._config, self._data, self._workers = config, data, workers
+        self._speed: Speed | None = None
+
+    def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
+        """Divide specs into stacks for the workers, the most costly first; the first call measures the machine."""
+        if self._config.kind == "keras_fit" or not specs:
+            return one_each(specs)
+        self._speed = self._speed or self._measure()
+        folds = self._data.folds
+        rows, memory = len(folds[0].z_train), self._config.memory_gb * GIB
+        return plan(specs, folds[0].inputs, rows, len(folds), self._speed, self._workers, memory)
+
     @abstractmethod
-    def submit(self, stack: Sequence[TrialSpec]) -> Future[Results]:
-        """Begin to train a stack; the future's results are in its order."""
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None) -> Future[Results]:
+        """Begin to train a stack; the future's results are in its order. The load says what it is going to cost."""
 
     @abstractmethod
     def collect(self, future: Future[Results], stack: Sequence[TrialSpec]) -> Results:
@@ -40,6 +55,9 @@ class Executor(ABC):
     def close(self) -> None:
         """Stop; what is still training is given up."""
 
+    @abstractmethod
+    def _measure(self) -> Speed: ...
+
     def __enter__(self) -> Self:
         return self
 
@@ -51,13 +69,12 @@ class Inline(Executor):
     """Trains in this process, when asked."""
 
     def __init__(self, config: TrainerConfig, data: Prepared) -> None:
+        super().__init__(config, data, workers=1)
         self._trainer: Trainer | None = None
-        self._config, self._data = config, data
 
-    def submit(self, stack: Sequence[TrialSpec]) -> Future[Results]:
-        self._trainer = self._trainer or make_trainer(self._config)
+    def submit(self, stack: Sequence[TrialSpec], _load: Load | None = None) -> Future[Results]:
         future: Future[Results] = Future()
-        future.set_result(self._trainer.fit(stack, self._data))
+        future.set_result(self._made().fit(stack, self._data))
         return future
 
     def collect(self, future: Future[Results], _stack: Sequence[TrialSpec]) -> Results:
@@ -69,52 +86,115 @@ class Inline(Executor):
     def close(self) -> None:
         """Nothing runs between calls."""
 
+    def _measure(self) -> Speed:
+        return self._made().speed()
+
+    def _made(self) -> Trainer:
+        self._trainer = self._trainer or make_trainer(self._config)
+        return self._trainer
+
 
 class Processes(Executor):
-    """Trains in worker processes on this machine, started afresh (not forked: TensorFlow does not survive a fork)."""
+    """Trains in worker processes on this machine, started afresh (not forked: TensorFlow does not survive a fork).
+
+    A stack goes to the worker that will have ended it first, counting the programs that each has traced already.
+    """
 
     def __init__(self, config: TrainerConfig, data: Prepared, *, workers: int | None = None) -> None:
-        self._config, self._data = config, data
-        self._workers = workers or len(os.sched_getaffinity(0))
-        self._pool = self._new_pool(self._workers)
+        super().__init__(config, data, workers or len(os.sched_getaffinity(0)))
+        self._pool = [_Worker(config, data) for _ in range(self._workers)]
 
-    def submit(self, stack: Sequence[TrialSpec]) -> Future[Results]:
-        return self._pool.submit(_train, tuple(stack))
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None) -> Future[Results]:
+        speed = self._speed or Speed()
+        return min(self._pool, key=lambda worker: worker.ends(load, speed)).submit(stack, load, speed)
 
     def collect(self, future: Future[Results], stack: Sequence[TrialSpec]) -> Results:
         try:
             return future.result()
         except BrokenProcessPool:
-            # Any of the trainings in flight may be the culprit, so each is tried once more in a process of its own.
-            self._pool.shutdown(wait=False)
-            self._pool = self._new_pool(self._workers)
+            # Any of the trainings in flight there may be the culprit, so each is tried once more in a process of its own.
+            for worker in self._pool:
+                worker.repair(future)
             return tuple(self._alone(spec) for spec in stack)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        return self._pool.submit(function, *arguments).result()
+        return min(self._pool, key=lambda worker: worker.busy).call(function, *arguments)
 
     def close(self) -> None:
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+        for worker in self._pool:
+            worker.stop()
+        for worker in self._pool:
+            worker.join()
+
+    def _measure(self) -> Speed:
+        return self._pool[0].call(_speed)
 
     def _alone(self, spec: TrialSpec) -> TrialResult:
-        with self._new_pool(1) as pool:
-            try:
-                return pool.submit(_train, (spec,)).result()[0]
-            except BrokenProcessPool:
-                return TrialResult(spec, State.FAILED, (), 0.0, self._config.kind, "its training took the process down, twice")
+        worker = _Worker(self._config, self._data)
+        try:
+            return worker.call(_train, (spec,))[0]
+        except BrokenProcessPool:
+            return TrialResult(spec, State.FAILED, (), 0.0, self._config.kind, "its training took the process down, twice")
+        finally:
+            worker.stop()
+            worker.join()
 
-    def _new_pool(self, workers: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(self._config, self._data),
+
+class _Worker:
+    """One process, the seconds of training that wait for it, and the programs that it has traced."""
+
+    def __init__(self, config: TrainerConfig, data: Prepared) -> None:
+        self._arguments = (config, data)
+        self._lock = Lock()
+        self._start()
+
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None, speed: Speed) -> Future[Results]:
+        future = self._process.submit(_train, tuple(stack))
+        if load is not None:
+            seconds = self.ends(load, speed) - self.busy
+            self._traced.add(load.program)
+            self._wait(seconds)
+            future.add_done_callback(lambda _: self._wait(-seconds))
+        self._futures.append(future)
+        return future
+
+    def ends(self, load: Load | None, speed: Speed) -> float:
+        """Seconds until a load would have ended here."""
+        if load is None:
+            return self.busy
+        return self.busy + load.seconds + (0.0 if load.program in self._traced else speed.trace)
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        return self._process.submit(function, *arguments).result()
+
+    def repair(self, future: Future[Results]) -> None:
+        """Start anew if this is where the future broke."""
+        if future in self._futures:
+            self._process.shutdown(wait=False)
+            self._start()
+
+    def stop(self) -> None:
+        self._processes = list((self._process._processes or {}).values())
+        self._process.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.terminate()
+
+    def join(self) -> None:
+        for process in self._processes:
+            process.join()
+
+    def _start(self) -> None:
+        self.busy, self._traced = 0.0, set[tuple[int, str, bool]]()
+        self._futures: list[Future[Results]] = []
+        self._process = ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=self._arguments
         )
+        # The pool starts its process with the first task.
+        self._process.submit(_ready)
+
+    def _wait(self, seconds: float) -> None:
+        with self._lock:
+            self.busy += seconds
 
 
 _trainer: Trainer
@@ -130,3 +210,10 @@ def _start_worker(config: TrainerConfig, data: Prepared) -> None:
 
 def _train(stack: tuple[TrialSpec, ...]) -> Results:
     return _trainer.fit(stack, _data)
+
+
+def _speed() -> Speed:
+    return _trainer.speed()
+
+
+def _ready() -> None: ...

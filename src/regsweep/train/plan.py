@@ -21,6 +21,7 @@ LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 # A step of so much arithmetic fills a core by itself (measured in benchmarks/results/stacks.json): mates would not make it
 # cheaper, and a stack of two for the sake of one would cost double. Such trainings always run by themselves.
 ALONE_FLOPS = 4e6
+GIB = float(1 << 30)
 # Beyond this a stack leaves the cache.
 GREATEST_STACK = 32
 
@@ -122,6 +123,11 @@ def plan(
         if halves is None:
             return tuple(planned)
         loads = halves
+
+
+def one_each(specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
+    """Every spec by itself, in order."""
+    return tuple(Load((position,), 0.0, (spec.depth, spec.activation, spec.dropout > 0)) for position, spec in enumerate(specs))
 
 
 def stack_size(form: Form, memory: float, *, gpu: bool = False) -> int:

@@ -12,7 +12,7 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.train.contract import StopRule, failure, outcome
 from regsweep.train.keras_fit import KerasFit
-from regsweep.train.plan import Form, Speed, form_of, stack_size
+from regsweep.train.plan import GIB, Form, Speed, form_of, stack_size
 from regsweep.train.runtime import gpu_memory
 from regsweep.train.stacked.activations import ACTIVATIONS
 from regsweep.train.stacked.calibrate import measure
@@ -20,8 +20,6 @@ from regsweep.train.stacked.optimizers import OPTIMIZERS
 from regsweep.train.stacked.stack import Member, Stack
 from regsweep.train.stacked.table import FoldTable
 from regsweep.trial import Array64, TrialResult, TrialSpec
-
-GIB = float(1 << 30)
 
 
 class Stacked:
