@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from regsweep.data.features import Encoding, FoldEncoding
+from regsweep.predictor import NumberColumn, TargetScale
+from regsweep.record import Features
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec
 
 
@@ -28,3 +31,10 @@ def trained(
     return TrialResult(
         spec(widths=(3,), epochs=epochs), state, (FoldResult(curves, network, epochs - 1),), 1.5, "keras_fit", cause
     )
+
+
+def features() -> Features:
+    """Made-up preprocessing of two inputs for the networks of `trained`."""
+    columns = tuple(NumberColumn(name, 0.0, 1.0, 0.0, False, False) for name in ("a", "b"))
+    encoding = Encoding("y", "points", (FoldEncoding(columns, TargetScale(False, 0.0, 1.0)),))
+    return Features(encoding, (("a", "float64"), ("b", "float64"), ("y", "float64")))

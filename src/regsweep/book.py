@@ -24,7 +24,7 @@ import numpy as np
 
 from regsweep.errors import ConfigError, StorageError
 from regsweep.predictor import pack, unpack
-from regsweep.record import StudyFacts, TrialRecord, identity
+from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
 
 FORMAT = "regsweep-record/1"
@@ -36,10 +36,10 @@ class RecordBook:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def open(self, facts: StudyFacts) -> None:
+    def open(self, facts: StudyFacts, features: Features) -> None:
         """Begin the book, or go on with it. Raises ConfigError with the differences if it is another study's."""
         place = self.folder / "study.json"
-        if place.is_file():
+        if self.begun:
             known = self.facts()
             before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
             changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
@@ -49,11 +49,26 @@ class RecordBook:
                     [f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines]
                 )
             return
+        contents = {"features.json": {"kind": "features", **features.to_json()}, "study.json": facts.to_json()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(place, json.dumps({"format": FORMAT, **facts.to_json()}, indent=1, ensure_ascii=False).encode())
+            for name, content in contents.items():
+                text = json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False)
+                _write_atomically(self.folder / name, text.encode())
         except OSError as error:
             raise StorageError(f"{place}: can't be written ({error.strerror}); free space or set tracking.dir") from None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the book has been opened before."""
+        return all((self.folder / name).is_file() for name in ("study.json", "features.json"))
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Wait for the right to copy this study's records into MLflow, and hold it."""
+        with open(self.folder / "recorder.lock", "w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -65,6 +80,14 @@ class RecordBook:
                 raise StorageError(f"{self.folder}: another run of this study is at work; wait for its end, or stop it") from None
             yield
 
+    def held(self) -> bool:
+        """Whether a run of the study is at work."""
+        try:
+            with self.locked():
+                return False
+        except StorageError:
+            return True
+
     def touch(self) -> None:
         """Make this the study that ran last."""
         os.utime(self.folder)
@@ -72,6 +95,14 @@ class RecordBook:
     def facts(self) -> StudyFacts:
         """Read what the study's records share."""
         return StudyFacts.from_json(read_json(self.folder / "study.json"))
+
+    def features(self) -> Features:
+        """Read the fitted preprocessing and the table's columns."""
+        return Features.from_json(read_json(self.folder / "features.json"))
+
+    def numbers(self) -> list[int]:
+        """The numbers of the trials that have a record, in order."""
+        return sorted(int(place.name.removeprefix("trial-")) for place in self.folder.glob("trial-*"))
 
     def write_trial(self, record: TrialRecord) -> Path:
         """Write a trial's record; it is durable when this returns."""
@@ -120,6 +151,10 @@ class RecordBook:
         """The folder of a trial's record."""
         return self.folder / f"trial-{number:05d}"
 
+    def networks(self, number: int) -> Path:
+        """The folder of a champion's `.keras` files."""
+        return self.folder / f"network-{number:05d}"
+
     def trial(self, number: int) -> TrialRecord | None:
         """Read one trial's record, if there is one."""
         return read_trial(self.place(number)) if self.place(number).is_dir() else None
@@ -151,6 +186,11 @@ def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise StorageError(f"{packed}: its bytes differ from what was recorded; delete {folder} and run the study again")
     with np.load(packed, allow_pickle=False) as arrays:
         return content, dict(arrays)
+
+
+def read_champion(book: RecordBook) -> dict[str, Any] | None:
+    """The champion's record, if the study has come so far."""
+    return read_record(book.folder / "champion")[0] if (book.folder / "champion").is_dir() else None
 
 
 def read_json(place: Path) -> dict[str, Any]:

@@ -11,15 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from regsweep.baselines.run import BaselineResult, run_baselines
-from regsweep.book import RecordBook, read_record
+from regsweep.book import RecordBook, read_champion, read_record
 from regsweep.config import StudyConfig
 from regsweep.data.features import Array64, Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.errors import StorageError
 from regsweep.judgement import paired_difference, score_with_intervals, verdict
-from regsweep.predictor import Member, Model
 from regsweep.record import StudyFacts, TrialRecord
-from regsweep.trial import State, TrialResult, higher_is_better
+from regsweep.trial import State, higher_is_better
 
 REFERENCE = "least_squares_qr"
 METRICS: tuple[Literal["mae", "mse"], ...] = ("mae", "mse")
@@ -39,15 +38,6 @@ def best_trial(records: Iterable[TrialRecord], objective: str) -> TrialRecord | 
     complete = [record for record in records if record.result.state is State.COMPLETE]
     sign = -1 if higher_is_better(objective) else 1
     return min(complete, key=lambda record: (sign * record.result.final[objective], record.number), default=None)
-
-
-def model_of(result: TrialResult, data: Prepared) -> Model:
-    """Join a trial's networks with the preprocessing of their folds."""
-    members = tuple(
-        Member(fold.columns, result.spec.activation, trained.network.kernels, trained.network.biases, fold.target)
-        for fold, trained in zip(data.folds, result.folds, strict=True)
-    )
-    return Model(data.target, data.unit, members)
 
 
 def judge(
@@ -121,7 +111,7 @@ def _score(
         content = _baseline_json(facts, result, test.y, (started, finished))
         book.write(f"baseline-{result.name}", content, {"y": test.y, "prediction": result.test_prediction})
         started = finished
-    prediction = model_of(scored.result, data).predict(test.x)
+    prediction = data.encoding.model(scored.result).predict(test.x)
     differences = [
         paired_difference(
             test.y, prediction, other, baseline=name, metric=metric, resamples=config.bootstrap_resamples, seed=config.seed
@@ -146,11 +136,6 @@ def _score(
     }
     book.write("champion", content, {"y": test.y, "prediction": prediction})
     return content
-
-
-def read_champion(book: RecordBook) -> dict[str, Any] | None:
-    """The champion's record, if the study has come so far."""
-    return read_record(book.folder / "champion")[0] if (book.folder / "champion").is_dir() else None
 
 
 def _intervals(config: StudyConfig, y: Array64, prediction: Array64) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command line: `regsweep run | compare | reproduce | ui`. Every heavy import waits until its command runs."""
+"""The command line: run, compare, studies, sync, reproduce, ui. Every heavy import waits until its command runs."""
 
 from __future__ import annotations
 
@@ -81,6 +81,30 @@ def compare(experiment: str | None, study: str | None, trials: int, folder: str)
     from regsweep.paths import Workspace
 
     show_leaderboard(Workspace(Path(folder)), experiment=experiment, study=study, trials=trials)
+
+
+@cli.command()
+@FOLDER
+def studies(folder: str) -> None:
+    """List the studies of a workspace: how far each is, its best objective, its state."""
+    from regsweep.console import show_studies
+    from regsweep.paths import Workspace
+
+    show_studies(Workspace(Path(folder)))
+
+
+@cli.command()
+@click.argument("experiment", required=False)
+@FOLDER
+def sync(experiment: str | None, folder: str) -> None:
+    """Copy into MLflow what it lacks of the studies' records, for example after it was away.
+
+    Without EXPERIMENT: of all studies.
+    """
+    from regsweep.console import sync_and_show
+    from regsweep.paths import Workspace
+
+    sync_and_show(Workspace(Path(folder)), experiment)
 
 
 @cli.command()

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-from regsweep.book import RecordBook
-from regsweep.champion import best_trial, read_champion
+from regsweep.book import RecordBook, read_champion
+from regsweep.champion import best_trial
 from regsweep.config import StudyConfig
 from regsweep.errors import ConfigError, NotReproducedError
 from regsweep.leaderboard import as_table, leaderboard
@@ -38,6 +39,7 @@ class Bar:
             console=console,
         )  # fmt: skip
         self._task = self._progress.add_task("trials", total=config.n_trials)
+        self._recording: TaskID | None = None
 
     def begin(self, facts: StudyFacts, told: int) -> None:
         for note in facts.dataset.notes:
@@ -57,6 +59,13 @@ class Bar:
 
     def judging(self) -> None:
         self.close()
+
+    def recording(self, done: int, of: int) -> None:
+        if self._recording is None:
+            self._progress.update(self._task, visible=False)
+            self._recording = self._progress.add_task("copying records into MLflow", total=of)
+            self._progress.start()
+        self._progress.update(self._recording, completed=done)
 
     def close(self) -> None:
         """Stop drawing; a bar that never started has nothing to erase."""
@@ -79,18 +88,24 @@ def run_and_show(config: StudyConfig) -> int:
     _print_study(console, outcome.book, trials=SHOWN)
     if outcome.judgement.note:
         console.print(f"note: {outcome.judgement.note}", style="yellow")
+    if outcome.problem:
+        console.print(f"note: {outcome.problem}", style="yellow", soft_wrap=True)
+        console.print("note: nothing is lost; `regsweep sync` copies the records into MLflow when it works again", style="yellow")
     where = "" if config.tracking.dir == "mlruns" else f" --dir {config.tracking.dir}"
     lines = [
         ("records", str(outcome.book.folder)),
         ("plots, leaderboard", str(outcome.book.folder / "report")),
         ("MLflow", f"{workspace.mlflow_db} and {workspace.artifacts}"),
-        ("the study in the UI", f"regsweep ui{where}, then {_page(outcome.experiment_id, 5000)}"),
+        (
+            "the study in the UI",
+            f"regsweep ui{where}, then {_page(outcome.experiment_id, 5000)}" if outcome.experiment_id else "",
+        ),
         ("leaderboard again", f"regsweep compare {config.experiment}{where}"),
         ("the model again", f"regsweep reproduce champion --experiment {config.experiment}{where}"),
         ("the model in Python", f'mlflow.set_tracking_uri("{workspace.tracking_uri}")'),
         ("", f'mlflow.pyfunc.load_model("models:/{config.experiment}@champion").predict(table)'),
     ]
-    for name, place in lines:
+    for name, place in filter(lambda line: line[1], lines):
         console.print(f"{name + ':' if name else '':<21}{place}", soft_wrap=True)
     return 0
 
@@ -111,10 +126,41 @@ def show_leaderboard(workspace: Workspace, *, experiment: str | None, study: str
         console.print(f"other studies: {', '.join(others)}", soft_wrap=True)
 
 
+def show_studies(workspace: Workspace) -> None:
+    """Print every study of the workspace with how far it is, the latest first."""
+    table = Table("study", "experiment", "trials", "failed", "best", "state", box=None, pad_edge=False)
+    for book in find_books(workspace, None):
+        config, contents = book.facts().config, list(book.contents("trial"))
+        values = [content["objective"] for content in contents if content["objective"] is not None]
+        best = (max if higher_is_better(config.objective) else min)(values, default=None)
+        state = "running" if book.held() else "judged" if read_champion(book) else "unfinished"
+        failed = sum(content["state"] == State.FAILED for content in contents)
+        shown = "" if best is None else f"{config.objective} {best:,.4g}"
+        table.add_row(book.folder.name, config.experiment, f"{len(contents)} of {config.n_trials}", str(failed), shown, state)
+    _console().print(table)
+
+
+def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
+    """Copy into MLflow what it lacks of the studies' records."""
+    from regsweep.tracking.drain import sync
+
+    console = _console()
+    for book in reversed(find_books(workspace, experiment)):
+        name = book.folder.name
+        if book.held():
+            console.print(f"{name}: is running, and recorded by its own run", soft_wrap=True)
+        elif not book.begun:
+            console.print(f"{name}: was written by an earlier version; run it again to record it", soft_wrap=True)
+        else:
+            with console.status(name) as status:
+                count = sync(workspace, book, lambda done, name=name: status.update(f"{name}: {done} trials copied"))  # type: ignore[misc]
+            console.print(f"{name}: {count} trials were missing in MLflow", soft_wrap=True)
+
+
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:
     """Reproduce a run, print the answer and leave it on the run. Raises NotReproducedError if it differs."""
     from regsweep.reproduce import reproduce
-    from regsweep.tracking import Runs
+    from regsweep.tracking.runs import Runs
 
     runs = Runs(workspace)
     if target == "champion":

@@ -11,8 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from regsweep.baselines import describe
-from regsweep.book import RecordBook
-from regsweep.champion import read_champion
+from regsweep.book import RecordBook, read_champion
 from regsweep.trial import Scalar, State, higher_is_better
 
 

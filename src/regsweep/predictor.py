@@ -204,9 +204,8 @@ def _numbers(values: pd.Series) -> Array64:
 
 
 def _describe(member: Member) -> dict[str, Any]:
-    kinds = {NumberColumn: "number", CategoryColumn: "category"}
     return {
-        "columns": [{"kind": kinds[type(column)], **asdict(column)} for column in member.columns],
+        "columns": [describe_column(column) for column in member.columns],
         "activation": member.activation,
         "layers": len(member.kernels),
         "target": asdict(member.target),
@@ -222,6 +221,11 @@ def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) 
         biases,
         TargetScale(**part["target"]),
     )
+
+
+def describe_column(column: Column) -> dict[str, Any]:
+    """A column's JSON form."""
+    return {"kind": "number" if isinstance(column, NumberColumn) else "category", **asdict(column)}
 
 
 def column_from(description: Mapping[str, Any]) -> Column:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from regsweep.config import StudyConfig, load_saved
+from regsweep.data.features import Encoding
 from regsweep.environment import Environment
 from regsweep.trial import Scalar, State, TrialResult
 
@@ -55,6 +56,21 @@ class StudyFacts:
         return StudyFacts(
             values["study"], load_saved(values["config"]), DatasetFacts(**dataset), Environment.from_json(values["environment"])
         )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What models of the study are made of besides weights, and the table's columns as (name, pandas type)."""
+
+    encoding: Encoding
+    columns: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.encoding.to_json(), "columns": [list(column) for column in self.columns]}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Features:
+        return Features(Encoding.from_json(values), tuple((name, kind) for name, kind in values["columns"]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from regsweep.book import read_json, read_trial
-from regsweep.champion import model_of
 from regsweep.config import StudyConfig
 from regsweep.config.dataset import DownloadDataset
 from regsweep.data.sealed import unseal
@@ -128,7 +127,7 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
 
 def _compare_test(content: dict[str, Any], again: TrialResult, material: Material) -> tuple[float, str]:
     test = unseal(material.dataset, material.split)
-    scores = score(test.y, model_of(again, material.prepared).predict(test.x))
+    scores = score(test.y, material.prepared.encoding.model(again).predict(test.x))
     return max(
         (
             float(relative_difference(np.array(interval["value"]), np.array(getattr(scores, name)), float(name == "r2"))),

@@ -1,23 +1,23 @@
 """A study from config to verdict.
 
-    data -> split -> features -> ask -> train -> record on disk -> tell -> MLflow -> champion -> sealed test -> report
+    data -> split -> features -> ask -> train -> record on disk -> tell -> champion -> sealed test -> report
+                                                        `-> MLflow, by the recorder's process
 
 One driver asks, tells and writes; executors only train. A study that was interrupted goes on where it stood.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from regsweep.book import RecordBook
-from regsweep.champion import Judgement, judge, model_of
+from regsweep.champion import Judgement, judge
 from regsweep.config import StudyConfig
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
@@ -25,13 +25,12 @@ from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, TooManyFailuresError
 from regsweep.paths import Workspace
-from regsweep.predictor import Model
-from regsweep.record import DatasetFacts, StudyFacts, TrialRecord, study_name
+from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Proposal, Search
 from regsweep.space import greatest
-from regsweep.tracking import Recorder
+from regsweep.tracking import Drain
 from regsweep.train import save_networks
 from regsweep.train.plan import Load
 from regsweep.trial import State, TrialResult, TrialSpec, spec_from_values, trial_seed
@@ -53,6 +52,8 @@ class Watcher(Protocol):
 
     def judging(self) -> None: ...
 
+    def recording(self, done: int, of: int) -> None: ...
+
 
 @dataclass(frozen=True)
 class Material:
@@ -67,12 +68,13 @@ class Material:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished study, its judgement, and the id of its experiment in MLflow."""
+    """A finished study and its judgement; the id of its experiment in MLflow, or what kept MLflow from being written."""
 
     facts: StudyFacts
     book: RecordBook
     judgement: Judgement
-    experiment_id: str
+    experiment_id: str | None
+    problem: str | None
 
 
 def gather(config: StudyConfig, environment: Environment | None = None) -> Material:
@@ -98,38 +100,40 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
     """Run a study to `n_trials` in total, judge its champion and report.
 
     Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
-    when records or MLflow can't be written or another run holds the study; what was told stays in place.
+    when records can't be written or another run holds the study; what was told stays in place. MLflow is written beside the
+    study; where it can't be, the outcome says so and nothing is lost.
     """
     config, facts = material.config, material.facts
     book = RecordBook(workspace.records / facts.study)
-    book.open(facts)
+    book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
     with book.locked():
-        search = Search(workspace, facts.study, config)
-        recorder = Recorder(workspace, facts, material.dataset)
+        search, drain = Search(workspace, facts.study, config), Drain(workspace, book)
         try:
             watcher.begin(facts, told=len(search.told()))
             with make_executor(config, material.prepared) as executor:
                 _stop_at_failures(search, book, config.max_failures)
-                for record, _ in _train(_lost(search, book), book, facts, executor, clock):
+                for record in _train(_lost(search, book), book, facts, executor, clock):
                     watcher.trial(record)
                 while batch := search.next_batch(config.n_trials):
-                    for record, place in _train(batch, book, facts, executor, clock):
+                    for record in _train(batch, book, facts, executor, clock):
                         search.tell(record.number, record.result.state, record.objective)
-                        recorder.trial(record, place, _model(record, material.prepared))
                         watcher.trial(record)
                     _stop_at_failures(search, book, config.max_failures)
-                _catch_up(book, recorder, material.prepared)
+                    drain.hold_back(len(book.numbers()))
                 watcher.judging()
                 judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
                 write_report(book, facts, judgement, search.importance())
-                _record_judgement(book, recorder, material.prepared, judgement, executor)
+                if judgement is not None:
+                    _save_networks(book, judgement, material.prepared, executor)
+            total = len(book.numbers())
+            drain.finish(lambda done: watcher.recording(done, total))
         except BaseException:
-            recorder.interrupt()
+            drain.interrupt()
             raise
         book.touch()
     if judgement is None:
         raise TooManyFailuresError(["no trial was completed; narrow the space", *_causes(book)])
-    return Outcome(facts, book, judgement, recorder.experiment_id)
+    return Outcome(facts, book, judgement, drain.experiment_id, drain.problem)
 
 
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
@@ -144,7 +148,7 @@ def _lost(search: Search, book: RecordBook) -> tuple[Proposal, ...]:
 
 def _train(
     batch: tuple[Proposal, ...], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock
-) -> Iterator[tuple[TrialRecord, Path]]:
+) -> Iterator[TrialRecord]:
     """Train a batch and yield its records in the order of their numbers, each durable on disk."""
     known = {proposal.number: book.trial(proposal.number) for proposal in batch}
     new = [proposal for proposal in batch if known[proposal.number] is None]
@@ -161,7 +165,7 @@ def _train(
             started = finished - round(result.seconds * 1000)
             record = TrialRecord(facts, proposal.number, proposal.params, result, started, finished)
             book.write_trial(record)
-        yield record, book.place(proposal.number)
+        yield record
 
 
 class _Training:
@@ -184,10 +188,6 @@ class _Training:
         self._ended = self._clock()
 
 
-def _model(record: TrialRecord, data: Prepared) -> Model | None:
-    return model_of(record.result, data) if record.result.state is State.COMPLETE else None
-
-
 def _stop_at_failures(search: Search, book: RecordBook, max_failures: int) -> None:
     if (failed := search.failures()) >= max_failures:
         advice = f"{failed} trials failed (max_failures={max_failures}); narrow the space or raise max_failures"
@@ -200,31 +200,12 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _catch_up(book: RecordBook, recorder: Recorder, data: Prepared) -> None:
-    """Record in MLflow what an earlier call told but did not get to record."""
-    for content in book.contents("trial"):
-        if not recorder.knows("trial", str(content["number"])):
-            record = book.trial(content["number"])
-            assert record is not None
-            recorder.trial(record, book.place(record.number), _model(record, data))
-
-
-def _record_judgement(
-    book: RecordBook, recorder: Recorder, data: Prepared, judgement: Judgement | None, executor: Executor
-) -> None:
-    report = book.folder / "report"
-    last = max((content["finished"] for content in book.contents("trial")), default=0)
-    if judgement is None:
-        recorder.finish(report, "No trial was completed.", {}, last)
-        return
-    for content in book.contents("baseline"):
-        recorder.baseline(content, book.folder / f"baseline-{content['name']}")
-    trial, content = judgement.trial, judgement.content
-    if not recorder.knows_champion(content):
-        with TemporaryDirectory() as folder:
-            networks = executor.call(save_networks, trial.result, data, Path(folder))
-            recorder.champion(trial, content, book, model_of(trial.result, data), networks)
-    recorder.crown(content)
-    values = {f"val/{name}": value for name, value in content["val"].items()}
-    values |= {"trials": float(sum(1 for _ in book.contents("trial"))), "test_openings": float(len(content["openings"]))}
-    recorder.finish(report, content["verdict"], values, max(last, content["finished"]))
+def _save_networks(book: RecordBook, judgement: Judgement, data: Prepared, executor: Executor) -> None:
+    """Put the champion's networks beside its record, as `.keras` files for Keras users."""
+    place = book.networks(judgement.trial.number)
+    if not place.is_dir():
+        draft = place.with_name(f".{place.name}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        executor.call(save_networks, judgement.trial.result, data, draft)
+        draft.rename(place)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from regsweep.book import RecordBook
-from regsweep.champion import read_champion
+from regsweep.book import RecordBook, read_champion
 from regsweep.config import compose
 from regsweep.data import make_split
 from regsweep.data.features import prepare
@@ -42,6 +41,8 @@ class Silent:
         self.seen.append(record.number)
         if len(self.seen) == self._stop_after:
             raise KeyboardInterrupt
+
+    def recording(self, done: int, of: int) -> None: ...
 
     def judging(self) -> None:
         pass
@@ -200,7 +201,7 @@ def test_a_second_driver_of_the_same_study_is_refused(workspace: Path) -> None:
 
 
 def test_the_alias_belongs_to_the_study_that_ended_last(workspace: Path) -> None:
-    from regsweep.tracking import Runs
+    from regsweep.tracking.runs import Runs
 
     names = []
     for seed in (0, 1, 0):

@@ -10,14 +10,14 @@ from regsweep.champion import best_trial
 from regsweep.leaderboard import as_frame, as_table, leaderboard
 from regsweep.record import TrialRecord
 from regsweep.trial import State
-from tests.helpers import trained
+from tests.helpers import features, trained
 from tests.unit.test_record import facts
 
 
 @pytest.fixture
 def book(tmp_path: Path) -> RecordBook:
     made = RecordBook(tmp_path / "s")
-    made.open(facts())
+    made.open(facts(), features())
     for number, mse in enumerate([9.0, 4.0, 16.0]):
         made.write_trial(TrialRecord(facts(), number, {"depth": number}, trained(number, mse=mse), 0, 1))
     made.write_trial(TrialRecord(facts(), 3, {"depth": 3}, trained(3, mse=0.1, state=State.FAILED, cause="diverged"), 0, 1))

@@ -12,7 +12,7 @@ from regsweep.environment import Environment
 from regsweep.errors import ConfigError, StorageError
 from regsweep.record import DatasetFacts, StudyFacts, TrialRecord, identity, study_name
 from regsweep.trial import State
-from tests.helpers import trained
+from tests.helpers import features, trained
 
 ENVIRONMENT = Environment("3.11.7", "Linux", "a cpu", 2, {"keras": "3.15.1", "tensorflow": "2.21.0"}, "abc")
 
@@ -29,7 +29,7 @@ def record(number: int = 0, **changes: object) -> TrialRecord:
 @pytest.fixture
 def book(tmp_path: Path) -> RecordBook:
     made = RecordBook(tmp_path / "s")
-    made.open(facts())
+    made.open(facts(), features())
     return made
 
 
@@ -91,9 +91,9 @@ def test_nothing_half_written_stays_or_is_read(book: RecordBook) -> None:
 
 
 def test_a_study_goes_on_with_more_trials_but_not_with_another_space(book: RecordBook) -> None:
-    book.open(facts("n_trials=100", "executor=inline", "baselines=none"))
+    book.open(facts("n_trials=100", "executor=inline", "baselines=none"), features())
     with pytest.raises(ConfigError) as caught:
-        book.open(facts("space.parameters.epochs=7", "seed=3"))
+        book.open(facts("space.parameters.epochs=7", "seed=3"), features())
     text = str(caught.value)
     assert "study 's' exists with other settings; choose another name with study=NAME" in text
     assert "seed: was 0, is 3" in text
@@ -102,7 +102,7 @@ def test_a_study_goes_on_with_more_trials_but_not_with_another_space(book: Recor
 
 def test_other_data_are_another_study(book: RecordBook) -> None:
     with pytest.raises(ConfigError, match=r"dataset\.sha256: was '000"):
-        book.open(facts(sha256="1" * 64))
+        book.open(facts(sha256="1" * 64), features())
 
 
 def test_the_name_of_a_study_follows_from_what_defines_it() -> None:
@@ -124,4 +124,4 @@ def test_a_change_of_package_or_machine_is_named() -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/s/study.json: can't be written \(.*\); free space or set tracking.dir"):
-        RecordBook(tmp_path / "file" / "s").open(facts())
+        RecordBook(tmp_path / "file" / "s").open(facts(), features())

@@ -35,6 +35,11 @@ class Dataset:
     def rows(self) -> int:
         return len(self.table)
 
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Name and pandas type of every column of the table."""
+        return tuple((str(name), str(kind)) for name, kind in self.table.dtypes.items())
+
     @cached_property
     def y(self) -> npt.NDArray[np.float64]:
         """The target, shape (n,), in `unit`."""

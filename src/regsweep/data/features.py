@@ -6,7 +6,9 @@ test rows never enter it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,19 @@ from regsweep.config.schema import FeaturesConfig
 from regsweep.data.dataset import Dataset
 from regsweep.data.split import Fold, Split
 from regsweep.errors import DataError
-from regsweep.predictor import CategoryColumn, Column, NumberColumn, TargetScale, days, encode
+from regsweep.predictor import (
+    CategoryColumn,
+    Column,
+    Member,
+    Model,
+    NumberColumn,
+    TargetScale,
+    column_from,
+    days,
+    describe_column,
+    encode,
+)
+from regsweep.trial import TrialResult
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
@@ -47,12 +61,56 @@ class FoldData:
 
 
 @dataclass(frozen=True)
+class FoldEncoding:
+    """What a fold's model needs besides its weights."""
+
+    columns: tuple[Column, ...]
+    target: TargetScale
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The fitted preprocessing of a study's folds, without a row of data."""
+
+    target: str
+    unit: str
+    folds: tuple[FoldEncoding, ...]
+
+    def model(self, result: TrialResult) -> Model:
+        """Join a trial's networks with the preprocessing of their folds."""
+        members = tuple(
+            Member(fold.columns, result.spec.activation, trained.network.kernels, trained.network.biases, fold.target)
+            for fold, trained in zip(self.folds, result.folds, strict=True)
+        )
+        return Model(self.target, self.unit, members)
+
+    def to_json(self) -> dict[str, Any]:
+        folds = [
+            {"columns": [describe_column(column) for column in fold.columns], "target": asdict(fold.target)}
+            for fold in self.folds
+        ]
+        return {"target": self.target, "unit": self.unit, "folds": folds}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Encoding:
+        folds = tuple(
+            FoldEncoding(tuple(map(column_from, fold["columns"])), TargetScale(**fold["target"])) for fold in values["folds"]
+        )
+        return Encoding(values["target"], values["unit"], folds)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The folds of a study and the name and unit of its target."""
 
     target: str
     unit: str
     folds: tuple[FoldData, ...]
+
+    @property
+    def encoding(self) -> Encoding:
+        """What was fitted, without the data."""
+        return Encoding(self.target, self.unit, tuple(FoldEncoding(fold.columns, fold.target) for fold in self.folds))
 
 
 def prepare(dataset: Dataset, split: Split, config: FeaturesConfig) -> Prepared:

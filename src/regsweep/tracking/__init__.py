@@ -1,6 +1,5 @@
-"""Tracking: feeds MLflow from records, and finds runs again. The only package that imports MLflow."""
+"""Tracking: copies records into MLflow, and finds runs again. The only package that imports MLflow, and only where it is used."""
 
-from regsweep.tracking.recorder import Recorder
-from regsweep.tracking.runs import Runs
+from regsweep.tracking.drain import Drain
 
-__all__ = ["Recorder", "Runs"]
+__all__ = ["Drain"]

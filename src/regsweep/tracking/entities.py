@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import getpass
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlflow.data
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 
-from regsweep.data.dataset import Dataset as Table
 from regsweep.paths import Workspace
-from regsweep.record import StudyFacts
+from regsweep.record import DatasetFacts, StudyFacts
 
 
 def make_experiment(client: MlflowClient, workspace: Workspace, facts: StudyFacts) -> str:
@@ -42,17 +42,21 @@ def champion_key(content: Mapping[str, Any]) -> str:
     return f"{content['trial']}/{len(content['openings'])}"
 
 
-def as_input(table: Table) -> DatasetInput:
-    """The table as MLflow's input, with our digest and its full size."""
+def as_input(facts: DatasetFacts, columns: Sequence[tuple[str, str]]) -> DatasetInput:
+    """The table as MLflow's input, with our digest, its columns as (name, pandas type) and its full size."""
+    row = pd.DataFrame({name: [_example(kind)] for name, kind in columns}).astype(dict(columns))
     with warnings.catch_warnings():
         # MLflow warns that whole numbers can't be missing at prediction; the logged models take them either way.
         warnings.simplefilter("ignore", UserWarning)
-        made = mlflow.data.from_pandas(
-            table.table.head(1000), targets=table.target, name=table.name, digest=table.sha256[:32]
-        ).to_dict()
-    profile = f'{{"num_rows": {table.rows}, "num_columns": {len(table.table.columns)}}}'
+        made = mlflow.data.from_pandas(row, targets=facts.target, name=facts.name, digest=facts.sha256[:32]).to_dict()
+    profile = f'{{"num_rows": {facts.rows}, "num_columns": {len(columns)}}}'
     entity = Dataset(made["name"], made["digest"], made["source_type"], made["source"], made["schema"], profile)
     return DatasetInput(entity, [InputTag("mlflow.data.context", "search")])
+
+
+def _example(kind: str) -> str | int:
+    # A value of the column's kind: MLflow reads a column's type from its values.
+    return 0 if kind.lower().startswith(("int", "uint", "float", "bool", "datetime")) else "text"
 
 
 def study_params(facts: StudyFacts) -> dict[str, Any]:

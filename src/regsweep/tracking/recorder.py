@@ -1,23 +1,22 @@
-"""Feeds MLflow from records: one parent run per study, one child per trial and baseline, one for the champion.
+"""Copies a study's records into MLflow: one parent run per study, one child per trial and baseline, one for the champion.
 
-Idempotent: a run is found by its study, kind and number before it is made, and timestamps come from the record, so a replay
-changes nothing.
+Everything comes from the records on disk. Idempotent: a run is found by its study, kind and number before it is made, and
+timestamps come from the record, so a replay changes nothing.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from regsweep.book import RecordBook
-from regsweep.data.dataset import Dataset as Table
+from regsweep.book import RecordBook, read_champion
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
-from regsweep.record import StudyFacts, TrialRecord
+from regsweep.record import TrialRecord
 from regsweep.tracking.entities import as_input, champion_key, flat_intervals, make_experiment, metrics_at, study_params, user
 from regsweep.tracking.models import write_model
 from regsweep.tracking.store import KEY, KIND, STUDY, child_runs, find_run, open_store, storage_errors
@@ -28,18 +27,28 @@ STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAILED: "FAI
 
 
 class Recorder:
-    """Writes the runs of one study. Raises StorageError where MLflow's store can't be used."""
+    """Writes the runs of one study. Raises StorageError where MLflow's store can't be used or a record can't be read."""
 
-    def __init__(self, workspace: Workspace, facts: StudyFacts, table: Table) -> None:
-        self._workspace, self._facts = workspace, facts
+    def __init__(self, workspace: Workspace, book: RecordBook) -> None:
+        self._workspace, self._book = workspace, book
+        self._facts, self._features = book.facts(), book.features()
         self._client = open_store(workspace)
         with storage_errors(workspace):
-            self._experiment = make_experiment(self._client, workspace, facts)
-            save_views(self._client, self._experiment, facts.config)
-            self._inputs = [as_input(table)]
+            self._experiment = make_experiment(self._client, workspace, self._facts)
+            save_views(self._client, self._experiment, self._facts.config)
+            self._inputs = [as_input(self._facts.dataset, self._features.columns)]
             self._study = self._study_run()
             children = child_runs(self._client, self._experiment, self.study_run_id)
             self._known = {(run.data.tags[KIND], run.data.tags[KEY]): run for run in children}
+
+    @property
+    def trials(self) -> int:
+        """How many trials are recorded to their end."""
+        return sum(kind == "trial" and run.info.status != "RUNNING" for (kind, _), run in self._known.items())
+
+    def missing(self) -> Iterator[int]:
+        """Numbers of the trials that have a record and no finished run."""
+        return (number for number in self._book.numbers() if not self.knows("trial", str(number)))
 
     def knows(self, kind: str, key: str) -> bool:
         """Tell whether a child run is recorded to its end; `key` is a trial's number or a baseline's name."""
@@ -54,8 +63,10 @@ class Recorder:
     def experiment_id(self) -> str:
         return self._experiment
 
-    def trial(self, record: TrialRecord, folder: Path, model: Model | None) -> str:
+    def trial(self, number: int) -> str:
         """Record a trial: parameters, curves, final and best values, model, and the record itself. Returns the run's id."""
+        record = self._book.trial(number)
+        assert record is not None
         result = record.result
         metrics = [
             Metric(name, value, record.started + int((record.finished - record.started) * (step + 1) / len(result.curves)), step)
@@ -79,15 +90,34 @@ class Recorder:
             metrics=[*metrics, *metrics_at(record.finished, values)],
             times=(record.started, record.finished),
             status=STATUS[result.state],
-            folders={"record": folder},
-            model=model,
+            folders={"record": self._book.place(number)},
+            model=self._features.encoding.model(result) if result.state is State.COMPLETE else None,
         )
 
-    def baseline(self, content: Mapping[str, Any], folder: Path) -> str:
-        """Record a baseline from its record's JSON. Returns the run's id."""
+    def judged(self) -> None:
+        """Record baselines and champion, register its model, and end the parent run with report and verdict."""
+        for baseline in self._book.contents("baseline"):
+            self._baseline(baseline)
+        last = max((trial["finished"] for trial in self._book.contents("trial")), default=0)
+        content = read_champion(self._book)
+        if content is None:
+            self._finish("No trial was completed.", {}, last)
+            return
+        if not self.knows("champion", champion_key(content)):
+            record = self._book.trial(content["trial"])
+            assert record is not None
+            self._champion(record, content)
+        with storage_errors(self._workspace):
+            # The alias belongs to the study that ended last.
+            self._register(str(self._known["champion", champion_key(content)].info.run_id))
+        values = {f"val/{name}": value for name, value in content["val"].items()}
+        values |= {"trials": float(len(self._book.numbers())), "test_openings": float(len(content["openings"]))}
+        self._finish(content["verdict"], values, max(last, content["finished"]))
+
+    def _baseline(self, content: Mapping[str, Any]) -> None:
         name = content["name"]
         values = {f"val/{key}": value for key, value in content["val"].items()} | flat_intervals(content["test"])
-        return self._child(
+        self._child(
             "baseline",
             name,
             key=name,
@@ -96,16 +126,14 @@ class Recorder:
             metrics=metrics_at(content["finished"], values | {"seconds": content["seconds"]}),
             times=(content["started"], content["finished"]),
             status="FINISHED",
-            folders={"record": folder},
+            folders={"record": self._book.folder / f"baseline-{name}"},
         )
 
-    def champion(
-        self, record: TrialRecord, content: Mapping[str, Any], book: RecordBook, model: Model, networks: Mapping[str, Path]
-    ) -> str:
-        """Record the champion with its test scores. Returns the run's id."""
+    def _champion(self, record: TrialRecord, content: Mapping[str, Any]) -> None:
+        book = self._book
         values = {f"val/{name.removeprefix('val/')}": v for name, v in record.result.final.items() if name.startswith("val/")}
         values |= flat_intervals(content["test"])
-        return self._child(
+        self._child(
             "champion",
             f"champion (trial {record.number})",
             key=champion_key(content),
@@ -116,26 +144,16 @@ class Recorder:
             times=(content["started"], content["finished"]),
             status="FINISHED",
             folders={"record": book.place(record.number), "champion": book.folder / "champion"},
-            model=model,
-            networks=networks,
+            model=self._features.encoding.model(record.result),
+            networks={place.stem: place for place in sorted(book.networks(record.number).glob("*.keras"))},
             differences=content["differences"],
         )
 
-    def knows_champion(self, content: Mapping[str, Any]) -> bool:
-        """Tell whether a champion's run is recorded to its end."""
-        return self.knows("champion", champion_key(content))
-
-    def crown(self, content: Mapping[str, Any]) -> None:
-        """Register the champion's model, if it is not, and give it the alias: it belongs to the study that ended last."""
-        with storage_errors(self._workspace):
-            self._register(str(self._known["champion", champion_key(content)].info.run_id))
-
-    def finish(self, report: Path, verdict: str, values: Mapping[str, float], finished: int) -> None:
-        """Put the report's files, the verdict and summary values on the parent run and end it."""
+    def _finish(self, verdict: str, values: Mapping[str, float], finished: int) -> None:
         note = f"**{verdict}**\n\n{self._facts.config.question}"
         tags = {"regsweep.verdict": verdict, "mlflow.note.content": note} | table_tag("leaderboard.json")
         with storage_errors(self._workspace):
-            self._client.log_artifacts(self.study_run_id, str(report))
+            self._client.log_artifacts(self.study_run_id, str(self._book.folder / "report"))
             self._client.log_batch(
                 self.study_run_id, metrics=metrics_at(finished, values), tags=[RunTag(key, value) for key, value in tags.items()]
             )

@@ -1,0 +1,404 @@
+"""The stacked trainer against `keras_fit`: same weights, same batches, same numbers; and what is its own business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from regsweep.config import compose
+from regsweep.config.names import ACTIVATIONS, OPTIMIZERS
+from regsweep.data import load_dataset, make_split
+from regsweep.data.features import FoldData, Prepared, prepare
+from regsweep.predictor import TargetScale
+from regsweep.train import Trainer, make_trainer
+from regsweep.train.plan import form_of
+from regsweep.train.stacked import draws, stack, table
+from regsweep.trial import CURVES, Array32, Array64, FoldResult, State, TrialResult, TrialSpec
+from tests.helpers import spec
+
+# float32 rounds every operation by up to 6e-8. Both trainers sum over fan-in, batch and rows, each in its own order, and errors
+# add up over steps: what was measured on these specs is 3e-7 in curves, of their size, and 5e-6 in weights.
+TOLERANCE = 2e-5
+TRAIN, VAL = slice(0, 3), slice(3, 6)
+ROWS = 50
+
+
+def make(kind: str = "stacked", **changes: object) -> Trainer:
+    return make_trainer(compose([f"trainer={kind}"])[0].trainer.model_copy(update=changes))
+
+
+def made_up(rows: int = ROWS, *, log: bool = False) -> Prepared:
+    """One fold of 4 inputs with 17 validation rows."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows + 17, 4))
+    y = 20 + 5 * (np.sin(x[:, 0]) + x[:, 1] * x[:, 2] + 0.3 * rng.normal(size=rows + 17))
+    y = np.exp(y / 10) if log else y
+    z = np.log(y[:rows]) if log else y[:rows]
+    target = TargetScale(log, float(z.mean()), float(z.std()))
+    (x_train, y_train, z_train), (x_val, y_val, z_val) = (
+        (x[part], y[part], target.to_network(y[part]).astype(np.float32)) for part in (slice(rows), slice(rows, None))
+    )
+    mean, std = float(y_train.mean()), float(y_train.std())
+    return Prepared("y", "", (FoldData((), target, mean, std, x_train, y_train, z_train, x_val, y_val, z_val),))
+
+
+@pytest.fixture(scope="module")
+def data() -> Prepared:
+    return made_up()
+
+
+@pytest.fixture(scope="module")
+def stacked() -> Trainer:
+    return make()
+
+
+@pytest.fixture(scope="module")
+def keras_fit() -> Trainer:
+    return make("keras_fit")
+
+
+def weights(fold: FoldResult) -> Array32:
+    return np.concatenate([array.ravel() for array in (*fold.network.kernels, *fold.network.biases)])
+
+
+def assert_close(found: TrialResult, expected: TrialResult) -> None:
+    assert (found.state, found.cause) == (expected.state, expected.cause)
+    for a, b in zip(found.folds, expected.folds, strict=True):
+        assert a.kept_epoch == b.kept_epoch
+        # The mean absolute value is what a curve is measured by: R² may be near 0.
+        np.testing.assert_allclose(a.curves, b.curves, rtol=TOLERANCE, atol=TOLERANCE)
+        assert [kernel.shape for kernel in a.network.kernels] == [kernel.shape for kernel in b.network.kernels]
+        np.testing.assert_allclose(weights(a), weights(b), rtol=0, atol=TOLERANCE)
+
+
+def assert_same_weights(found: TrialResult, expected: TrialResult) -> None:
+    for a, b in zip(found.folds, expected.folds, strict=True):
+        np.testing.assert_array_equal(weights(a), weights(b))
+
+
+def assert_same(found: TrialResult, expected: TrialResult) -> None:
+    assert (found.state, found.cause) == (expected.state, expected.cause)
+    for a, b in zip(found.folds, expected.folds, strict=True):
+        np.testing.assert_array_equal(a.curves, b.curves)
+    assert_same_weights(found, expected)
+
+
+# Every activation, every optimizer, every depth up to 6; batches of 16 leave a last one of 2 rows, batches of 7 one of 1.
+COVERING = [
+    spec(widths=(), activation="linear", optimizer="adam", batch_size=16, l2=0.01),
+    spec(widths=(6, 5), activation="linear", optimizer="sgd", batch_size=ROWS),
+    spec(widths=(9,), activation="relu", optimizer="adamw", batch_size=16, l2=0.01),
+    spec(widths=(3, 20), activation="leaky_relu", optimizer="rmsprop", batch_size=16),
+    spec(widths=(20, 17, 5), activation="elu", optimizer="sgd", batch_size=1, l2=0.001),
+    spec(widths=(8, 7, 6, 5), activation="selu", optimizer="sgd_momentum", batch_size=16, l2=0.01),
+    spec(widths=(7, 7, 7, 7, 7), activation="gelu", optimizer="adam", batch_size=ROWS + 1),
+    spec(widths=(4, 5, 6, 7, 8, 9), activation="silu", optimizer="adamw", batch_size=7),
+    spec(widths=(33, 2), activation="softplus", optimizer="rmsprop", batch_size=ROWS, l2=0.01),
+    spec(widths=(130,), activation="tanh", optimizer="sgd_momentum", batch_size=25),
+    spec(widths=(16, 1), activation="sigmoid", optimizer="sgd", batch_size=16, l2=0.1, learning_rate=0.1),
+    spec(widths=(161, 149, 150), activation="leaky_relu", optimizer="adam", batch_size=64, learning_rate=0.001),
+]
+
+
+@pytest.fixture(scope="module")
+def covered(stacked: Trainer, data: Prepared) -> Mapping[TrialSpec, TrialResult]:
+    return dict(zip(COVERING, stacked.fit(COVERING, data), strict=True))
+
+
+def test_the_specs_that_are_compared_cover_what_there_is() -> None:
+    assert {one.activation for one in COVERING} == set(ACTIVATIONS)
+    assert {one.optimizer for one in COVERING} == set(OPTIMIZERS)
+    assert {one.depth for one in COVERING} == set(range(7))
+    assert {form_of(one, 4, ROWS).alone for one in COVERING} == {False, True}
+
+
+@pytest.mark.parametrize("one", COVERING, ids=lambda one: f"{one.activation}-{one.optimizer}-{one.depth}")
+def test_a_stack_gets_what_keras_gets(
+    one: TrialSpec, covered: Mapping[TrialSpec, TrialResult], keras_fit: Trainer, data: Prepared
+) -> None:
+    assert covered[one].trainer == "stacked"
+    assert_close(covered[one], *keras_fit.fit([one], data))
+
+
+def test_a_stack_gets_what_keras_gets_on_a_log_target(stacked: Trainer, keras_fit: Trainer) -> None:
+    one, data = spec(batch_size=16), made_up(log=True)
+    assert_close(*stacked.fit([one], data), *keras_fit.fit([one], data))
+
+
+def test_dropout_on_a_linear_model_drops_nothing(stacked: Trainer, data: Prepared) -> None:
+    plain, dropped = stacked.fit([spec(widths=(), dropout=rate) for rate in (0.0, 0.5)], data)
+    assert dropped.state is State.COMPLETE
+    assert_same(dropped, plain)
+
+
+def test_on_a_log_target_too_a_result_does_not_depend_on_its_mates(stacked: Trainer, data: Prepared) -> None:
+    log, mates = made_up(23, log=True), [spec(seed=seed, batch_size=7) for seed in range(9)]
+    for one, together in zip(mates, stacked.fit(mates, log), strict=True):
+        assert_same(together, *stacked.fit([one], log))
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_patience_ends_a_member_where_keras_ends_it_and_its_mates_train_on(keep: str, data: Prepared) -> None:
+    changes = {"patience": 2, "keep": keep}
+    quick = spec(widths=(32,), learning_rate=0.03, epochs=25)
+    slow = spec(widths=(20,), learning_rate=0.001, epochs=25)
+    found = make(**changes).fit([quick, slow, spec(widths=(32,), learning_rate=0.03, epochs=4)], data)
+    assert len(found[0].curves) < 20
+    assert [len(result.curves) for result in found[1:]] == [25, 4]
+    for result, expected in zip(found[:2], make("keras_fit", **changes).fit([quick, slow], data), strict=True):
+        assert_close(result, expected)
+    assert found[0].folds[0].kept_epoch == len(found[0].curves) - (3 if keep == "best" else 1)
+
+
+@pytest.mark.parametrize("learning_rate", [1e6, 3.0])
+def test_a_diverging_member_fails_as_in_keras_and_leaves_its_mates_alone(
+    learning_rate: float, stacked: Trainer, keras_fit: Trainer, data: Prepared
+) -> None:
+    bad = spec(optimizer="sgd", activation="relu", learning_rate=learning_rate, epochs=12, batch_size=ROWS)
+    mates = [spec(activation="relu", seed=seed, epochs=12, batch_size=ROWS) for seed in (1, 2)]
+    first, found, second = stacked.fit([mates[0], bad, mates[1]], data)
+    (expected,) = keras_fit.fit([bad], data)
+    assert found.state is expected.state is State.FAILED
+    assert len(found.curves) == len(expected.curves) < 12
+    # "diverged: val/mse is inf in epoch 2": whether infinities have met and made a NaN is for the order of sums to say.
+    assert found.cause is not None
+    assert expected.cause is not None
+    assert found.cause.replace("nan", "inf") == expected.cause.replace("nan", "inf")
+    for mate, alone in zip((first, second), stacked.fit(mates, data), strict=True):
+        assert mate.state is State.COMPLETE
+        assert_same(mate, alone)
+
+
+class Rule:
+    """Stops trainings (position, fold) at an epoch, and remembers what it was asked."""
+
+    every = 2
+
+    def __init__(self, stops: Mapping[tuple[int, int], int] | None = None) -> None:
+        self._stops = stops or {}
+        self.asked: dict[tuple[int, int, int], Array64] = {}
+
+    def __call__(self, position: int, fold: int, curves: Array64) -> bool:
+        self.asked[position, fold, len(curves)] = curves
+        return len(curves) >= self._stops.get((position, fold), 1_000)
+
+
+RULED = [spec(epochs=5), spec(epochs=6, seed=8), spec(epochs=4, seed=9), spec(epochs=1)]
+
+
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_rule_is_asked_at_its_epochs_but_the_last_and_stops_whom_it_names(kind: str, data: Prepared) -> None:
+    trainer, rule = make(kind), Rule({(1, 0): 4, (2, 0): 2})
+    found, free = trainer.fit(RULED, data, rule), trainer.fit(RULED, data)
+    assert [result.state for result in found] == [State.COMPLETE, State.PRUNED, State.PRUNED, State.COMPLETE]
+    assert [len(result.curves) for result in found] == [5, 4, 2, 1]
+    assert set(rule.asked) == {(0, 0, 2), (0, 0, 4), (1, 0, 2), (1, 0, 4), (2, 0, 2)}
+    for (position, _, epochs), curves in rule.asked.items():
+        np.testing.assert_array_equal(curves, free[position].curves[:epochs])
+    for stopped in (1, 2):
+        np.testing.assert_array_equal(found[stopped].curves, free[stopped].curves[: len(found[stopped].curves)])
+        assert found[stopped].folds[0].kept_epoch == len(found[stopped].curves) - 1
+    for unharmed in (0, 3):
+        assert_same(found[unharmed], free[unharmed])
+
+
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_rule_that_stops_nothing_is_not_asked_at_the_last_epoch(kind: str, data: Prepared) -> None:
+    rule = Rule()
+    assert [result.state for result in make(kind).fit(RULED[1:3], data, rule)] == [State.COMPLETE] * 2
+    assert set(rule.asked) == {(0, 0, 2), (0, 0, 4), (1, 0, 2)}
+
+
+def test_a_stopped_member_has_the_weights_of_its_last_epoch(stacked: Trainer, data: Prepared) -> None:
+    stopped, _ = stacked.fit([spec(epochs=6), spec(epochs=6, seed=8)], data, Rule({(0, 0): 4}))
+    assert_same_weights(stopped, *stacked.fit([spec(epochs=4)], data))
+
+
+def test_a_rule_is_not_asked_about_a_member_whose_patience_has_ended(data: Prepared) -> None:
+    rule, quick = Rule(), spec(widths=(32,), learning_rate=0.03, epochs=25)
+    found = make(patience=1).fit([quick, spec(epochs=25)], data, rule)
+    ended = len(found[0].curves)
+    assert ended < 25
+    assert {epochs for position, _, epochs in rule.asked if position == 0} == set(range(2, ended, 2))
+
+
+def test_what_memory_has_no_room_for_is_trained_by_keras_and_the_rule_knows_its_position(data: Prepared) -> None:
+    # Two networks of 16 units take 30 kB with their batches, two of 128 x 128 units 2 MB.
+    trainer = make(memory_gb=200e3 / 2**30)
+    specs = [spec(epochs=4), spec(widths=(100, 100), epochs=4), spec(epochs=4, seed=8)]
+    rule = Rule({(1, 0): 2, (2, 0): 2})
+    found = trainer.fit(specs, data, rule)
+    assert [result.trainer for result in found] == ["stacked", "keras_fit", "stacked"]
+    assert [result.state for result in found] == [State.COMPLETE, State.PRUNED, State.PRUNED]
+    assert set(rule.asked) == {(0, 0, 2), (1, 0, 2), (2, 0, 2)}
+    np.testing.assert_array_equal(rule.asked[1, 0, 2], found[1].curves)
+
+
+def test_without_memory_keras_trains_everything(keras_fit: Trainer, data: Prepared) -> None:
+    (found,) = make(memory_gb=1e-6).fit([spec(epochs=1)], data)
+    assert found.trainer == "keras_fit"
+    assert_same(found, *keras_fit.fit([spec(epochs=1)], data))
+
+
+def test_a_stack_that_memory_divides_gives_the_same_results(stacked: Trainer, data: Prepared) -> None:
+    specs = [spec(seed=seed, epochs=1 + seed) for seed in range(7)]
+    # 15 kB each, see above: three at a time.
+    for divided, whole in zip(make(memory_gb=50e3 / 2**30).fit(specs, data), stacked.fit(specs, data), strict=True):
+        assert divided.trainer == "stacked"
+        assert_same(divided, whole)
+
+
+def test_a_layer_without_units_fails_and_its_mates_do_not(stacked: Trainer, data: Prepared) -> None:
+    good, bad, other = stacked.fit([spec(), spec(widths=(8, 0)), spec(seed=8)], data)
+    assert bad.state is State.FAILED
+    assert bad.trainer == "keras_fit"
+    assert [good.trainer, other.trainer] == ["stacked", "stacked"]
+    for mate, alone in zip((good, other), stacked.fit([spec(), spec(seed=8)], data), strict=True):
+        assert_same(mate, alone)
+
+
+@pytest.fixture(scope="module")
+def folds() -> Prepared:
+    config = compose(["split=kfold", "split.folds=3"])[0]
+    dataset = load_dataset(config.dataset)
+    return prepare(dataset, make_split(config.split, dataset), config.features)
+
+
+def test_folds_of_unequal_size_are_what_they_are_in_keras(stacked: Trainer, keras_fit: Trainer, folds: Prepared) -> None:
+    assert len({len(fold.z_train) for fold in folds.folds}) == 2
+    one = spec(widths=(8, 4), epochs=2, optimizer="rmsprop", l2=0.01)
+    mate, found = stacked.fit([spec(widths=(5, 5), epochs=3, seed=8), one], folds)
+    assert len(mate.folds) == 3
+    assert_close(found, *keras_fit.fit([one], folds))
+
+
+def test_a_rule_stops_a_trial_of_several_folds(stacked: Trainer, folds: Prepared) -> None:
+    rule = Rule({(1, fold): 2 for fold in range(3)})
+    found = stacked.fit([spec(epochs=4), spec(epochs=4, seed=8)], folds, rule)
+    assert set(rule.asked) == {(position, fold, 2) for position in (0, 1) for fold in range(3)}
+    assert [result.state for result in found] == [State.COMPLETE, State.PRUNED]
+    assert [[len(fold.curves) for fold in result.folds] for result in found] == [[4, 4, 4], [2, 2, 2]]
+
+
+TOTAL, SHAPE = 150, (10, 24)
+
+
+def masks(seed: int = 5, rate: float = 0.3, epoch: int = 0, steps: range = range(TOTAL)) -> np.ndarray:
+    return draws.dropout_masks(seed, rate, epoch, steps, TOTAL, SHAPE)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])
+def test_every_unit_stays_with_the_probability_asked_for(rate: float) -> None:
+    stayed, trials = masks(rate=rate).sum((0, 1)), TOTAL * SHAPE[0]
+    assert stayed.shape == (SHAPE[1],)
+    # Binomial: among 24 units, 4.5 standard deviations are passed once in 6,000 seeds.
+    assert np.abs(stayed - trials * (1 - rate)).max() < 4.5 * np.sqrt(trials * rate * (1 - rate))
+    assert abs(stayed.mean() - trials * (1 - rate)) < 4.5 * np.sqrt(trials * rate * (1 - rate) / SHAPE[1])
+
+
+def test_at_a_rate_of_0_every_unit_stays() -> None:
+    assert masks(rate=0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (masks()[:-1], masks()[1:]),
+        (masks()[: -draws.BLOCK], masks()[draws.BLOCK :]),
+        (masks()[:, :-1], masks()[:, 1:]),
+        (masks()[:, :, :-1], masks()[:, :, 1:]),
+        (masks(), masks(epoch=1)),
+        (masks(), masks(seed=6)),
+    ],
+    ids=["steps", "blocks", "rows", "units", "epochs", "seeds"],
+)
+def test_masks_of_different(left: np.ndarray, right: np.ndarray) -> None:
+    # Two independent draws are equal with probability 0.7² + 0.3².
+    equal = 0.7**2 + 0.3**2
+    assert abs((left == right).mean() - equal) < 4.5 * np.sqrt(equal * (1 - equal) / left.size) * 2
+
+
+@pytest.mark.parametrize("ends", [(64, TOTAL), (128, TOTAL), (64, 128, TOTAL)])
+def test_masks_do_not_depend_on_how_an_epoch_is_cut(ends: Sequence[int]) -> None:
+    parts = [masks(steps=range(start, stop)) for start, stop in zip((0, *ends), ends, strict=False)]
+    np.testing.assert_array_equal(np.concatenate(parts), masks())
+
+
+def test_training_with_dropout_comes_to_what_it_comes_to_in_keras(stacked: Trainer, keras_fit: Trainer, data: Prepared) -> None:
+    specs = [spec(widths=(12, 8), dropout=0.5, learning_rate=0.02, epochs=10, batch_size=10, seed=seed) for seed in range(40)]
+
+    def errors(results: Sequence[TrialResult]) -> Array64:
+        """Training and validation MSE, mean over the last epochs."""
+        return np.array([result.curves[-4:, [0, 3]].mean(0) for result in results])
+
+    found, expected = errors(stacked.fit(specs, data)), errors(keras_fit.fit(specs[:6], data))
+    error = np.sqrt(found.var(0, ddof=1) * (1 / len(found) + 1 / len(expected)))
+    np.testing.assert_array_less(np.abs(found.mean(0) - expected.mean(0)), 4 * error)
+
+
+LONG = [
+    spec(widths=(9, 5), seed=seed, batch_size=1, dropout=dropout, epochs=4 + seed, optimizer=optimizer)
+    for seed, optimizer in enumerate(("adam", "sgd", "rmsprop"))
+    for dropout in (0.0, 0.3)
+]
+
+
+@pytest.fixture(scope="module")
+def long() -> Prepared:
+    """An epoch of 200 steps, that is four parts."""
+    return made_up(200)
+
+
+def in_parts(monkeypatch: pytest.MonkeyPatch, trainer: Trainer, data: Prepared) -> tuple[TrialResult, ...]:
+    with monkeypatch.context() as patch:
+        patch.setattr(stack, "DRAWS_BYTES", 1)
+        return trainer.fit(LONG, data)
+
+
+@pytest.mark.parametrize("changes", [{}, {"keep": "best", "patience": 2}])
+def test_long_epochs_come_to_the_same_weights_in_parts(
+    changes: dict[str, object], long: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(**changes)
+    for parts, whole in zip(in_parts(monkeypatch, trainer, long), trainer.fit(LONG, long), strict=True):
+        assert_same_weights(parts, whole)
+        np.testing.assert_array_equal(parts.curves[:, VAL], whole.curves[:, VAL])
+        np.testing.assert_allclose(parts.curves[:, TRAIN], whole.curves[:, TRAIN], rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_long_epochs_come_to_the_same_training_curves_in_parts(
+    stacked: Trainer, long: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How many parts there are depends on the mates, so it may not show in the last bit either.
+    for parts, whole in zip(in_parts(monkeypatch, stacked, long), stacked.fit(LONG, long), strict=True):
+        np.testing.assert_array_equal(parts.curves[:, TRAIN], whole.curves[:, TRAIN])
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_it_does_not_matter_how_many_epochs_a_call_takes(
+    epochs: int, stacked: Trainer, data: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [spec(seed=seed, epochs=5 + seed, dropout=dropout) for seed in range(3) for dropout in (0.0, 0.3)]
+    whole = stacked.fit(specs, data)
+    monkeypatch.setattr(stack, "LONGEST_CALL", epochs)
+    for found, expected in zip(stacked.fit(specs, data), whole, strict=True):
+        assert_same(found, expected)
+
+
+def test_validation_rows_in_chunks_give_the_same_curves(
+    stacked: Trainer, data: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = [spec(), spec(activation="softplus", widths=(3, 9))]
+    whole = stacked.fit(specs, data)
+    # 17 rows in chunks of 5: the last is filled up with 3 that don't count.
+    monkeypatch.setattr(table, "VALIDATION_CHUNK", 5)
+    for found, expected in zip(make().fit(specs, data), whole, strict=True):
+        assert_same_weights(found, expected)
+        np.testing.assert_array_equal(found.curves[:, TRAIN], expected.curves[:, TRAIN])
+        np.testing.assert_allclose(found.curves[:, VAL], expected.curves[:, VAL], rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_the_columns_of_training_and_validation() -> None:
+    assert [name.split("/")[0] for name in CURVES] == ["train"] * 3 + ["val"] * 3
