@@ -205,11 +205,7 @@ def _print(ours: dict[str, float], peers: dict[str, dict[str, Any]], trials: int
         ["our training alone, one process", ours["training"], None],
         [f"our training alone, {CORES} processes", ours["training on every core"], None],
         ["MLflow's floor", ours["floor"], None],
-        [
-            "whole study / the slower of training in one process and floor",
-            None,
-            ours["ours"] / bar,
-        ],
+        ["whole study / the slower of training (one process) and floor", None, ours["ours"] / bar],
     ]
     if fit := peers.get(LABELS["fit_alone"][0]):
         rows.append(["keras.Model.fit / our training alone, one process", None, mean(fit["seconds"]) / ours["training"]])

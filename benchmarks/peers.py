@@ -96,11 +96,15 @@ def keras_tuner_hyperband(pairs: Sequence[Pair], data: Prepared, folder: Path) -
 def sklearn_mlp(pairs: Sequence[Pair], data: Prepared, folder: Path) -> list[float]:
     """scikit-learn's MLPRegressor under Optuna, an epoch at a time for the curves; training values are taken after the epoch.
 
-    It has no dropout; ReLU stands in for ELU, GELU and SiLU, Adam for RMSprop.
+    On one thread: networks this small are no faster on several. It has no dropout; ReLU stands in for ELU, GELU and SiLU, Adam
+    for RMSprop.
     """
+    from threadpoolctl import threadpool_limits
+
     for module in ("mlflow.sklearn", "skops.io", "sklearn.neural_network"):
         import_module(module)
-    return _search(partial(_train_sklearn, data.folds[0]), pairs, folder)
+    with threadpool_limits(1):
+        return _search(partial(_train_sklearn, data.folds[0]), pairs, folder)
 
 
 def ray_tune(pairs: Sequence[Pair], data: Prepared, folder: Path) -> list[float]:

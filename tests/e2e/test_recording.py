@@ -1,0 +1,125 @@
+"""MLflow beside the study: it may be away, slow or killed, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from regsweep.book import RecordBook
+from regsweep.config import StudyConfig
+from regsweep.paths import Workspace
+from regsweep.study import gather, run_study
+from regsweep.tracking.drain import Drain, sync
+from tests.conftest import TINY
+
+Cli = Callable[..., CompletedProcess[str]]
+
+
+class Silent:
+    """A watcher that looks away."""
+
+    def begin(self, facts: object, told: int) -> None: ...
+
+    def trial(self, record: object) -> None: ...
+
+    def judging(self) -> None: ...
+
+    def recording(self, done: int, of: int) -> None: ...
+
+
+def runs_of(root: Path) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    return client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
+
+
+def keys(runs: list[Run]) -> list[tuple[str, str | None]]:
+    return sorted((run.data.tags["regsweep.kind"], run.data.tags.get("regsweep.key", "")) for run in runs)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> list[tuple[str, str | None]]:
+    from regsweep.config import compose
+
+    root = tmp_path_factory.mktemp("undisturbed")
+    shutil.copy(empty_store, root)
+    run_study(gather(compose(TINY)[0]), Workspace(root), Silent())
+    return keys(runs_of(root))
+
+
+def test_mlflow_away_for_the_whole_study_costs_a_line_and_sync_catches_up(
+    tmp_path: Path, empty_store: Path, cli: Cli, undisturbed: list[tuple[str, str | None]]
+) -> None:
+    (tmp_path / "mlruns" / "mlflow.db").mkdir(parents=True)
+    shown = cli("run", *TINY, cwd=tmp_path).stdout
+    assert "MLflow's store can't be used" in shown
+    assert "nothing is lost; `regsweep sync`" in shown
+    assert "the study in the UI" not in shown
+    (tmp_path / "mlruns" / "mlflow.db").rmdir()
+    shutil.copy(empty_store, tmp_path / "mlruns")
+    assert "3 trials were missing in MLflow" in cli("sync", cwd=tmp_path).stdout
+    runs = runs_of(tmp_path / "mlruns")
+    assert keys(runs) == undisturbed
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert "0 trials were missing in MLflow" in cli("sync", cwd=tmp_path).stdout
+    assert keys(runs_of(tmp_path / "mlruns")) == undisturbed
+    assert "3 of 3" in cli("studies", cwd=tmp_path).stdout
+
+
+def test_a_killed_recorder_is_named_and_the_next_call_records_the_rest(
+    tiny: Callable[..., StudyConfig], workspace: Path, undisturbed: list[tuple[str, str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Drain] = []
+
+    class Killing(Silent):
+        def trial(self, record: object) -> None:
+            process = started[0]._process
+            if process.is_alive():
+                os.kill(process.pid or 0, signal.SIGKILL)
+                process.join()
+
+    monkeypatch.setattr("regsweep.study.Drain", lambda *of: started.append(Drain(*of)) or started[-1])
+    material = gather(tiny())
+    outcome = run_study(material, Workspace(workspace), Killing())
+    assert outcome.problem == "the recorder's process ended with exit code -9"
+    assert outcome.experiment_id is None
+    again = run_study(material, Workspace(workspace), Silent())
+    assert again.problem is None
+    assert keys(runs_of(workspace)) == undisturbed
+
+
+def test_two_recorders_of_one_study_do_not_double_a_run(
+    tiny: Callable[..., StudyConfig], tmp_path: Path, empty_store: Path, undisturbed: list[tuple[str, str | None]]
+) -> None:
+    away = tmp_path / "away"
+    (away / "mlflow.db").mkdir(parents=True)
+    outcome = run_study(gather(tiny()), Workspace(away), Silent())
+    (away / "mlflow.db").rmdir()
+    shutil.copy(empty_store, away)
+    drains = [Drain(Workspace(away), outcome.book) for _ in range(2)]
+    for drain in drains:
+        drain.finish(lambda _: None)
+    assert [drain.problem for drain in drains] == [None, None]
+    assert keys(runs_of(away)) == undisturbed
+
+
+def test_a_study_that_was_stopped_is_synced_as_killed(
+    tiny: Callable[..., StudyConfig], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impatient(Silent):
+        def trial(self, record: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(gather(tiny()), Workspace(workspace), Impatient())
+    book = RecordBook(next(place for place in (workspace / "records").iterdir()))
+    sync(Workspace(workspace), book, lambda _: None)
+    statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
+    assert statuses == {"study": "KILLED", "trial": "FINISHED"}
