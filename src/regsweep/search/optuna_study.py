@@ -6,10 +6,13 @@ Proposals depend on (study seed, trial number) and on the trials told before, an
 
 from __future__ import annotations
 
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +58,9 @@ class Search:
         with self._storage_errors():
             workspace.root.mkdir(parents=True, exist_ok=True)
             self._study = optuna.create_study(
-                storage=f"sqlite:///{workspace.optuna_db}",
+                storage=optuna.storages.RDBStorage(
+                    f"sqlite:///{workspace.optuna_db}", engine_kwargs={"creator": partial(_connect, workspace.optuna_db)}
+                ),
                 study_name=name,
                 direction="maximize" if higher_is_better(config.objective) else "minimize",
                 sampler=PerTrialSampler(config.sampler, config.seed),
@@ -125,6 +130,14 @@ class Search:
             cause = error.__cause__ or error
             line = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
             raise StorageError(f"{self._database}: the study can't be used ({line}); run the command again") from None
+
+
+def _connect(place: Path) -> sqlite3.Connection:
+    """A connection that does not sync at every commit: a lost one is asked or told again, from the records."""
+    connection = sqlite3.connect(place, check_same_thread=False, timeout=60)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
 
 
 class PerTrialSampler(optuna.samplers.BaseSampler):
