@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from regsweep.errors import ConfigError, StorageError
+from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.predictor import pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
@@ -37,18 +37,12 @@ class RecordBook:
         self.folder = folder
 
     def open(self, facts: StudyFacts, features: Features) -> None:
-        """Begin the book, or go on with it. Raises ConfigError with the differences if it is another study's."""
-        place = self.folder / "study.json"
-        if self.begun:
-            known = self.facts()
-            before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
-            changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-            if changed:
-                lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
-                raise ConfigError(
-                    [f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines]
-                )
-            return
+        """Begin the book, or go on with it under this run's facts; call it while the study is `locked`.
+
+        Raises ConfigError with the differences if it is another study's.
+        """
+        if (self.folder / "study.json").is_file():
+            self._same_study(facts)
         contents = {"features.json": {"kind": "features", **features.to_json()}, "study.json": facts.to_json()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +50,17 @@ class RecordBook:
                 text = json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False)
                 _write_atomically(self.folder / name, text.encode())
         except OSError as error:
+            place = self.folder / "study.json"
             raise StorageError(f"{place}: can't be written ({error.strerror}); free space or set tracking.dir") from None
+
+    def _same_study(self, facts: StudyFacts) -> None:
+        known = self.facts()
+        before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
+        before, now = ({**parts, "experiment": one.config.experiment} for parts, one in ((before, known), (now, facts)))
+        changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+        if changed:
+            lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
+            raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])
 
     @property
     def begun(self) -> bool:
@@ -73,7 +77,12 @@ class RecordBook:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the study: one driver at a time asks, tells and writes. Raises StorageError if another one does."""
-        with open(self.folder / "lock", "w") as stream:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            stream = open(self.folder / "lock", "w")  # noqa: SIM115
+        except OSError as error:
+            raise StorageError(f"{self.folder}: can't be written ({error.strerror}); free space or set tracking.dir") from None
+        with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -161,7 +170,7 @@ class RecordBook:
 
 
 def read_trial(folder: Path) -> TrialRecord:
-    """Read a trial's record. Raises StorageError if a byte of its arrays differs from what was written."""
+    """Read a trial's record. Raises UnreadableError if a byte of its arrays differs from what was written."""
     content, arrays = read_record(folder)
     folds = tuple(
         FoldResult(
@@ -183,7 +192,7 @@ def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     content = read_json(folder / "record.json")
     packed = folder / "arrays.npz"
     if hashlib.sha256(packed.read_bytes()).hexdigest() != content["arrays_sha256"]:
-        raise StorageError(f"{packed}: its bytes differ from what was recorded; delete {folder} and run the study again")
+        raise UnreadableError(f"{packed}: its bytes differ from what was recorded; delete {folder} and run the study again")
     with np.load(packed, allow_pickle=False) as arrays:
         return content, dict(arrays)
 
@@ -194,15 +203,15 @@ def read_champion(book: RecordBook) -> dict[str, Any] | None:
 
 
 def read_json(place: Path) -> dict[str, Any]:
-    """Read a JSON file of ours. Raises StorageError where it is missing, torn or of another format."""
+    """Read a JSON file of ours. Raises UnreadableError where it is missing, torn or of another format."""
     try:
         content = json.loads(place.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StorageError(f"{place}: can't be read ({error.strerror})") from None
+        raise UnreadableError(f"{place}: can't be read ({error.strerror})") from None
     except ValueError as error:
-        raise StorageError(f"{place}: is no whole record ({error}); delete {place.parent} and run the study again") from None
+        raise UnreadableError(f"{place}: is no whole record ({error}); delete {place.parent} and run the study again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise StorageError(f"{place}: is no record of format {FORMAT}")
+        raise UnreadableError(f"{place}: is no record of format {FORMAT}")
     return content
 
 

@@ -41,6 +41,10 @@ class StorageError(RegsweepError):
     exit_code = 4
 
 
+class UnreadableError(StorageError):
+    """A record is missing, torn or changed."""
+
+
 class TooManyFailuresError(RegsweepError):
     """More trials failed than `max_failures` allows."""
 

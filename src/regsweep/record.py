@@ -99,6 +99,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     parts: dict[str, Any] = {"dataset.sha256": sha256}
     for key in ("seed", "parallel_trials", "objective"):
         parts[key] = values[key]
+    if config.trainer.kind == "keras_fit":
+        # It has no stacks that could be too large.
+        del values["trainer"]["memory_gb"]
     for group in ("split", "features", "sampler", "pruner", "trainer"):
         parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}

@@ -105,8 +105,8 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
     """
     config, facts = material.config, material.facts
     book = RecordBook(workspace.records / facts.study)
-    book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
     with book.locked():
+        book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
         search, drain = Search(workspace, facts.study, config), Drain(workspace, book)
         try:
             watcher.begin(facts, told=len(search.told()))

@@ -129,7 +129,7 @@ def test_a_stack_gets_what_keras_gets_on_a_log_target(stacked: Trainer, keras_fi
 def test_dropout_on_a_linear_model_drops_nothing(stacked: Trainer, data: Prepared) -> None:
     plain, dropped = stacked.fit([spec(widths=(), dropout=rate) for rate in (0.0, 0.5)], data)
     assert dropped.state is State.COMPLETE
-    assert_same(dropped, plain)
+    assert_close(dropped, plain)
 
 
 def test_on_a_log_target_too_a_result_does_not_depend_on_its_mates(stacked: Trainer, data: Prepared) -> None:
@@ -219,8 +219,8 @@ def test_a_rule_is_not_asked_about_a_member_whose_patience_has_ended(data: Prepa
 
 
 def test_what_memory_has_no_room_for_is_trained_by_keras_and_the_rule_knows_its_position(data: Prepared) -> None:
-    # Two networks of 16 units take 30 kB with their batches, two of 128 x 128 units 2 MB.
-    trainer = make(memory_gb=200e3 / 2**30)
+    # Two networks of 16 units take 0.7 MB, most of it for validation, two of 128 x 128 units 10 MB.
+    trainer = make(memory_gb=2e6 / 2**30)
     specs = [spec(epochs=4), spec(widths=(100, 100), epochs=4), spec(epochs=4, seed=8)]
     rule = Rule({(1, 0): 2, (2, 0): 2})
     found = trainer.fit(specs, data, rule)
@@ -237,8 +237,8 @@ def test_without_memory_keras_trains_everything(data: Prepared) -> None:
 
 def test_a_stack_that_memory_divides_gives_the_same_results(stacked: Trainer, data: Prepared) -> None:
     specs = [spec(seed=seed, epochs=1 + seed) for seed in range(7)]
-    # 15 kB each, see above: three at a time.
-    for divided, whole in zip(make(memory_gb=50e3 / 2**30).fit(specs, data), stacked.fit(specs, data), strict=True):
+    # 0.34 MB each, see above: three at a time.
+    for divided, whole in zip(make(memory_gb=1.1e6 / 2**30).fit(specs, data), stacked.fit(specs, data), strict=True):
         assert divided.trainer == "stacked"
         assert_same(divided, whole)
 
@@ -249,6 +249,21 @@ def test_a_layer_without_units_fails_and_its_mates_do_not(stacked: Trainer, data
     assert bad.trainer == "keras_fit"
     assert [good.trainer, other.trainer] == ["stacked", "stacked"]
     for mate, alone in zip((good, other), stacked.fit([spec(), spec(seed=8)], data), strict=True):
+        assert_same(mate, alone)
+
+
+def test_what_one_member_raises_is_its_failure_alone(stacked: Trainer, data: Prepared) -> None:
+    class Broken(Rule):
+        def __call__(self, position: int, fold: int, curves: Array64) -> bool:
+            if position == 1:
+                raise LookupError("no such trial")
+            return super().__call__(position, fold, curves)
+
+    specs = [spec(epochs=4, seed=seed) for seed in range(3)]
+    first, bad, third = stacked.fit(specs, data, Broken())
+    assert (bad.state, bad.cause, bad.folds) == (State.FAILED, "LookupError: no such trial", ())
+    for mate, alone in zip((first, third), stacked.fit([specs[0], specs[2]], data), strict=True):
+        assert mate.state is State.COMPLETE
         assert_same(mate, alone)
 
 
@@ -397,12 +412,13 @@ def test_long_epochs_come_to_the_same_weights_in_parts(
         np.testing.assert_allclose(parts.curves[:, TRAIN], whole.curves[:, TRAIN], rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def test_long_epochs_come_to_the_same_training_curves_in_parts(
+def test_mates_do_not_change_where_the_parts_of_a_long_epoch_end(
     stacked: Trainer, long: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # How many parts there are depends on the mates, so it may not show in the last bit either.
-    for parts, whole in zip(in_parts(monkeypatch, stacked, long), stacked.fit(LONG, long), strict=True):
-        np.testing.assert_array_equal(parts.curves[:, TRAIN], whole.curves[:, TRAIN])
+    # Sums over an epoch are rounded where parts end, so it would show in the last bits.
+    monkeypatch.setattr("regsweep.train.stacked.stack.DRAWS_BYTES", 70_000)
+    for found, one in zip(stacked.fit(LONG, long), LONG, strict=True):
+        assert_same(found, stacked.fit([one], long)[0])
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

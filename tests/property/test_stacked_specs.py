@@ -121,8 +121,8 @@ def is_what_keras_gets(specs: list[TrialSpec], rows: int) -> None:
 
     float32 rounds every operation by up to 6e-8 and sums run in another order, which shows in curves as 3e-7 of their size as a
     rule. Two things make more of it: Adam and RMSprop divide a gradient by its own size, so that one which is all rounding moves
-    its weight by a good part of the learning rate; and a unit of relu, leaky_relu, elu or selu that is at its kink in one trainer
-    may be past it in the other. Of 170 specs with rates up to 0.01 the worst were 1.5e-5 in curves, 0.01 rates in weights.
+    its weight by a good part of the learning rate; and a unit of relu, leaky_relu or selu that is below its kink in one trainer
+    may be above it in the other. Of 170 specs with rates up to 0.01 the worst were 1.5e-5 in curves, 0.01 rates in weights.
     """
     found, expected = trainer().fit(specs, data(rows)), trainer("keras_fit").fit(specs, data(rows))
     for a, b in zip(found, expected, strict=True):

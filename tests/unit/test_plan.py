@@ -74,7 +74,7 @@ def test_no_training_is_alone_on_a_gpu() -> None:
 def test_sizes_of_a_form() -> None:
     assert form().parameters == 13
     assert form().flops == 6 * 10 * 13
-    assert form().bytes == 4 * (12 * 13 + 4 * 10 * (2 + 3))
+    assert form().bytes == 4 * (12 * 13 + 4 * 10 * (2 + 3) + 4096 * (2 + 3))
     assert form().program == (1, "tanh", False)
 
 

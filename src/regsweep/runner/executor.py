@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -9,12 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from threading import Lock
+from contextlib import suppress
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
+from regsweep.errors import RegsweepError
 from regsweep.train import Trainer, make_trainer
 from regsweep.train.plan import GIB, Load, Speed, one_each, plan
 from regsweep.trial import State, TrialResult, TrialSpec
@@ -36,7 +39,8 @@ class Executor(ABC):
             return one_each(specs)
         self._speed = self._speed or self._measure()
         folds = self._data.folds
-        rows, memory = len(folds[0].z_train), self._config.memory_gb * GIB
+        # On a GPU its own memory counts; the trainer sees to it.
+        rows, memory = len(folds[0].z_train), math.inf if self._speed.gpu else self._config.memory_gb * GIB
         return plan(specs, folds[0].inputs, rows, len(folds), self._speed, self._workers, memory)
 
     @abstractmethod
@@ -114,7 +118,7 @@ class Processes(Executor):
         except BrokenProcessPool:
             # Any of the trainings in flight there may be the culprit, so each is tried once more in a process of its own.
             for worker in self._pool:
-                worker.repair(future)
+                worker.repair()
             return tuple(self._alone(spec) for spec in stack)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -132,7 +136,7 @@ class Processes(Executor):
     def _alone(self, spec: TrialSpec) -> TrialResult:
         worker = _Worker(self._config, self._data)
         try:
-            return worker.call(_train, (spec,))[0]
+            return worker.submit((spec,), None, Speed()).result()[0]
         except BrokenProcessPool:
             return TrialResult(spec, State.FAILED, (), 0.0, self._config.kind, "its training took the process down, twice")
         finally:
@@ -145,17 +149,16 @@ class _Worker:
 
     def __init__(self, config: TrainerConfig, data: Prepared) -> None:
         self._arguments = (config, data)
-        self._lock = Lock()
+        self._waiting: dict[Future[Results], float] = {}
         self._start()
 
     def submit(self, stack: Sequence[TrialSpec], load: Load | None, speed: Speed) -> Future[Results]:
-        future = self._process.submit(_train, tuple(stack))
+        seconds = self.ends(load, speed) - self.busy
+        future = self._submit(_train, tuple(stack))
         if load is not None:
-            seconds = self.ends(load, speed) - self.busy
             self._traced.add(load.program)
-            self._wait(seconds)
-            future.add_done_callback(lambda _: self._wait(-seconds))
-        self._futures.append(future)
+        self._waiting[future] = seconds
+        future.add_done_callback(lambda done: self._waiting.pop(done, None))
         return future
 
     def ends(self, load: Load | None, speed: Speed) -> float:
@@ -164,12 +167,23 @@ class _Worker:
             return self.busy
         return self.busy + load.seconds + (0.0 if load.program in self._traced else speed.trace)
 
-    def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        return self._process.submit(function, *arguments).result()
+    @property
+    def busy(self) -> float:
+        """Seconds of training that wait here."""
+        return sum(list(self._waiting.values()))
 
-    def repair(self, future: Future[Results]) -> None:
-        """Start anew if this is where the future broke."""
-        if future in self._futures:
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function there. Raises RegsweepError if the process ends over it twice."""
+        for _ in range(2):
+            with suppress(BrokenProcessPool):
+                return self._submit(function, *arguments).result()
+        raise RegsweepError("a worker process was ended twice; it may lack memory: try executor.workers=1")
+
+    def repair(self) -> None:
+        """Start anew if the process has died."""
+        try:
+            self._process.submit(_ready)
+        except BrokenProcessPool:
             self._process.shutdown(wait=False)
             self._start()
 
@@ -184,17 +198,16 @@ class _Worker:
             process.join()
 
     def _start(self) -> None:
-        self.busy, self._traced = 0.0, set[tuple[int, str, bool]]()
-        self._futures: list[Future[Results]] = []
+        self._traced = set[tuple[int, str, bool]]()
         self._process = ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=self._arguments
         )
         # The pool starts its process with the first task.
         self._process.submit(_ready)
 
-    def _wait(self, seconds: float) -> None:
-        with self._lock:
-            self.busy += seconds
+    def _submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
+        self.repair()
+        return self._process.submit(function, *arguments)
 
 
 _trainer: Trainer
@@ -205,11 +218,20 @@ def _start_worker(config: TrainerConfig, data: Prepared) -> None:
     global _trainer, _data
     # Ctrl-C reaches the whole process group; the driver decides what becomes of the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_follow_driver, daemon=True).start()
     _trainer, _data = make_trainer(config), data
 
 
 def _train(stack: tuple[TrialSpec, ...]) -> Results:
     return _trainer.fit(stack, _data)
+
+
+def _follow_driver() -> None:
+    # A killed driver can't stop its workers, and their queue does not tell them.
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        driver.join()
+        os._exit(1)
 
 
 def _speed() -> Speed:

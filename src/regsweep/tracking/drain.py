@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from regsweep.book import RecordBook
-from regsweep.errors import StorageError
+from regsweep.errors import StorageError, UnreadableError
 from regsweep.paths import Workspace
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ POLL = 0.1
 # The study holds back when so many records wait.
 BACKLOG = 512
 PATIENCE_AT_INTERRUPT = 10.0
+# Without a word for so many seconds the study goes on, or ends, without the recorder.
+STUCK = 60.0
 
 Order = Literal["judged", "stop"]
 
@@ -36,6 +39,7 @@ class Drain:
         self.recorded = 0
         self.problem: str | None = None
         self.experiment_id: str | None = None
+        self._news = False
         context = multiprocessing.get_context("spawn")
         self._link, far = context.Pipe()
         self._process = context.Process(target=_work, args=(workspace.root, book.folder, far), name="regsweep recorder")
@@ -43,18 +47,26 @@ class Drain:
         far.close()
 
     def hold_back(self, written: int) -> None:
-        """Wait while too many of the `written` records are not recorded and recording works."""
+        """Wait while too many of the `written` records are not recorded and recording goes on."""
         self._hear(0.0)
         while written - self.recorded > BACKLOG and self.problem is None and self._process.is_alive():
-            self._hear(1.0)
+            before = self.recorded
+            self._hear(STUCK)
+            if self.recorded == before:
+                return
 
     def finish(self, progress: Callable[[int], None]) -> None:
         """Have everything recorded; `progress` is given the number of trials that are. Afterwards `problem` says what kept it."""
         self._tell("judged")
-        while self._process.is_alive() or self._link.poll():
-            if not self._hear(0.2):
-                break
-            progress(self.recorded)
+        heard = time.monotonic()
+        while self._hear(0.2):
+            if self._news:
+                heard = time.monotonic()
+                progress(self.recorded)
+            elif time.monotonic() - heard > STUCK:
+                self.interrupt()
+                self.problem = f"MLflow took no record for {STUCK:.0f} seconds"
+                return
         self._process.join()
         if self.experiment_id is None and self.problem is None:
             self.problem = f"the recorder's process ended with exit code {self._process.exitcode}"
@@ -62,8 +74,11 @@ class Drain:
     def interrupt(self) -> None:
         """Let it end the record that it is at, and stop."""
         self._tell("stop")
-        self._process.join(PATIENCE_AT_INTERRUPT)
+        deadline = time.monotonic() + PATIENCE_AT_INTERRUPT
+        while time.monotonic() < deadline and self._hear(0.1):
+            pass
         if self._process.is_alive():
+            self._process.join(1.0)
             self._process.terminate()
             self._process.join()
 
@@ -75,14 +90,18 @@ class Drain:
             return
 
     def _hear(self, seconds: float) -> bool:
-        """Take in what the process says; False when it has ended."""
+        """Take in all that the process says, waiting for the first of it; False when it has ended."""
+        self._news = False
         try:
-            if self._link.poll(seconds):
+            while self._link.poll(0.0 if self._news else seconds):
                 kind, value = self._link.recv()
-                if kind == "recorded":
-                    self.recorded, self.problem = value, None
-                elif kind == "problem":
+                self._news = True
+                if kind == "problem":
                     self.problem = value
+                    continue
+                self.problem = None
+                if kind == "recorded":
+                    self.recorded = value
                 else:
                     self.experiment_id = value
         except (EOFError, OSError):
@@ -97,7 +116,7 @@ def _work(root: Path, folder: Path, link: Connection) -> None:
     with book.recording():
         try:
             _Loop(Workspace(root), book, link).run()
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             # The driver is gone. What is left is recorded by the next run, or by `regsweep sync`.
             return
 
@@ -115,13 +134,15 @@ class _Loop:
 
         recorder: Recorder | None = None
         while True:
+            # What is written before an order comes is recorded before it is obeyed.
+            order = self._order
             try:
                 recorder = recorder or Recorder(self._workspace, self._book)
                 self._record(recorder)
                 if self._order == "stop":
                     recorder.interrupt()
                     return
-                if self._order == "judged":
+                if order == "judged":
                     recorder.judged()
                     self._link.send(("done", recorder.experiment_id))
                     return
@@ -130,20 +151,27 @@ class _Loop:
                 recorder, wait = None, self._retry
                 self._retry = min(2 * self._retry, LONGEST_RETRY)
                 self._link.send(("problem", error.problems[0]))
-                if self._order is not None:
+                if order is not None:
                     return
-            self._listen(wait)
+            self._listen(0.0 if self._order else wait)
 
     def _record(self, recorder: Recorder) -> None:
+        unread = []
         for number in recorder.missing():
-            recorder.trial(number)
+            try:
+                recorder.trial(number)
+            except UnreadableError as error:
+                unread.append(error)
+                continue
             self._link.send(("recorded", recorder.trials))
             self._listen(0.0)
             if self._order == "stop":
                 return
+        if unread:
+            raise unread[0]
 
     def _listen(self, seconds: float) -> None:
-        if self._order is None and self._link.poll(seconds):
+        if self._order != "stop" and self._link.poll(seconds):
             self._order = self._link.recv()
 
 
@@ -152,13 +180,19 @@ def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None]
     from regsweep.tracking.recorder import Recorder
 
     with book.recording():
-        recorder, count = Recorder(workspace, book), 0
+        recorder, count, unread = Recorder(workspace, book), 0, []
         for number in recorder.missing():
-            recorder.trial(number)
+            try:
+                recorder.trial(number)
+            except UnreadableError as error:
+                unread.append(error)
+                continue
             count += 1
             progress(count)
         if (book.folder / "champion").is_dir():
             recorder.judged()
         else:
             recorder.interrupt()
+        if unread:
+            raise StorageError([problem for error in unread for problem in error.problems])
         return count

@@ -169,8 +169,7 @@ class Recorder:
         known = find_run(self._client, self._experiment, {KIND: "study", STUDY: facts.study})
         if known is not None:
             self._client.update_run(known.info.run_id, "RUNNING")
-            return known
-        run = self._client.create_run(
+        run = known or self._client.create_run(
             self._experiment,
             run_name=facts.study,
             tags={

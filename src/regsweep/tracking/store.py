@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -27,6 +27,9 @@ def open_store(workspace: Workspace) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     with storage_errors(workspace):
         workspace.root.mkdir(parents=True, exist_ok=True)
+        # MLflow would try for minutes to open what can't be opened.
+        with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
+            database.execute("PRAGMA schema_version")
         client = MlflowClient(tracking_uri=workspace.tracking_uri, registry_uri=workspace.tracking_uri)
         client.search_experiments(max_results=1)
         # The study writes while a user's UI reads: with WAL they don't wait for each other.

@@ -18,12 +18,15 @@ from regsweep.trial import TrialSpec
 # Padded widths are multiples of the longest vector register, so that every network's numbers take the same path through it.
 LANE = 16
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-# A step of so much arithmetic fills a core by itself (measured in benchmarks/results/stacks.json): mates would not make it
-# cheaper, and a stack of two for the sake of one would cost double. Such trainings always run by themselves.
+# A step of so much arithmetic fills a core by itself: mates would make it little cheaper, and a stack of two for the sake of
+# one would cost double. Such trainings always run by themselves.
 ALONE_FLOPS = 4e6
 GIB = float(1 << 30)
+# Validation rows go through a network in chunks of at most so many.
+VALIDATION_CHUNK = 4096
 # Beyond this a stack leaves the cache.
 GREATEST_STACK = 32
+MOST_HALVINGS = 64
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,10 @@ class Form:
 
     @property
     def bytes(self) -> float:
-        """Memory of one network while it trains: parameters, moments, gradients and their temporaries, activations."""
-        return 4.0 * (12 * self.parameters + 4 * self.batch_size * (self.inputs + sum(self.widths)))
+        """Memory of one network while it trains: parameters, moments and temporaries, activations, validation, dropout masks."""
+        units = self.inputs + sum(self.widths)
+        masks = 4 * self.batch_size * sum(self.widths) if self.dropout else 0
+        return 4.0 * (12 * self.parameters + 4 * self.batch_size * units + VALIDATION_CHUNK * units) + masks
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Load:
 
 def form_of(spec: TrialSpec, inputs: int, rows: int, *, gpu: bool = False) -> Form:
     """The form of a spec on `rows` training rows of `inputs` numbers."""
-    form = Form(inputs, spec.widths, spec.activation, min(spec.batch_size, rows), spec.dropout > 0, alone=True)
+    form = Form(inputs, spec.widths, spec.activation, min(spec.batch_size, rows), _drops(spec), alone=True)
     if not gpu and form.flops >= ALONE_FLOPS:
         return form
     return replace(form, widths=tuple(map(_padded, spec.widths)), alone=False)
@@ -117,17 +122,22 @@ def plan(
         # Trainings of like length side by side: a stack shrinks when a member ends.
         positions.sort(key=lambda position: -specs[position].epochs)
         loads += [(form, positions[start : start + size]) for start in range(0, len(positions), size)]
-    while True:
-        planned = sorted((load(form, positions) for form, positions in loads), key=lambda item: -item.seconds)
-        halves = _split_longest(loads, planned, workers, load)
-        if halves is None:
-            return tuple(planned)
-        loads = halves
+    plans = [_sorted(loads, load)]
+    while plans[-1] and len(plans) <= MOST_HALVINGS and workers > 1 and len(plans[-1][0].positions) > 3:
+        longest = plans[-1][0].positions
+        form, positions = next(part for part in loads if tuple(part[1]) == longest)
+        middle = len(positions) // 2
+        loads = [part for part in loads if part[1] is not positions]
+        loads += [(form, positions[:middle]), (form, positions[middle:])]
+        plans.append(_sorted(loads, load))
+    spans = [_span(planned, workers) for planned in plans]
+    # Larger stacks cost less in all: a plan with more of them must be faster by more than the cost model can be wrong.
+    return next(planned for planned, span in zip(plans, spans, strict=True) if span <= 1.05 * min(spans))
 
 
 def one_each(specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
     """Every spec by itself, in order."""
-    return tuple(Load((position,), 0.0, (spec.depth, spec.activation, spec.dropout > 0)) for position, spec in enumerate(specs))
+    return tuple(Load((position,), 0.0, (spec.depth, spec.activation, _drops(spec))) for position, spec in enumerate(specs))
 
 
 def stack_size(form: Form, memory: float, *, gpu: bool = False) -> int:
@@ -138,21 +148,12 @@ def stack_size(form: Form, memory: float, *, gpu: bool = False) -> int:
     return 0 if fitting < 2 else fitting if gpu else min(fitting, GREATEST_STACK)
 
 
-Part = tuple[Form, list[int]]
+def _sorted(loads: Sequence[tuple[Form, list[int]]], load: Callable[[Form, list[int]], Load]) -> tuple[Load, ...]:
+    return tuple(sorted((load(form, positions) for form, positions in loads), key=lambda item: -item.seconds))
 
 
-def _split_longest(
-    loads: list[Part], planned: list[Load], workers: int, load: Callable[[Form, list[int]], Load]
-) -> list[Part] | None:
-    """Halve the most costly load if that ends the whole sooner."""
-    longest = planned[0].positions
-    if workers < 2 or len(longest) < 4:
-        return None
-    index = next(i for i, (_, positions) in enumerate(loads) if tuple(positions) == longest)
-    form, positions = loads[index]
-    middle = len(positions) // 2
-    halves = [*loads[:index], (form, positions[:middle]), (form, positions[middle:]), *loads[index + 1 :]]
-    return halves if _span([load(*part) for part in halves], workers) < 0.95 * _span(planned, workers) else None
+def _drops(spec: TrialSpec) -> bool:
+    return spec.dropout > 0 and spec.depth > 0
 
 
 def _span(loads: Sequence[Load], workers: int) -> float:

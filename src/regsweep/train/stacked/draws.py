@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from regsweep.train.contract import epoch_order
 
-# Masks are drawn in blocks of so many steps, each from a generator of its own, so that they do not depend on where calls end.
-BLOCK = 64
+# Masks are drawn in blocks of up to so many steps and numbers, each block from a generator of its own.
+BLOCK, BLOCK_NUMBERS = 64, 1 << 24
 LEVELS = 1 << 16
 
 
@@ -24,16 +24,21 @@ def batch_rows(seed: int, epochs: range, rows: int, batch_size: int) -> npt.NDAr
     return drawn.reshape(len(epochs), steps, batch_size)
 
 
+def block(shape: tuple[int, int]) -> int:
+    """How many steps' masks of a shape are drawn from one generator."""
+    return max(1, min(BLOCK, BLOCK_NUMBERS // max(1, shape[0] * shape[1])))
+
+
 def dropout_masks(seed: int, rate: float, epoch: int, steps: range, total: int, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Whether units stay in steps of an epoch of `total` steps, shape (steps, *shape); each stays with probability 1 - rate.
 
-    The steps begin and end at multiples of BLOCK or at the epoch's ends. Probabilities are rounded to 1 / 65,536.
+    The steps begin and end at multiples of `block` or at the epoch's ends. Probabilities are rounded to 1 / 65,536.
     """
-    size, threshold = shape[0] * shape[1], round((1 - rate) * LEVELS)
+    size, threshold, length = shape[0] * shape[1], round((1 - rate) * LEVELS), block(shape)
     parts = []
-    for start in range(steps.start, steps.stop, BLOCK):
-        count = min(BLOCK, total - start) * size
-        rng = np.random.default_rng([seed, epoch, start // BLOCK])
+    for start in range(steps.start, steps.stop, length):
+        count = min(length, total - start) * size
+        rng = np.random.default_rng([seed, epoch, start // length])
         # Never below 2**16 means always: a rate of 0 keeps every unit.
         parts.append(np.frombuffer(rng.bytes(2 * count), np.uint16) < threshold)
     return np.concatenate(parts).reshape(len(steps), *shape)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from regsweep.train.plan import LANE
 from regsweep.train.stacked.activations import ACTIVATIONS, Back
 
 
@@ -106,7 +107,7 @@ def program(depth: int, activation: str, dropout: bool, log: bool) -> Program:
         def epoch(e: tf.Tensor, state: State, curves: tf.TensorArray) -> tuple[tf.Tensor, State, tf.TensorArray]:
             moved, errors = _epoch(net, table, fixed, steps, state, e, dropout)
             sums = state.sums + _sums(errors, tf.sign(steps.weights))
-            row = tf.concat([sums, net.validate(moved[0], table)], 1)
+            row = tf.concat([sums, net.validate(moved[0], table, stopping.closing)], 1)
             shown = tf.concat([row, tf.cast(state.active, tf.float32)[:, None]], 1)
             return e + 1, _close(state, moved, sums, row, stopping), curves.write(e, shown)
 
@@ -235,12 +236,15 @@ class _Net:
         if not self._log:
             return out - z
         slope, offset = self._fixed.slope, self._fixed.offset
-        return tf.exp(out * slope + offset) - tf.exp(z * slope + offset)
+        # The last numbers of an array take another path through exp: filled up, no network has them at its end.
+        rows = tf.shape(out)[1]
+        fill = [[0, 0], [0, -rows % LANE]]
+        return (tf.exp(tf.pad(out * slope + offset, fill)) - tf.exp(tf.pad(z * slope + offset, fill)))[:, :rows]
 
-    def validate(self, params: tf.Tensor, table: Table) -> tf.Tensor:
-        """Sums of squared and of absolute errors over the validation rows, shape (K, 2)."""
+    def validate(self, params: tf.Tensor, table: Table, closing: tf.Tensor) -> tf.Tensor:
+        """Sums of squared and of absolute errors over the validation rows, shape (K, 2); zeros if no epoch is `closing`."""
         kernels, biases = self.unpack(params)
-        chunks = tf.shape(table.x_val)[1]
+        chunks = tf.where(closing, tf.shape(table.x_val)[1], 0)
 
         def chunk(c: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             x, z = (tf.gather(tf.gather(values, c, axis=1), self._fixed.fold) for values in (table.x_val, table.z_val))

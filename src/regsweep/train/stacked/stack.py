@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.train.contract import StopRule, kept_epoch, seeds
-from regsweep.train.plan import Form
+from regsweep.train.plan import GREATEST_STACK, Form
 from regsweep.train.stacked import draws
 from regsweep.train.stacked.arrays import Lane, batch_rows, first_state, fixed, make_steps, step_bytes
 from regsweep.train.stacked.layout import Layout
@@ -23,7 +23,7 @@ from regsweep.trial import Array64, FoldResult, TrialSpec
 # The host looks at a stack after so many epochs at the latest: what has stopped is let go.
 LONGEST_CALL = 20
 CALL_WITH_PATIENCE = 10
-# Batch orders and dropout masks of one call take no more than this.
+# Batch orders and dropout masks of one call of a full stack take no more than this.
 DRAWS_BYTES = 64 << 20
 NEVER = np.iinfo(np.int32).max
 
@@ -52,6 +52,7 @@ class Stack:
         self._layout = Layout(form)
         self._weights = draws.batch_weights(table.rows, form.batch_size)
         self._program = program(*form.program, table.folds[0].target.log)
+        self._part = _part(form, len(self._weights))
         self._done = 0
         lanes = [Lane(m.spec, seeds(m.spec, m.fold), fold) for m, fold in zip(members, folds, strict=True)]
         self._seat(list(members), lanes)
@@ -85,13 +86,13 @@ class Stack:
         most = CALL_WITH_PATIENCE if self._config.patience else LONGEST_CALL
         if stop is not None:
             most = min(most, stop.every - self._done % stop.every)
-        return max(1, min(left, most, DRAWS_BYTES // (step_bytes(self._form, len(self._lanes)) * len(self._weights))))
+        fitting = DRAWS_BYTES // (step_bytes(self._form, len(self._lanes)) * len(self._weights)) if self._part is None else 1
+        return max(1, min(left, most, fitting))
 
     def _call(self, epochs: range) -> Array64:
-        """Train for some epochs, or for one in parts if it is long; returns sums of errors, shape (epochs, networks, 5)."""
-        total = part = len(self._weights)
-        if len(epochs) == 1:
-            part = draws.BLOCK * max(1, DRAWS_BYTES // (step_bytes(self._form, len(self._lanes)) * draws.BLOCK))
+        """Train for some epochs, or for one in parts; returns sums of errors, shape (epochs, networks, 5)."""
+        total = len(self._weights)
+        part = self._part or total
         rows = batch_rows(self._form, self._lanes, self._table, epochs)
         for start in range(0, total, part):
             steps = range(start, min(start + part, total))
@@ -125,3 +126,13 @@ class Stack:
         self._seat(members, lanes)
         seats = left * 2 if len(self._lanes) > len(left) else left
         self._state = State(*(tf.gather(values, seats) for values in self._state))
+
+
+def _part(form: Form, steps: int) -> int | None:
+    """How many steps of a long epoch one call takes; None where calls take whole epochs.
+
+    It follows from the form, not from the number of members: sums over an epoch are rounded where parts end.
+    """
+    size = step_bytes(form, GREATEST_STACK)
+    block = draws.block((form.batch_size, sum(form.widths)))
+    return None if size * steps <= DRAWS_BYTES else block * max(1, DRAWS_BYTES // (size * block))

@@ -8,10 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from regsweep.data.features import FoldData
+from regsweep.train.plan import VALIDATION_CHUNK
 from regsweep.train.stacked.program import Table
 from regsweep.trial import Array64
-
-VALIDATION_CHUNK = 4096
 
 
 class FoldTable:

@@ -98,8 +98,10 @@ class Stacked:
                 if len(part) == 1:
                     part[0].error = error
                 else:
-                    fresh = (Member(member.position, member.spec, member.fold) for member in part)
-                    part = [alone for member in fresh for alone in self._train(form, [member], table, folds, stop)]
+                    fresh = [Member(member.position, member.spec, member.fold) for member in part]
+                    middle = len(part) // 2
+                    halves = (fresh[:middle], fresh[middle:])
+                    part = [member for half in halves for member in self._train(form, half, table, folds, stop)]
             ended += part
         return ended
 
