@@ -290,6 +290,13 @@ def test_a_rule_stops_a_trial_of_several_folds(stacked: Trainer, folds: Prepared
     assert [[len(fold.curves) for fold in result.folds] for result in found] == [[4, 4, 4], [2, 2, 2]]
 
 
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_rule_that_stops_a_fold_leaves_the_others_in_training(kind: str, folds: Prepared) -> None:
+    (found,) = make(kind).fit([spec(epochs=4)], folds, Rule({(0, 0): 2}))
+    assert found.state is State.PRUNED
+    assert [len(fold.curves) for fold in found.folds] == [2, 4, 4]
+
+
 BLOCK, TOTAL, SHAPE = 64, 150, (10, 24)
 
 

@@ -115,6 +115,20 @@ def test_signals_end_it_with_a_line_and_leave_no_worker(tmp_path: Path, number: 
     assert _group_ends(running.pid)
 
 
+def test_a_killed_driver_leaves_no_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, "executor=processes", "space.parameters.epochs=2000"]
+    running = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("mlruns/records/*/study.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(4)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    assert _group_ends(running.pid)
+
+
 def _group_ends(group: int) -> bool:
     """Tell whether a process group is gone within ten seconds; multiprocessing's helper follows its parent a moment later."""
     deadline = time.monotonic() + 10

@@ -27,7 +27,7 @@ class StopRule(Protocol):
     def every(self) -> int: ...
 
     def __call__(self, position: int, fold: int, curves: Array64) -> bool:
-        """Whether the spec at this position stops; `curves` (epochs, 6) are those of one of its folds so far."""
+        """Whether a fold of the spec at this position stops; `curves` (epochs, 6) are what it has come to."""
         ...
 
 
@@ -35,7 +35,10 @@ class Trainer(Protocol):
     """Trains specs."""
 
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
-        """Train every spec on every fold of the data. What the rule stops comes back as pruned, with its curves so far."""
+        """Train every spec on every fold of the data.
+
+        A spec of which the rule stops a fold comes back as pruned, with that fold's curves so far; its other folds train on.
+        """
         ...
 
     def speed(self) -> Speed:

@@ -38,7 +38,7 @@ class KerasFit:
         self._config = config
 
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
-        """Train every spec on every fold; a spec that the rule stops is not trained on its other folds."""
+        """Train every spec on every fold, one after the other."""
         return tuple(self._fit_one(position, spec, data, stop) for position, spec in enumerate(specs))
 
     def speed(self) -> Speed:
@@ -53,9 +53,7 @@ class KerasFit:
             for index, fold in enumerate(data.folds):
                 rule = None if stop is None else _Rule(stop, position, index, fold)
                 folds.append(_train(spec, fold, index, self._config, rule))
-                if rule is not None and rule.stopped:
-                    stopped = True
-                    break
+                stopped = stopped or (rule is not None and rule.stopped)
         except Exception as error:
             # Whatever one training raises is that trial's failure, not the study's.
             return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name)
