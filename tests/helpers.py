@@ -6,7 +6,7 @@ import numpy as np
 
 from regsweep.data.features import Encoding, FoldEncoding
 from regsweep.predictor import NumberColumn, TargetScale
-from regsweep.record import Features
+from regsweep.record import Features, StudyFacts, TrialRecord
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec
 
 
@@ -38,3 +38,23 @@ def features() -> Features:
     columns = tuple(NumberColumn(name, 0.0, 1.0, 0.0, False, False) for name in ("a", "b"))
     encoding = Encoding("y", "points", (FoldEncoding(columns, TargetScale(False, 0.0, 1.0)),))
     return Features(encoding, (("a", "float64"), ("b", "float64"), ("y", "float64")))
+
+
+class Silent:
+    """A watcher that looks away; `stop_after` trials it raises, as Ctrl-C would."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.seen: list[int] = []
+        self._stop_after = stop_after
+
+    def begin(self, facts: StudyFacts, told: int) -> None:
+        self.told = told
+
+    def trial(self, record: TrialRecord) -> None:
+        self.seen.append(record.number)
+        if len(self.seen) == self._stop_after:
+            raise KeyboardInterrupt
+
+    def recording(self, done: int, of: int) -> None: ...
+
+    def judging(self) -> None: ...

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -70,24 +70,26 @@ class RecordBook:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Wait for the right to copy this study's records into MLflow, and hold it."""
-        with open(self.folder / "recorder.lock", "w") as stream:
+        with self._lock_file("recorder.lock") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the study: one driver at a time asks, tells and writes. Raises StorageError if another one does."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            stream = open(self.folder / "lock", "w")  # noqa: SIM115
-        except OSError as error:
-            raise StorageError(f"{self.folder}: can't be written ({error.strerror}); free space or set tracking.dir") from None
-        with stream:
+        with self._lock_file("lock") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise StorageError(f"{self.folder}: another run of this study is at work; wait for its end, or stop it") from None
             yield
+
+    def _lock_file(self, name: str) -> TextIO:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return open(self.folder / name, "w")
+        except OSError as error:
+            raise StorageError(f"{self.folder}: can't be written ({error.strerror}); free space or set tracking.dir") from None
 
     def held(self) -> bool:
         """Whether a run of the study is at work."""

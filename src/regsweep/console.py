@@ -6,10 +6,12 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.status import Status
 from rich.table import Table
 
 from regsweep.book import RecordBook, read_champion
@@ -153,8 +155,12 @@ def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
             console.print(f"{name}: was written by an earlier version; run it again to record it", soft_wrap=True)
         else:
             with console.status(name) as status:
-                count = sync(workspace, book, lambda done, name=name: status.update(f"{name}: {done} trials copied"))  # type: ignore[misc]
+                count = sync(workspace, book, partial(_show_copied, status, name))
             console.print(f"{name}: {count} trials were missing in MLflow", soft_wrap=True)
+
+
+def _show_copied(status: Status, name: str, done: int) -> None:
+    status.update(f"{name}: {done} trials copied")
 
 
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:

@@ -19,20 +19,9 @@ from regsweep.paths import Workspace
 from regsweep.study import gather, run_study
 from regsweep.tracking.drain import Drain, sync
 from tests.conftest import TINY
+from tests.helpers import Silent
 
 Cli = Callable[..., CompletedProcess[str]]
-
-
-class Silent:
-    """A watcher that looks away."""
-
-    def begin(self, facts: object, told: int) -> None: ...
-
-    def trial(self, record: object) -> None: ...
-
-    def judging(self) -> None: ...
-
-    def recording(self, done: int, of: int) -> None: ...
 
 
 def runs_of(root: Path) -> list[Run]:
@@ -112,15 +101,9 @@ def test_two_recorders_of_one_study_do_not_double_a_run(
     assert keys(runs_of(away)) == undisturbed
 
 
-def test_a_study_that_was_stopped_is_synced_as_killed(
-    tiny: Callable[..., StudyConfig], workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Impatient(Silent):
-        def trial(self, record: object) -> None:
-            raise KeyboardInterrupt
-
+def test_a_study_that_was_stopped_is_synced_as_killed(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_study(gather(tiny()), Workspace(workspace), Impatient())
+        run_study(gather(tiny()), Workspace(workspace), Silent(stop_after=1))
     book = RecordBook(next(place for place in (workspace / "records").iterdir()))
     sync(Workspace(workspace), book, lambda _: None)
     statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}

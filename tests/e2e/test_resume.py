@@ -19,33 +19,12 @@ from regsweep.data import make_split
 from regsweep.data.features import prepare
 from regsweep.errors import StorageError, TooManyFailuresError
 from regsweep.paths import Workspace
-from regsweep.record import StudyFacts, TrialRecord
 from regsweep.study import Material, gather, run_study
 from tests.conftest import TINY
 from tests.e2e.conftest import table_of
+from tests.helpers import Silent
 
 SIX = ("n_trials=6", "parallel_trials=3", "baselines=none")
-
-
-class Silent:
-    """A watcher that looks away; `stop_after` trials it raises, as Ctrl-C would."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.seen: list[int] = []
-        self._stop_after = stop_after
-
-    def begin(self, facts: StudyFacts, told: int) -> None:
-        self.told = told
-
-    def trial(self, record: TrialRecord) -> None:
-        self.seen.append(record.number)
-        if len(self.seen) == self._stop_after:
-            raise KeyboardInterrupt
-
-    def recording(self, done: int, of: int) -> None: ...
-
-    def judging(self) -> None:
-        pass
 
 
 def numbers(folder: Path) -> list[tuple[int, dict[str, object], float | None]]:

@@ -156,18 +156,13 @@ class _Loop:
             self._listen(0.0 if self._order else wait)
 
     def _record(self, recorder: Recorder) -> None:
-        unread = []
-        for number in recorder.missing():
-            try:
-                recorder.trial(number)
-            except UnreadableError as error:
-                unread.append(error)
-                continue
+        def copied() -> bool:
             self._link.send(("recorded", recorder.trials))
             self._listen(0.0)
-            if self._order == "stop":
-                return
-        if unread:
+            return self._order != "stop"
+
+        unread = _copy(recorder, copied)
+        if unread and self._order != "stop":
             raise unread[0]
 
     def _listen(self, seconds: float) -> None:
@@ -180,15 +175,15 @@ def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None]
     from regsweep.tracking.recorder import Recorder
 
     with book.recording():
-        recorder, count, unread = Recorder(workspace, book), 0, []
-        for number in recorder.missing():
-            try:
-                recorder.trial(number)
-            except UnreadableError as error:
-                unread.append(error)
-                continue
+        recorder, count = Recorder(workspace, book), 0
+
+        def copied() -> bool:
+            nonlocal count
             count += 1
             progress(count)
+            return True
+
+        unread = _copy(recorder, copied)
         if (book.folder / "champion").is_dir():
             recorder.judged()
         else:
@@ -196,3 +191,17 @@ def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None]
         if unread:
             raise StorageError([problem for error in unread for problem in error.problems])
         return count
+
+
+def _copy(recorder: Recorder, copied: Callable[[], bool]) -> list[UnreadableError]:
+    """Record the trials that MLflow lacks, as long as `copied`, called after each, says so; returns what can't be read."""
+    unread = []
+    for number in recorder.missing():
+        try:
+            recorder.trial(number)
+        except UnreadableError as error:
+            unread.append(error)
+            continue
+        if not copied():
+            break
+    return unread

@@ -63,8 +63,8 @@ class Recorder:
     def experiment_id(self) -> str:
         return self._experiment
 
-    def trial(self, number: int) -> str:
-        """Record a trial: parameters, curves, final and best values, model, and the record itself. Returns the run's id."""
+    def trial(self, number: int) -> None:
+        """Record a trial: parameters, curves, final and best values, model, and the record itself."""
         record = self._book.trial(number)
         assert record is not None
         result = record.result
@@ -81,7 +81,7 @@ class Recorder:
         tags = {"regsweep.state": result.state.value, "regsweep.trainer": result.trainer, "mlflow.runColor": color(record.number)}
         if result.cause:
             tags["regsweep.cause"] = result.cause
-        return self._child(
+        self._child(
             "trial",
             f"trial {record.number}",
             key=str(record.number),
@@ -207,11 +207,11 @@ class Recorder:
         model: Model | None = None,
         networks: Mapping[str, Path] | None = None,
         differences: Sequence[Mapping[str, Any]] = (),
-    ) -> str:
+    ) -> None:
         with storage_errors(self._workspace):
             known = self._known.get((kind, key))
             if known is not None and known.info.status != "RUNNING":
-                return str(known.info.run_id)
+                return
             run = known or self._client.create_run(
                 self._experiment,
                 start_time=times[0],
@@ -231,7 +231,6 @@ class Recorder:
                     self._client.log_artifacts(run_id, str(Path(temporary) / "model"), "model")
             self._client.set_terminated(run_id, status, end_time=times[1])
             self._known[kind, key] = self._client.get_run(run_id)
-            return run_id
 
     def _register(self, run_id: str) -> None:
         name = self._facts.config.experiment

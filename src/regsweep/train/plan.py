@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heappush
+from heapq import heapreplace
 from itertools import pairwise
 
 from regsweep.trial import TrialSpec
@@ -157,11 +157,10 @@ def _drops(spec: TrialSpec) -> bool:
 
 
 def _span(loads: Sequence[Load], workers: int) -> float:
-    """When the last worker ends if each takes the most costly load that is left."""
+    """When the last worker ends if each takes the first load that is left; the most costly come first."""
     ends = [0.0] * workers
-    heapify(ends)
-    for item in sorted(loads, key=lambda item: -item.seconds):
-        heappush(ends, heappop(ends) + item.seconds)
+    for item in loads:
+        heapreplace(ends, ends[0] + item.seconds)
     return max(ends)
 
 

@@ -17,7 +17,7 @@ from regsweep.train.stacked import draws
 from regsweep.train.stacked.arrays import Lane, batch_rows, first_state, fixed, make_steps, step_bytes
 from regsweep.train.stacked.layout import Layout
 from regsweep.train.stacked.program import State, Stopping, program
-from regsweep.train.stacked.table import FoldTable, in_target_units
+from regsweep.train.stacked.table import FoldTable, curves_of
 from regsweep.trial import Array64, FoldResult, TrialSpec
 
 # The host looks at a stack after so many epochs at the latest: what has stopped is let go.
@@ -69,7 +69,7 @@ class Stack:
             share = (time.perf_counter() - started) / len(self._members)
             for place, member in enumerate(self._members):
                 member.seconds += share
-                member.curves.append(in_target_units(sums[:, place], self._table.folds[self._lanes[place].fold]))
+                member.curves.append(curves_of(sums[:, place], self._table.folds[self._lanes[place].fold]))
                 if going[place] and stop is not None and self._done < member.spec.epochs and self._done % stop.every == 0:
                     member.stopped = stop(member.position, member.fold, np.concatenate(member.curves))
             self._let_go(going)

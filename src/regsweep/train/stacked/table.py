@@ -35,7 +35,7 @@ class FoldTable:
         )
 
 
-def in_target_units(sums: Array64, fold: FoldData) -> Array64:
+def curves_of(sums: Array64, fold: FoldData) -> Array64:
     """Six curves (epochs, 6) from a network's sums of errors (epochs, 5), as far as it was in training."""
     sums = sums[sums[:, 4] > 0]
     factor = fold.std if fold.target.log else fold.target.scale
