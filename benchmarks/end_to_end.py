@@ -110,7 +110,7 @@ def floor(pairs: Sequence[Pair], data: Prepared, folder: Path) -> list[float]:
     import numpy as np
 
     from regsweep.predictor import Member, Model
-    from regsweep.tracking.models import write_model
+    from regsweep.tracking.models import save_model
 
     store, fold, laps = Store(folder), data.folds[0], Laps()
     for number, (params, spec) in enumerate(pairs):
@@ -119,7 +119,7 @@ def floor(pairs: Sequence[Pair], data: Prepared, folder: Path) -> list[float]:
         biases = tuple(np.zeros(width, np.float32) for width in dims[1:])
         model = Model(data.target, data.unit, (Member(fold.columns, spec.activation, kernels, biases, fold.target),))
         history = dict.fromkeys(KEYS.values(), np.linspace(1, 2, spec.epochs).tolist())
-        store.record(f"trial {number}", params, history, lambda place, m=model: write_model(m, Path(place), networks={}))
+        store.record(f"trial {number}", params, history, lambda place, m=model: save_model(m, Path(place), {}))
         laps()
     return laps.seconds
 

@@ -8,21 +8,21 @@ it is read.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
 from regsweep.errors import ConfigError, StorageError, UnreadableError
+from regsweep.locks import HeldError, lock
 from regsweep.predictor import pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
@@ -67,29 +67,18 @@ class RecordBook:
         """Whether the book has been opened before."""
         return all((self.folder / name).is_file() for name in ("study.json", "features.json"))
 
-    @contextmanager
-    def recording(self) -> Iterator[None]:
+    def recording(self) -> AbstractContextManager[None]:
         """Wait for the right to copy this study's records into MLflow, and hold it."""
-        with self._lock_file("recorder.lock") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            yield
+        return lock(self.folder / "recorder.lock")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the study: one driver at a time asks, tells and writes. Raises StorageError if another one does."""
-        with self._lock_file("lock") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise StorageError(f"{self.folder}: another run of this study is at work; wait for its end, or stop it") from None
-            yield
-
-    def _lock_file(self, name: str) -> TextIO:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return open(self.folder / name, "w")
-        except OSError as error:
-            raise StorageError(f"{self.folder}: can't be written ({error.strerror}); free space or set tracking.dir") from None
+            with lock(self.folder / "lock", wait=False):
+                yield
+        except HeldError:
+            raise StorageError(f"{self.folder}: another run of this study is at work; wait for its end, or stop it") from None
 
     def held(self) -> bool:
         """Whether a run of the study is at work."""

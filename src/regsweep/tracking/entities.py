@@ -1,16 +1,17 @@
-"""What runs are made of: experiments, inputs, parameters, metrics and keys in MLflow's types."""
+"""What a study is in MLflow's types: its experiment, its input, its parameters."""
 
 from __future__ import annotations
 
 import getpass
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mlflow.data
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.exceptions import MlflowException
 
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, StudyFacts
@@ -24,22 +25,20 @@ def make_experiment(client: MlflowClient, workspace: Workspace, facts: StudyFact
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
         return str(known.experiment_id)
-    return str(
-        client.create_experiment(
-            name,
-            artifact_location=str(workspace.artifacts / name),
-            tags={
-                "mlflow.note.content": facts.config.question,
-                "mlflow.experimentKind": "custom_model_development",
-                "mlflow.experiment.primaryMetric.name": facts.config.objective,
-            },
-        )
-    )
-
-
-def champion_key(content: Mapping[str, Any]) -> str:
-    """A champion is a trial as scored at one opening of the test rows."""
-    return f"{content['trial']}/{len(content['openings'])}"
+    tags = {
+        "mlflow.note.content": facts.config.question,
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.experiment.primaryMetric.name": facts.config.objective,
+    }
+    # A server knows where its artifacts go.
+    place = str(workspace.artifacts / name) if facts.config.tracking.uri is None else None
+    try:
+        return str(client.create_experiment(name, artifact_location=place, tags=tags))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        # Another study of the experiment has just made it.
+        return str(client.get_experiment_by_name(name).experiment_id)
 
 
 def as_input(facts: DatasetFacts, columns: Sequence[tuple[str, str]]) -> DatasetInput:
@@ -70,20 +69,6 @@ def study_params(facts: StudyFacts) -> dict[str, Any]:
         "trainer": config.trainer.kind,
         "objective": config.objective,
         "seed": config.seed,
-    }
-
-
-def metrics_at(timestamp: int, values: Mapping[str, float]) -> list[Metric]:
-    """Single values as metrics of step 0; undefined ones are left out."""
-    return [Metric(name, value, timestamp, 0) for name, value in values.items() if value is not None]
-
-
-def flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """`test/mae`, `test/mae/low`, `test/mae/high` and so on."""
-    return {
-        f"test/{metric}{suffix}": interval[key]
-        for metric, interval in scores.items()
-        for key, suffix in (("value", ""), ("low", "/low"), ("high", "/high"))
     }
 
 

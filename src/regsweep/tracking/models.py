@@ -1,11 +1,15 @@
-"""Writes a model as an MLflow pyfunc model from code: raw table in, target units out, without regsweep and without a pickle."""
+"""Writes models as MLflow pyfunc models from code: raw table in, target units out, without regsweep and without a pickle."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,8 +38,56 @@ mlflow.models.set_model(TableModel())
 '''
 
 
-def write_model(model: predictor.Model, folder: Path, *, networks: Mapping[str, Path]) -> None:
-    """Write the model into a new folder; `networks` are `.keras` files to put beside it for Keras users."""
+class ModelWriter:
+    """Writes the models of one study: MLflow writes the first one, of which the others differ in weights and ids alone."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, bytes] | None = None
+
+    def write(self, model: predictor.Model, folder: Path, *, run: str, made: int, networks: Mapping[str, Path]) -> None:
+        """Write the model of a run, made at that time in milliseconds, into a new folder.
+
+        `networks` are `.keras` files to put beside it for Keras users.
+        """
+        if networks:
+            save_model(model, folder, networks)
+        else:
+            if self._first is None:
+                self._first = _static_files(model)
+            (folder / "artifacts").mkdir(parents=True)
+            for name, content in self._first.items():
+                (folder / name).write_bytes(content)
+            model.save(folder / "artifacts")
+        description = folder / "MLmodel"
+        size = sum(place.stat().st_size for place in folder.rglob("*") if place.is_file() and place != description)
+        description.write_text(_identified(description.read_text(encoding="utf-8"), run, made, size), encoding="utf-8")
+
+
+def _static_files(model: predictor.Model) -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "model"
+        save_model(model, folder, {})
+        return {place.name: place.read_bytes() for place in folder.iterdir() if place.is_file()}
+
+
+def _identified(description: str, run: str, made: int, size: int) -> str:
+    # The same record gives the same bytes, also when it is recorded again; MLflow would draw an id and ask the clock.
+    time = datetime.fromtimestamp(made / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    values = {
+        "model_uuid": hashlib.sha256(f"model of {run}".encode()).hexdigest()[:32],
+        "utc_time_created": f"'{time}'",
+        "model_size_bytes": str(size),
+    }
+    for key, value in values.items():
+        description, found = re.subn(rf"^{key}: .*$", f"{key}: {value}", description, flags=re.MULTILINE)
+        assert found == 1, key
+    # Where the files lay before MLflow copied them is nobody's business.
+    description = re.sub(r"^(\s+uri: ).*/", r"\1", description, flags=re.MULTILINE)
+    return re.sub(r"^(\s+model_code_path: ).*/", r"\1", description, flags=re.MULTILINE)
+
+
+def save_model(model: predictor.Model, folder: Path, networks: Mapping[str, Path]) -> None:
+    """Have MLflow write the model into a folder."""
     # MLflow advises type hints and an input example at every call, and reports that uv environments have no pip.
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as temporary, warnings.catch_warnings():
@@ -45,6 +97,7 @@ def write_model(model: predictor.Model, folder: Path, *, networks: Mapping[str, 
         code = draft / "predictor.py"
         code.write_text(Path(predictor.__file__).read_text(encoding="utf-8") + _ENTRY, encoding="utf-8")
         artifacts = {"model": str(draft / "model.json"), "weights": str(draft / "weights.npz")}
+        shutil.rmtree(folder, ignore_errors=True)
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=str(code),

@@ -9,7 +9,8 @@ from mlflow.exceptions import MlflowException
 
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
-from regsweep.tracking.store import KEY, KIND, STUDY, find_run, open_store, storage_errors
+from regsweep.tracking.names import KEY, KIND, STUDY
+from regsweep.tracking.store import find_run, open_store, storage_errors
 
 
 class Runs:

@@ -1,4 +1,4 @@
-"""Opens the workspace's MLflow store and finds runs in it."""
+"""Opens the store that a study is recorded in, the workspace's own or a tracking server's, and finds runs in it."""
 
 from __future__ import annotations
 
@@ -14,46 +14,67 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from regsweep.errors import StorageError
+from regsweep.locks import lock
 from regsweep.paths import Workspace
 
-# What a run is: a study, trial, baseline or champion; of which study; which of them (number or name).
-KIND, STUDY, KEY = "regsweep.kind", "regsweep.study", "regsweep.key"
+# MLflow would block a call for minutes where a server is away; the recorder's own retries are patient.
+_CLIENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 
 
-def open_store(workspace: Workspace) -> MlflowClient:
-    """Open the store, creating it where there is none. Raises StorageError with what MLflow or sqlite says."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+def open_store(workspace: Workspace, uri: str | None = None) -> MlflowClient:
+    """Open a server's store, or the workspace's, which is created where there is none.
+
+    Raises StorageError with what MLflow or sqlite says.
+    """
+    for name, value in _CLIENT.items():
+        os.environ.setdefault(name, value)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    with storage_errors(workspace):
-        workspace.root.mkdir(parents=True, exist_ok=True)
-        # MLflow would try for minutes to open what can't be opened.
-        with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
-            database.execute("PRAGMA schema_version")
-        client = MlflowClient(tracking_uri=workspace.tracking_uri, registry_uri=workspace.tracking_uri)
-        client.search_experiments(max_results=1)
-        # The study writes while a user's UI reads: with WAL they don't wait for each other.
-        with sqlite3.connect(workspace.mlflow_db) as database:
-            database.execute("PRAGMA journal_mode=WAL")
-        return client
+    with storage_errors(workspace, uri):
+        if uri is not None:
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client.search_experiments(max_results=1)
+            return client
+        # Two processes would both create the tables of a new database.
+        with lock(workspace.root / ".mlflow.lock"):
+            return _open_own(workspace)
+
+
+def _open_own(workspace: Workspace) -> MlflowClient:
+    # MLflow would try for minutes to open what can't be opened.
+    with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
+        database.execute("PRAGMA schema_version")
+    client = MlflowClient(tracking_uri=workspace.tracking_uri, registry_uri=workspace.tracking_uri)
+    client.search_experiments(max_results=1)
+    # The study writes while a user's UI reads: with a write-ahead log they don't wait for each other.
+    with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+    return client
 
 
 @contextmanager
-def storage_errors(workspace: Workspace) -> Iterator[None]:
+def storage_errors(workspace: Workspace, uri: str | None = None) -> Iterator[None]:
     """Turn what MLflow, sqlite and the file system raise into a StorageError that names the place."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if uri is not None:
+            raise StorageError(f"{uri}: the tracking server can't be used ({line}); start it, or set tracking=local") from error
         raise StorageError(
             f"{workspace.root}: MLflow's store can't be used ({line}); free space, check permissions or set tracking.dir"
         ) from error
 
 
 def find_run(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
-    """The run of an experiment that has all the tags, if there is one."""
+    """The run of an experiment that has all the tags, if there is one; of several the oldest."""
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    found = client.search_runs([experiment], wanted, max_results=1)
+    found = client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"])
     return found[0] if found else None
 
 

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from regsweep.config import StudyConfig
 from regsweep.config.space import Fixed, Parameter
-from regsweep.tracking.store import KIND, STUDY
+from regsweep.tracking.names import KIND, STUDY
 from regsweep.trial import higher_is_better
 
 TRIALS, JUDGED = "regsweep", "regsweep-judged"

@@ -1,0 +1,10 @@
+"""Tags of our runs in MLflow."""
+
+# What a run is: a study, trial, baseline or champion; of which study; which of them (number or name).
+KIND, STUDY, KEY = "regsweep.kind", "regsweep.study", "regsweep.key"
+# The sha256 of a run's list of its artifacts' sha256.
+SUMS = "regsweep.artifacts.sha256"
+# Of a study's run: the trials that have a model, where not all have.
+MODELS = "regsweep.models"
+# MLflow's own: the run that a run belongs to.
+PARENT = "mlflow.parentRunId"
