@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from regsweep.config import StudyConfig, compose
+from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.search import Search
 from regsweep.trial import Scalar, State
@@ -53,25 +54,34 @@ def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path: Path, samp
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_trial_cut_off_between_two_of_its_hyperparameters_is_completed_as_it_would_have_been(
-    tmp_path: Path, sampler: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("first", [2, 12, 13, 17])
+def test_an_extended_study_equals_one_that_was_as_long_from_the_start(tmp_path: Path, sampler: str, first: int) -> None:
+    whole = go_on(tmp_path / "whole", config(sampler), 18)
+    assert go_on(tmp_path / "short", config(sampler), first) + go_on(tmp_path / "short", config(sampler), 18) == whole
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_asked_trials_that_an_earlier_version_kept_are_asked_again(tmp_path: Path, sampler: str) -> None:
     import optuna
 
-    whole = go_on(tmp_path / "whole", config(sampler), 15)
-    suggest = optuna.trial.Trial.suggest_categorical
+    whole = go_on(tmp_path / "whole", config(sampler), 18)
+    go_on(tmp_path / "old", config(sampler), 18, stop_after=14)
+    kept = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/old/optuna.db")
+    kept.ask()
+    kept.ask()
+    go_on(tmp_path / "old", config(sampler), 18)
+    trials = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/old/optuna.db").get_trials()
+    assert [(trial.number, trial.value) for trial in trials] == [(number, value) for number, _, value in whole]
 
-    def killed(trial: optuna.trial.Trial, name: str, choices: list[Scalar]) -> Scalar:
-        if (trial.number, name) == (13, "optimizer"):
-            raise KeyboardInterrupt
-        return suggest(trial, name, choices)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(optuna.trial.Trial, "suggest_categorical", killed)
-        go_on(tmp_path / "cut", config(sampler), 15)
-    go_on(tmp_path / "cut", config(sampler), 15)
-    told = Search(Workspace(tmp_path / "cut"), "s", config(sampler)).told()
-    assert [(trial.number, dict(trial.params), trial.value) for trial in told] == whole
+def test_a_trial_that_another_program_adds_is_noticed(tmp_path: Path) -> None:
+    import optuna
+
+    search = Search(Workspace(tmp_path), "s", config("random"))
+    (proposal,) = search.next_batch(1)
+    optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/optuna.db").ask()
+    with pytest.raises(StorageError, match="added by another program"):
+        search.tell(proposal.number, State.COMPLETE, 1.0)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -122,7 +132,7 @@ def test_five_failures_in_a_row_are_survived_and_never_best(tmp_path: Path, samp
         for proposal in search.next_batch(6):
             search.tell(proposal.number, State.FAILED, None)
     assert len(go_on(tmp_path, config(sampler), 20)) == 14
-    states = [trial.state for trial in search.told()]
+    states = [trial.state for trial in Search(Workspace(tmp_path), "s", config(sampler)).told()]
     assert states == [State.FAILED] * 6 + [State.COMPLETE] * 14
 
 

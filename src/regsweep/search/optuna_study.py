@@ -1,19 +1,20 @@
-"""One Optuna study in the workspace's sqlite file, asked and told by one driver.
+"""One Optuna study, asked and told by one driver: in memory, and trial by trial in the workspace's sqlite file.
 
-Proposals depend on (study seed, trial number) and on the trials told before, and batches begin at multiples of
-`parallel_trials`, so an interrupted study that goes on proposes what an uninterrupted one would have.
+Proposals depend on (study seed, trial number) and on the trials told before the batch they belong to, and batches begin at
+multiples of `parallel_trials`. So an interrupted study that goes on, and a shorter one that is extended, propose what an
+undisturbed one would have; what was asked and not told needs no storage.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -23,6 +24,8 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 from regsweep.config import StudyConfig
 from regsweep.config.schema import SamplerConfig
 from regsweep.errors import StorageError
+from regsweep.failpoints import reach
+from regsweep.locks import lock
 from regsweep.paths import Workspace
 from regsweep.space import draw
 from regsweep.trial import Scalar, State, higher_is_better
@@ -53,67 +56,95 @@ class Search:
 
     def __init__(self, workspace: Workspace, name: str, config: StudyConfig) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._config = config
+        self._config, self._name = config, name
         self._database = workspace.optuna_db
+        self._direction: Literal["maximize", "minimize"] = "maximize" if higher_is_better(config.objective) else "minimize"
         with self._storage_errors():
-            workspace.root.mkdir(parents=True, exist_ok=True)
-            self._study = optuna.create_study(
-                storage=optuna.storages.RDBStorage(
-                    f"sqlite:///{workspace.optuna_db}", engine_kwargs={"creator": partial(_connect, workspace.optuna_db)}
-                ),
-                study_name=name,
-                direction="maximize" if higher_is_better(config.objective) else "minimize",
-                sampler=PerTrialSampler(config.sampler, config.seed),
-                pruner=optuna.pruners.NopPruner(),
-                load_if_exists=True,
-            )
+            # Two processes would both create the tables of a new database.
+            with lock(workspace.root / ".optuna.lock"):
+                url, creator = f"sqlite:///{workspace.optuna_db}", partial(_connect, workspace.optuna_db)
+                self._storage = optuna.storages.RDBStorage(url, engine_kwargs={"creator": creator})
+            self._kept = self._open()
+            trials = self._kept.get_trials(deepcopy=False)
+        told = [trial for trial in trials if trial.state in _STATES]
+        if len(told) < len(trials):
+            self.restore(told)
+        self._study = self._remembered(told)
 
     def told(self) -> tuple[Told, ...]:
         """All trials that were told, by number."""
-        with self._storage_errors():
-            return tuple(
-                Told(trial.number, _STATES[trial.state], trial.value, draw(self._config.space, FixedTrial(trial.params)))
-                for trial in self._trials()
-                if trial.state in _STATES
-            )
+        return tuple(
+            Told(trial.number, _STATES[trial.state], trial.value, draw(self._config.space, FixedTrial(trial.params)))
+            for trial in self._trials()
+            if trial.state in _STATES
+        )
 
     def failures(self) -> int:
         """How many trials have failed."""
-        with self._storage_errors():
-            return sum(trial.state is TrialState.FAIL for trial in self._trials())
+        return sum(trial.state is TrialState.FAIL for trial in self._trials())
 
     def next_batch(self, n_trials: int) -> tuple[Proposal, ...]:
-        """The trials to train next: those that were left running, completed to a whole batch; () when `n_trials` are told."""
-        with self._storage_errors():
-            trials, size = self._trials(), self._config.parallel_trials
-            running = [trial for trial in trials if trial.state not in _STATES]
-            end = (len(trials) // size + 1) * size
-            if running:
-                start = running[0].number // size * size
-                # A batch of which one was told had been asked as a whole; else a crash between two asks may have left it short.
-                end = len(trials) if any(trial.state in _STATES for trial in trials[start:]) else start + size
-            waiting = [self._propose(Trial(self._study, trial._trial_id)) for trial in running]
-            waiting += [self._propose(self._study.ask()) for _ in range(len(trials), min(end, n_trials))]
-            return tuple(waiting)
+        """The trials to train next: what is untold of a batch; () when `n_trials` are told."""
+        told, size = self._trials(), self._config.parallel_trials
+        start = len(told) // size * size
+        if len(told) >= n_trials:
+            return ()
+        # A batch of which some are told is asked anew from what was known when it was asked first.
+        asked = self._study if start == len(told) else self._remembered(told[:start])
+        proposals = [self._propose(asked.ask()) for _ in range(start, min(start + size, n_trials))]
+        if start < len(told):
+            self._study = self._remembered([*told, *asked.get_trials(deepcopy=False)[len(told) :]])
+        return tuple(proposals[len(told) - start :])
 
     def tell(self, number: int, state: State, value: float | None) -> None:
-        """Report how a trial ended; only a complete one has a value."""
+        """Report how a trial ended; only a complete one has a value. Kept when it returns."""
+        trial = Trial(self._study, self._trials()[number]._trial_id)
+        if state is State.COMPLETE:
+            told = self._study.tell(trial, value)
+        else:
+            told = self._study.tell(trial, state=TrialState.PRUNED if state is State.PRUNED else TrialState.FAIL)
+        reach("search/telling", number)
         with self._storage_errors():
-            trial = Trial(self._study, self._trials()[number]._trial_id)
-            if state is State.COMPLETE:
-                self._study.tell(trial, value)
-            else:
-                self._study.tell(trial, state=TrialState.PRUNED if state is State.PRUNED else TrialState.FAIL)
+            self._keep(told)
+        reach("search/told", number)
 
     def importance(self) -> dict[str, float]:
         """PED-ANOVA importance of each hyperparameter (Watanabe et al. 2023), in parts of 1; {} where trials are too few."""
-        with self._storage_errors(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             complete = [trial for trial in self._trials() if trial.state is TrialState.COMPLETE]
             if len({trial.value for trial in complete}) < 4:
                 return {}
             # Optuna warns of hyperparameters that few trials have; the plot says how many trials there are.
             warnings.simplefilter("ignore", UserWarning)
             return dict(optuna.importance.get_param_importances(self._study))
+
+    def restore(self, trials: Sequence[FrozenTrial]) -> None:
+        """Keep these trials and no others: an earlier version kept asked ones too."""
+        with self._storage_errors():
+            optuna.delete_study(study_name=self._name, storage=self._storage)
+            self._kept = self._open()
+            for trial in trials:
+                self._keep(trial)
+
+    def _keep(self, trial: FrozenTrial) -> None:
+        # One transaction, where asking, drawing and telling in the database would take a dozen.
+        number = self._storage.get_trial_number_from_id(self._storage.create_new_trial(self._kept._study_id, trial))
+        if number != trial.number:
+            raise StorageError(f"{self._database}: trial {trial.number} of study {self._name!r} was added by another program")
+
+    def _open(self) -> optuna.Study:
+        return optuna.create_study(storage=self._storage, study_name=self._name, direction=self._direction, load_if_exists=True)
+
+    def _remembered(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
+        """A study in memory that holds these trials."""
+        study = optuna.create_study(
+            storage=optuna.storages.InMemoryStorage(),
+            direction=self._direction,
+            sampler=PerTrialSampler(self._config.sampler, self._config.seed),
+            pruner=optuna.pruners.NopPruner(),
+        )
+        study.add_trials(trials)
+        return study
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
@@ -143,7 +174,7 @@ def _connect(place: Path) -> sqlite3.Connection:
 class PerTrialSampler(optuna.samplers.BaseSampler):
     """Makes the configured sampler anew for every decision, seeded from study seed, trial number and hyperparameter.
 
-    Without a state of its own, it draws for a trial whose process died between two hyperparameters what it would have drawn.
+    Without a state of its own, it draws for a trial that is asked again what it drew before.
     """
 
     def __init__(self, config: SamplerConfig, study_seed: int) -> None:
