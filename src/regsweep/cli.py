@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Timer
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from regsweep.errors import ConfigError, RegsweepError
+from regsweep.redact import Sink
 
 FOLDER = click.option("--dir", "folder", default="mlruns", show_default=True, help="The workspace that runs were written to.")
 
 
-INTERRUPTED, TERMINATED = 130, 143
+# How a command ends that a signal stops: exit code and word.
+SIGNALS = {
+    signal.SIGINT: (130, "interrupted"),
+    signal.SIGTERM: (143, "terminated"),
+    signal.SIGHUP: (129, "hung up"),
+}
+# After a second signal, seconds until the process ends whatever it is at.
+GRACE = 3.0
 
 
-class Terminated(BaseException):
-    """SIGTERM, made to unwind like Ctrl-C."""
+class Stopped(BaseException):
+    """A signal, made to unwind: states are saved and workers stopped on the way up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code, self.word = SIGNALS[signal.Signals(number)]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -36,7 +51,7 @@ def cli(debug: bool) -> None:
 @click.option("-m", "--multirun", is_flag=True, help="Run a study for each combination of comma-separated values.")
 @click.option("--cfg", type=click.Choice(["job"]), help="Print the composed config and stop.")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
-def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> None:
+def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
     """Run a study, or go on with it: search, baselines, champion, verdict.
 
     OVERRIDES are Hydra's: key=value. `regsweep run` alone searches on the diabetes data;
@@ -56,15 +71,15 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> None:
 
         for config in studies:
             click.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
-        return
+        return 0
     from regsweep.console import run_and_show
 
     codes = []
     for config in studies:
         codes.append(_guarded(partial(run_and_show, config)))
-        if codes[-1] in (INTERRUPTED, TERMINATED):
+        if _signals.code is not None:
             break
-    sys.exit(max(codes))
+    return max(codes)
 
 
 @cli.command()
@@ -153,46 +168,96 @@ def ui(port: int, folder: str) -> None:
     os.execve(sys.executable, [sys.executable, "-m", *arguments], {**os.environ, **quiet})
 
 
+class _Signals:
+    """The first signal unwinds; after it, and after the command's own end, nothing is raised any more."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self._hurried = False
+
+    def listen(self) -> None:
+        for number in SIGNALS:
+            # Who started us with a signal ignored (nohup, a shell's background job) wants it so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
+
+    def ended(self, code: int) -> int:
+        self.code = code
+        return code
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.code is None:
+            self.code = SIGNALS[signal.Signals(number)][0]
+            raise Stopped(number)
+        # A closed terminal hangs up twice, by itself and through the shell. Another signal is impatience.
+        if number != signal.SIGHUP:
+            self._hurry(self.code)
+
+    def _hurry(self, code: int) -> None:
+        """End our processes, so that nothing waits for them: what they were at is done again by the next run."""
+        for process in multiprocessing.active_children():
+            process.kill()
+        if not self._hurried:
+            self._hurried = True
+            last = Timer(GRACE, os._exit, [code])
+            last.daemon = True
+            last.start()
+
+
+_signals = _Signals()
+
+
 def main() -> None:
     """Entry point: every expected error becomes a message on stderr and an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+    sys.stdout, sys.stderr = _sink(sys.stdout), _sink(sys.stderr)
+    sys.exit(_signals.ended(_guarded(_command)))
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _sink(stream: TextIO | None) -> TextIO:
+    return Sink(stream) if stream is not None else open(os.devnull, "w")
+
+
+def _command() -> Any:
+    _signals.listen()
+    return cli.main(standalone_mode=False)
 
 
 def _guarded(action: Callable[[], Any]) -> int:
-    debug = "--debug" in sys.argv
+    try:
+        return _reported(action)
+    except Stopped as stopped:
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        kept = "; what was told is kept: the same command goes on from there" if command in ("run", "sync") else ""
+        click.echo(f"regsweep: {stopped.word}{kept}", err=True)
+        return stopped.code
+
+
+def _reported(action: Callable[[], Any]) -> int:
     try:
         code = action()
         return code if isinstance(code, int) else 0
     except RegsweepError as error:
-        if debug:
-            raise
+        if _shown():
+            return 1
         for problem in error.problems:
             click.echo(f"regsweep: {problem}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("regsweep: interrupted; what was told is kept: the same command goes on from there", err=True)
-        return INTERRUPTED
-    except Terminated:
-        click.echo("regsweep: terminated; what was told is kept: the same command goes on from there", err=True)
-        return TERMINATED
-    except BrokenPipeError:
-        # The reader went away (| head); Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
-        if debug:
-            raise
+        if _shown():
+            return 1
         text = str(error).splitlines()[0] if str(error) else ""
         click.echo(f"regsweep: unexpected {type(error).__name__}: {text}; please report it with what --debug shows", err=True)
         return 1
+
+
+def _shown() -> bool:
+    """With --debug show the traceback of what is being handled."""
+    if debug := "--debug" in sys.argv:
+        click.echo(traceback.format_exc(), err=True, nl=False)
+    return debug
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from regsweep.redact import redact
+
 
 class RegsweepError(Exception):
     """Base of every error that is reported as a message and an exit code, never as a traceback."""
@@ -15,7 +17,8 @@ class RegsweepError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        # Messages quote what others say and what users give: no secret gets further than here.
+        self.problems = tuple(redact(problem) for problem in ((problems,) if isinstance(problems, str) else problems))
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[RegsweepError], tuple[tuple[str, ...]]]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from regsweep.config.messages import composition_problem, validation_problems
+from regsweep.config.messages import composition_problem, secret_problem, validation_problems
 from regsweep.config.schema import StudyConfig
 from regsweep.errors import ConfigError
 from regsweep.paths import shipped
+from regsweep.redact import VARIABLES, holds_secret, redact
 
 GROUPS = (
     "dataset",
@@ -42,6 +43,8 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
     `folder` is where the user's own `conf/` and `experiments/` are looked for (default: the working directory).
     Raises ConfigError with every problem of every combination.
     """
+    # Before Hydra reads them: it would stop at a query's = with a problem of grammar.
+    _refuse_secrets((key.lstrip("+~"), value) for key, _, value in (text.partition("=") for text in overrides))
     studies, problems = [], []
     for combination in _combinations(overrides, multirun=multirun):
         try:
@@ -69,10 +72,12 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
             composed = hydra_compose(
                 "config", overrides=[*(_forced(o) for o in overrides), f"hydra.searchpath=[{','.join(search)}]"]
             )
+            _refuse_secrets(_strings(OmegaConf.to_container(composed)))
             plain = OmegaConf.to_container(composed, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(composition_problem(error)) from None
     assert isinstance(plain, dict)
+    _refuse_secrets(_strings(plain))
     return {str(key): value for key, value in plain.items() if key != "experiments"}
 
 
@@ -86,6 +91,31 @@ def _checked(values: Mapping[str, Any]) -> StudyConfig:
         return StudyConfig.model_validate(dict(values))
     except ValidationError as error:
         raise ConfigError(validation_problems(error, StudyConfig)) from None
+
+
+def _refuse_secrets(strings: Iterable[tuple[str, str]]) -> None:
+    """Raise ConfigError for (key, text) with a password in it: configs are written into records and sent to servers."""
+    problems = []
+    for key, text in strings:
+        if holds_secret(text):
+            problems.append(secret_problem(key, f"{redact(text)} holds a password or token"))
+        elif taken := re.search(rf"\$\{{\s*oc\.env:\s*({'|'.join(VARIABLES)})\b", text):
+            problems.append(secret_problem(key, f"takes the value of {taken[1]}"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _strings(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of nested values with its dotted key; names of keys are texts, too."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield key, str(name)
+            yield from _strings(part, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part, key)
+    elif isinstance(value, str):
+        yield key, value
 
 
 def _search_path(folder: Path) -> list[Path]:

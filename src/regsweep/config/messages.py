@@ -33,6 +33,14 @@ def validation_problems(error: ValidationError, model: type[BaseModel]) -> list[
     return [line for item in error.errors(include_url=False) for line in _lines(item, model)]
 
 
+def secret_problem(key: str, what: str) -> str:
+    """Say what of a secret stands under a key, and where it belongs instead."""
+    remedy = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, PGPASSWORD or ~/.pgpass"
+    if key.startswith("dataset."):
+        remedy += "; a file that needs one: download it yourself and name its folder with dataset.folder"
+    return f"{key}: {what}, and a config is written into records; leave it out and use {remedy}"
+
+
 def _lines(item: Any, model: type[BaseModel]) -> Iterator[str]:
     raw = tuple(item["loc"])
     where, keys = _place(raw, model)
