@@ -62,6 +62,8 @@ class Phases:
     def trial(self, _: Any) -> None:
         self._note("first trial")
 
+    def redoing(self, _: Any) -> None: ...
+
     def judging(self) -> None:
         self._note("judging")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from regsweep.data.features import Encoding, FoldEncoding
@@ -45,6 +47,7 @@ class Silent:
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.seen: list[int] = []
+        self.redone: list[int] = []
         self._stop_after = stop_after
 
     def begin(self, facts: StudyFacts, told: int) -> None:
@@ -54,6 +57,9 @@ class Silent:
         self.seen.append(record.number)
         if len(self.seen) == self._stop_after:
             raise KeyboardInterrupt
+
+    def redoing(self, numbers: Sequence[int]) -> None:
+        self.redone = list(numbers)
 
     def recording(self, done: int, of: int) -> None: ...
 

@@ -1,16 +1,11 @@
 """Records: one self-sufficient folder per trial, on disk before the study is told.
 
 `mlruns/records/STUDY/trial-00007/` holds `record.json` (study, configuration, environment, hyperparameters, curves, state)
-and `arrays.npz` (weights: `FOLD/kernel/LAYER` of shape (fan_in, fan_out), `FOLD/bias/LAYER`), whose sha256 stands in the
-JSON. A record is written beside its place and renamed, so it is there whole or not at all. Nothing in it is executed when
-it is read.
+and `arrays.npz` (weights: `FOLD/kernel/LAYER` of shape (fan_in, fan_out), `FOLD/bias/LAYER`); `folder.py` says how it is kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from regsweep.errors import ConfigError, StorageError, UnreadableError
+from regsweep.failpoints import reach
+from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json
 from regsweep.locks import HeldError, lock
 from regsweep.predictor import pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
-
-FORMAT = "regsweep-record/1"
 
 
 class RecordBook:
@@ -46,9 +41,11 @@ class RecordBook:
         contents = {"features.json": {"kind": "features", **features.to_json()}, "study.json": facts.to_json()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            tidy(self.folder)
+            reach("study/opening")
             for name, content in contents.items():
-                text = json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False)
-                _write_atomically(self.folder / name, text.encode())
+                write_json(self.folder / name, content)
+            reach("study/opened")
         except OSError as error:
             place = self.folder / "study.json"
             raise StorageError(f"{place}: can't be written ({error.strerror}); free space or set tracking.dir") from None
@@ -110,27 +107,9 @@ class RecordBook:
         return self.write(self.place(record.number).name, _trial_json(record), arrays)
 
     def write(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
-        """Write one record folder, replacing an earlier one of that name."""
-        place, draft = self.folder / name, self.folder / f".{name}.{os.getpid()}"
-        try:
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            with open(draft / "arrays.npz", "wb") as stream:
-                np.savez(stream, allow_pickle=False, **arrays)
-                _flush(stream.fileno())
-            digest = hashlib.sha256((draft / "arrays.npz").read_bytes()).hexdigest()
-            text = json.dumps({"format": FORMAT, **_finite(content), "arrays_sha256": digest}, indent=1, ensure_ascii=False)
-            _write_atomically(draft / "record.json", text.encode())
-            former = self.folder / f".{name}.former"
-            shutil.rmtree(former, ignore_errors=True)
-            if place.exists():
-                place.rename(former)
-            draft.rename(place)
-            shutil.rmtree(former, ignore_errors=True)
-            _flush_folder(self.folder)
-        except OSError as error:
-            raise StorageError(f"{place}: can't be written ({error.strerror}); free space, then run the command again") from None
-        return place
+        """Write one record, replacing an earlier one of that name."""
+        write_folder(self.folder / name, content, arrays)
+        return self.folder / name
 
     def remove(self, prefix: str) -> None:
         """Remove the records whose folder begins so."""
@@ -145,7 +124,7 @@ class RecordBook:
     def contents(self, prefix: str) -> Iterator[dict[str, Any]]:
         """The JSON of every record whose folder begins so, in order; arrays are left unread."""
         for place in sorted(self.folder.glob(f"{prefix}-*")):
-            yield read_json(place / "record.json")
+            yield read_content(place)
 
     def place(self, number: int) -> Path:
         """The folder of a trial's record."""
@@ -159,10 +138,17 @@ class RecordBook:
         """Read one trial's record, if there is one."""
         return read_trial(self.place(number)) if self.place(number).is_dir() else None
 
+    def whole(self, number: int) -> TrialRecord | None:
+        """Read one trial's record, if there is one and it is what was written."""
+        try:
+            return self.trial(number)
+        except UnreadableError:
+            return None
+
 
 def read_trial(folder: Path) -> TrialRecord:
-    """Read a trial's record. Raises UnreadableError if a byte of its arrays differs from what was written."""
-    content, arrays = read_record(folder)
+    """Read a trial's record. Raises UnreadableError if a byte of it differs from what was written."""
+    content, arrays = read_folder(folder)
     folds = tuple(
         FoldResult(
             curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in CURVES], dtype=np.float64).T,
@@ -178,32 +164,9 @@ def read_trial(folder: Path) -> TrialRecord:
     )
 
 
-def read_record(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read a record folder: its JSON and its arrays, whose hash is checked."""
-    content = read_json(folder / "record.json")
-    packed = folder / "arrays.npz"
-    if hashlib.sha256(packed.read_bytes()).hexdigest() != content["arrays_sha256"]:
-        raise UnreadableError(f"{packed}: its bytes differ from what was recorded; delete {folder} and run the study again")
-    with np.load(packed, allow_pickle=False) as arrays:
-        return content, dict(arrays)
-
-
 def read_champion(book: RecordBook) -> dict[str, Any] | None:
     """The champion's record, if the study has come so far."""
-    return read_record(book.folder / "champion")[0] if (book.folder / "champion").is_dir() else None
-
-
-def read_json(place: Path) -> dict[str, Any]:
-    """Read a JSON file of ours. Raises UnreadableError where it is missing, torn or of another format."""
-    try:
-        content = json.loads(place.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UnreadableError(f"{place}: can't be read ({error.strerror})") from None
-    except ValueError as error:
-        raise UnreadableError(f"{place}: is no whole record ({error}); delete {place.parent} and run the study again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UnreadableError(f"{place}: is no record of format {FORMAT}")
-    return content
+    return read_content(book.folder / "champion") if (book.folder / "champion").is_dir() else None
 
 
 def _trial_json(record: TrialRecord) -> dict[str, Any]:
@@ -227,33 +190,3 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
         ],
         **record.facts.to_json(),
     }
-
-
-def _finite(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON does not know, by null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _write_atomically(place: Path, content: bytes) -> None:
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
-    with open(draft, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        _flush(stream.fileno())
-    draft.replace(place)
-
-
-def _flush(descriptor: int) -> None:
-    os.fsync(descriptor)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,11 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from regsweep.baselines.run import BaselineResult, run_baselines
-from regsweep.book import RecordBook, read_champion, read_record
+from regsweep.book import RecordBook, read_champion
 from regsweep.config import StudyConfig
 from regsweep.data.features import Array64, Prepared
 from regsweep.data.sealed import TestRows
-from regsweep.errors import StorageError
+from regsweep.errors import StorageError, UnreadableError
+from regsweep.failpoints import reach
+from regsweep.folder import read_content
 from regsweep.judgement import paired_difference, score_with_intervals, verdict
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.trial import State, higher_is_better
@@ -54,11 +56,8 @@ def judge(
         return None
     openings = _openings(book)
     opened = openings[-1]["trial"] if openings else None
-    earlier = read_champion(book)
-    if earlier is not None and earlier["openings"] != openings:
-        # The rows were opened once more, but the scoring did not come to its end.
-        earlier = None
-    same_baselines = earlier is None or set(facts.config.baselines.names) == {c["name"] for c in book.contents("baseline")}
+    earlier, baselines = _scored_before(book, openings)
+    same_baselines = earlier is None or set(facts.config.baselines.names) == baselines
     reopen = facts.config.reopen_test and (opened != best.number or not same_baselines)
     scored = best if reopen or opened is None else book.trial(opened)
     if scored is None:
@@ -67,15 +66,31 @@ def judge(
         return Judgement(scored, earlier, _note(best, scored, same_baselines=same_baselines))
     if reopen or opened is None:
         openings = [*openings, {"trial": scored.number, "at": clock()}]
+        reach("judge/opening")
         book.write("test-openings", {"kind": "test-openings", "openings": openings}, {})
+        reach("judge/opened")
     content = _score(book, facts, data, scored, openings, unseal, clock)
     return Judgement(scored, content, _note(best, scored, same_baselines=True))
+
+
+def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, set[str]]:
+    """The champion's record and the baselines it was compared with; None where it has to be scored (again)."""
+    try:
+        champion = read_champion(book)
+        baselines = {content["name"] for content in book.contents("baseline")}
+    except UnreadableError:
+        # Scored again on the rows that are open already, they come out the same.
+        return None, set()
+    if champion is not None and champion["openings"] != openings:
+        # The rows were opened once more, but the scoring did not come to its end.
+        return None, set()
+    return champion, baselines
 
 
 def _openings(book: RecordBook) -> list[dict[str, Any]]:
     """Every opening of the test rows, first to last: which trial, when."""
     place = book.folder / "test-openings"
-    return list(read_record(place)[0]["openings"]) if place.is_dir() else []
+    return list(read_content(place)["openings"]) if place.is_dir() else []
 
 
 def _note(best: TrialRecord, scored: TrialRecord, *, same_baselines: bool) -> str | None:
@@ -135,6 +150,7 @@ def _score(
         **facts.to_json(),
     }
     book.write("champion", content, {"y": test.y, "prediction": prediction})
+    reach("judge/judged")
     return content
 
 

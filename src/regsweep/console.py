@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -52,6 +53,10 @@ class Bar:
             self._progress.console.print(f"{told} of {self._config.n_trials} trials are there already")
         self._progress.update(self._task, completed=min(told, self._config.n_trials))
         self._progress.start()
+
+    def redoing(self, numbers: Sequence[int]) -> None:
+        listed = ", ".join(map(str, numbers))
+        self._progress.console.print(f"note: records that are missing or damaged are made again: trial {listed}", style="yellow")
 
     def trial(self, record: TrialRecord) -> None:
         if record.objective is not None:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from regsweep.book import read_json, read_trial
+from regsweep.book import read_trial
 from regsweep.config import StudyConfig
 from regsweep.config.dataset import DownloadDataset
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import DataError
+from regsweep.folder import read_json
 from regsweep.metrics import score
 from regsweep.record import TrialRecord
 from regsweep.runner import Processes

@@ -48,6 +48,8 @@ class Watcher(Protocol):
 
     def begin(self, facts: StudyFacts, told: int) -> None: ...
 
+    def redoing(self, numbers: Sequence[int]) -> None: ...
+
     def trial(self, record: TrialRecord) -> None: ...
 
     def judging(self) -> None: ...
@@ -112,7 +114,9 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
             watcher.begin(facts, told=len(search.told()))
             with make_executor(config, material.prepared) as executor:
                 _stop_at_failures(search, book, config.max_failures)
-                for record in _train(_lost(search, book), book, facts, executor, clock):
+                if lost := _lost(search, book):
+                    watcher.redoing([proposal.number for proposal in lost])
+                for record in _train(lost, book, facts, executor, clock):
                     watcher.trial(record)
                 while batch := search.next_batch(config.n_trials):
                     for record in _train(batch, book, facts, executor, clock):
@@ -142,15 +146,15 @@ def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
 
 
 def _lost(search: Search, book: RecordBook) -> tuple[Proposal, ...]:
-    """Trials that were told but whose record is gone: trained again, they come out the same."""
-    return tuple(Proposal(told.number, told.params) for told in search.told() if not book.place(told.number).is_dir())
+    """Trials that were told but whose record is gone or damaged: trained again, they come out the same."""
+    return tuple(Proposal(told.number, told.params) for told in search.told() if book.whole(told.number) is None)
 
 
 def _train(
     batch: tuple[Proposal, ...], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock
 ) -> Iterator[TrialRecord]:
     """Train a batch and yield its records in the order of their numbers, each durable on disk."""
-    known = {proposal.number: book.trial(proposal.number) for proposal in batch}
+    known = {proposal.number: book.whole(proposal.number) for proposal in batch}
     new = [proposal for proposal in batch if known[proposal.number] is None]
     specs = [spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)) for proposal in new]
     stacks: dict[int, _Training] = {}

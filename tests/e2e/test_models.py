@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regsweep.book import read_record
+from regsweep.folder import read_folder
 from tests.conftest import TINY, run_cli
 
 # Makes regsweep, TensorFlow and Keras impossible to import, as if they were not installed.
@@ -58,7 +58,7 @@ def test_the_champion_gives_the_reports_numbers_without_regsweep(insurance: Path
     from regsweep.data import load_dataset, make_split
 
     (place,) = (insurance / "mlruns" / "records").glob("*/champion")
-    content, arrays = read_record(place)
+    content, arrays = read_folder(place)
     config = compose(["experiments=insurance", f"dataset.folder={data_folder}"])[0]
     dataset = load_dataset(config.dataset)
     test = make_split(config.split, dataset).test

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.environment import Environment
-from regsweep.errors import ConfigError, StorageError
+from regsweep.errors import ConfigError, StorageError, UnreadableError
+from regsweep.folder import read_folder
 from regsweep.record import DatasetFacts, StudyFacts, TrialRecord, identity, study_name
+from regsweep.sums import read_sums, sums, write_sums
 from regsweep.trial import State
 from tests.helpers import features, trained
 
@@ -66,20 +69,55 @@ def test_a_diverged_trial_is_kept_with_its_cause_and_no_objective(book: RecordBo
     assert np.isnan(after.result.folds[0].curves[-1, 3])
 
 
-def test_a_flipped_byte_is_noticed(book: RecordBook) -> None:
-    packed = book.write_trial(record()) / "arrays.npz"
-    content = bytearray(packed.read_bytes())
+@pytest.mark.parametrize("name", ["arrays.npz", "record.json", "SHA256SUMS"])
+@pytest.mark.parametrize("damage", ["flipped", "torn", "gone"])
+def test_a_damaged_file_is_noticed_and_named(book: RecordBook, name: str, damage: str) -> None:
+    place = book.write_trial(record()) / name
+    content = bytearray(place.read_bytes())
     content[len(content) // 2] ^= 1
-    packed.write_bytes(content)
-    with pytest.raises(StorageError, match=r"arrays.npz: its bytes differ from what was recorded; delete .*trial-00000"):
+    if damage == "gone":
+        place.unlink()
+    else:
+        place.write_bytes(content if damage == "flipped" else content[: len(content) // 2])
+    with pytest.raises(UnreadableError, match=r"trial-00000/.*run the study again to redo it"):
+        book.trial(0)
+    assert book.whole(0) is None
+    if name == "record.json":
+        with pytest.raises(UnreadableError, match=r"trial-00000/record\.json"):
+            list(book.contents("trial"))
+
+
+def test_the_listed_sums_are_those_that_sha256sum_checks(book: RecordBook) -> None:
+    folder = book.write_trial(record())
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, check=True, capture_output=True)
+    assert read_sums(folder) == sums(folder)
+    assert sorted(sums(folder)) == ["arrays.npz", "record.json"]
+
+
+def test_arrays_with_pickles_are_refused(book: RecordBook) -> None:
+    folder = book.write_trial(record())
+    np.savez(folder / "arrays.npz", allow_pickle=True, bad=np.array([object()], dtype=object))
+    write_sums(folder)
+    with pytest.raises(UnreadableError, match="is no plain NumPy archive"):
         book.trial(0)
 
 
-def test_a_torn_record_is_noticed(book: RecordBook) -> None:
-    place = book.write_trial(record()) / "record.json"
-    place.write_text(place.read_text()[:100])
-    with pytest.raises(StorageError, match="is no whole record"):
-        book.trial(0)
+@pytest.mark.parametrize("left", [".trial-00001.99", ".champion.former", ".network-00003"])
+def test_what_a_crash_left_is_cleared_away(book: RecordBook, left: str) -> None:
+    book.write_trial(record(0))
+    book.write("champion", {"kind": "champion"}, {})
+    (book.folder / left).mkdir()
+    (book.folder / left / "file").touch()
+    (book.folder / ".study.json.77").touch()
+    book.open(facts(), features())
+    assert sorted(place.name for place in book.folder.iterdir()) == ["champion", "features.json", "study.json", "trial-00000"]
+
+
+def test_a_record_that_was_about_to_be_replaced_stays(book: RecordBook) -> None:
+    book.write("test-openings", {"openings": [1]}, {})
+    (book.folder / "test-openings").rename(book.folder / ".test-openings.former")
+    book.open(facts(), features())
+    assert read_folder(book.folder / "test-openings")[0]["openings"] == [1]
 
 
 def test_nothing_half_written_stays_or_is_read(book: RecordBook) -> None:

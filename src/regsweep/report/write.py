@@ -7,8 +7,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from regsweep.book import RecordBook, read_record
+from regsweep.book import RecordBook
 from regsweep.champion import REFERENCE, Judgement
+from regsweep.folder import read_folder
 from regsweep.leaderboard import as_frame, leaderboard
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
@@ -40,7 +41,7 @@ def _figures(
     if judgement is None:
         return
     yield "learning_curves", plots.learning_curves(judgement.trial, unit)
-    arrays = read_record(book.folder / "champion")[1]
+    arrays = read_folder(book.folder / "champion")[1]
     title = f"{facts.dataset.name}: champion (trial {judgement.trial.number}) on the test rows"
     yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)
     yield "residuals", plots.residuals(arrays["y"], arrays["prediction"], target, unit, title)

@@ -17,7 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from regsweep.failpoints import reach
-from regsweep.tracking.artifacts import write_artifacts, write_sums
+from regsweep.sums import write_sums
+from regsweep.tracking.artifacts import write_artifacts
 from regsweep.tracking.content import RunContent
 from regsweep.tracking.ledger import Child, Family
 from regsweep.tracking.models import ModelWriter

@@ -1,0 +1,33 @@
+"""Lists of files with their sha256, as `sha256sum --check SHA256SUMS` reads them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+SUMS_FILE = "SHA256SUMS"
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """The sha256 of every file below a folder but its list, by the file's path in it, in order."""
+    places = {place.relative_to(folder).as_posix(): place for place in folder.rglob("*") if place.is_file()}
+    return {name: hashlib.sha256(places[name].read_bytes()).hexdigest() for name in sorted(places) if name != SUMS_FILE}
+
+
+def write_sums(folder: Path) -> str:
+    """List every file below a folder in it; returns the list's own sha256."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items())
+    (folder / SUMS_FILE).write_text(lines, encoding="utf-8")
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """What a folder's list says. Raises OSError where there is none, ValueError where it is no such list."""
+    pairs = [line.split("  ", maxsplit=1) for line in (folder / SUMS_FILE).read_text(encoding="utf-8").splitlines()]
+    return {name: digest for digest, name in pairs}
+
+
+def differences(folder: Path, listed: dict[str, str]) -> list[str]:
+    """The files below a folder that are missing, unlisted or other than listed."""
+    found = sums(folder)
+    return sorted(name for name in {*found, *listed} if found.get(name) != listed.get(name))
