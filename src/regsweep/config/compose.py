@@ -63,6 +63,7 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     OmegaConf.register_new_resolver("stem", _stem, replace=True)
     search = [_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd())]
@@ -74,7 +75,7 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
             )
             _refuse_secrets(_strings(OmegaConf.to_container(composed)))
             plain = OmegaConf.to_container(composed, resolve=True)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise ConfigError(composition_problem(error)) from None
     assert isinstance(plain, dict)
     _refuse_secrets(_strings(plain))

@@ -15,7 +15,11 @@ from regsweep.errors import nearest
 def composition_problem(error: Exception) -> str:
     """Say in one line what kept Hydra from composing."""
     from hydra.errors import MissingConfigException
+    from yaml import MarkedYAMLError
 
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: is no plain YAML ({error.problem}); correct it, and take tags (!...) out"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
         if not group:

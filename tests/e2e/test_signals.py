@@ -1,0 +1,180 @@
+"""Ctrl-C, SIGTERM, a closed terminal, a reader that goes away: the study ends or goes on as it should, and nothing is lost."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from regsweep.book import RecordBook
+from regsweep.config import compose
+from regsweep.paths import Workspace
+from regsweep.study import gather, run_study
+from tests.conftest import TINY, run_cli
+from tests.helpers import Silent
+
+STUDY = (*TINY, "n_trials=6", "parallel_trials=2", "baselines=none")
+KEPT = "what was told is kept: the same command goes on from there"
+Rows = list[tuple[int, dict[str, object], float | None]]
+
+
+def rows(workspace: Path) -> Rows:
+    """(number, hyperparameters, objective) of every trial on record."""
+    (place,) = (workspace / "records").iterdir()
+    return [(record.number, dict(record.params), record.objective) for record in RecordBook(place).trials()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Rows:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / empty_store.name).write_bytes(empty_store.read_bytes())
+    run_study(gather(compose(STUDY)[0]), Workspace(folder), Silent())
+    return rows(folder)
+
+
+def environment(failpoints: str = "") -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MLFLOW", "REGSWEEP"))}
+    return {**clean, "REGSWEEP_FAILPOINTS": failpoints}
+
+
+@contextmanager
+def started(folder: Path, *overrides: str, failpoints: str, terminal: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A study in a session of its own, as a shell would start it; with a `terminal` it is that session's."""
+
+    def become_foreground() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if terminal is not None:
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    output = subprocess.PIPE if terminal is None else terminal
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regsweep.cli", "run", *STUDY, *overrides],
+        cwd=folder,
+        env=environment(failpoints),
+        stdin=subprocess.DEVNULL if terminal is None else terminal,
+        stdout=output,
+        stderr=output,
+        text=True,
+        start_new_session=True,
+        preexec_fn=become_foreground,  # noqa: PLW1509
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_for_trial(folder: Path, number: int) -> None:
+    """Wait until a trial is on record, and a moment more, for the failpoint behind it."""
+    deadline = time.monotonic() + 120
+    while not list(folder.glob(f"mlruns/records/*/trial-{number:05d}")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
+def assert_ended(process: subprocess.Popen[str], code: int, word: str) -> None:
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == code, printed
+    assert printed.splitlines() == [f"regsweep: {word}; {KEPT}"]
+    assert_none_left(process.pid)
+
+
+def assert_none_left(group: int) -> None:
+    """multiprocessing's helpers follow their parent a moment later."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"processes of group {group} are left")
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_study_stopped_in_every_way_ends_like_an_undisturbed_one(tmp_path: Path, undisturbed: Rows) -> None:
+    with started(tmp_path, failpoints="search/told:1=hang") as process:
+        wait_for_trial(tmp_path, 1)
+        # As a terminal does: to everyone in the foreground.
+        os.killpg(process.pid, signal.SIGINT)
+        assert_ended(process, 130, "interrupted")
+
+    with started(tmp_path, failpoints="search/told:3=hang") as process:
+        wait_for_trial(tmp_path, 3)
+        process.terminate()
+        assert_ended(process, 143, "terminated")
+
+    master, terminal = os.openpty()
+    with started(tmp_path, failpoints="search/told:4=hang", terminal=terminal) as process:
+        os.close(terminal)
+        wait_for_trial(tmp_path, 4)
+        # The kernel hangs up.
+        os.close(master)
+        assert process.wait(timeout=60) == 129
+        assert_none_left(process.pid)
+    assert len(rows(tmp_path / "mlruns")) < len(undisturbed)
+
+    # The reader goes after the first line, long before the study's end.
+    pipeline = '"$@" | head -1; exit ${PIPESTATUS[0]}'
+    done = subprocess.run(
+        ["bash", "-c", pipeline, "bash", sys.executable, "-m", "regsweep.cli", "run", *STUDY],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert rows(tmp_path / "mlruns") == undisturbed
+
+    shown = subprocess.run(
+        ["bash", "-c", pipeline, "bash", sys.executable, "-m", "regsweep.cli", "compare"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "overrides", [(), pytest.param(("executor=processes",), marks=pytest.mark.slow)], ids=["inline", "processes"]
+)
+@pytest.mark.usefixtures("workspace")
+def test_a_second_ctrl_c_waits_for_nobody_and_loses_nothing(
+    tmp_path: Path, undisturbed: Rows, overrides: tuple[str, ...]
+) -> None:
+    # The recorder hangs, so the first one would wait ten seconds for it.
+    with started(tmp_path, *overrides, failpoints="search/told:3=hang,mlflow/recording:0=hang") as process:
+        wait_for_trial(tmp_path, 3)
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        begun = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        assert_ended(process, 130, "interrupted")
+        assert time.monotonic() - begun < 5
+    run_cli("run", *STUDY, *overrides, cwd=tmp_path)
+    assert rows(tmp_path / "mlruns") == undisturbed
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_terminal_that_goes_without_a_signal_does_not_stop_the_study(tmp_path: Path, undisturbed: Rows) -> None:
+    master, terminal = os.openpty()
+    # Not the session's terminal, so nobody is told when it goes; writing to it is an input/output error from then on.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regsweep.cli", "run", *STUDY],
+        cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+    os.read(master, 1)
+    os.close(master)
+    assert process.wait(timeout=120) == 0
+    assert rows(tmp_path / "mlruns") == undisturbed
+    assert_none_left(process.pid)
