@@ -72,7 +72,8 @@ class RecordBook:
     def locked(self) -> Iterator[None]:
         """Hold the study: one driver at a time asks, tells and writes. Raises StorageError if another one does."""
         try:
-            with lock(self.folder / "lock", wait=False):
+            # `held` asks by holding it for a moment.
+            with lock(self.folder / "lock", patience=0.5):
                 yield
         except HeldError:
             raise StorageError(f"{self.folder}: another run of this study is at work; wait for its end, or stop it") from None
@@ -80,9 +81,9 @@ class RecordBook:
     def held(self) -> bool:
         """Whether a run of the study is at work."""
         try:
-            with self.locked():
+            with lock(self.folder / "lock", patience=0.0):
                 return False
-        except StorageError:
+        except HeldError:
             return True
 
     def touch(self) -> None:

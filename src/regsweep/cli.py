@@ -1,4 +1,4 @@
-"""The command line: run, compare, studies, sync, reproduce, ui. Every heavy import waits until its command runs."""
+"""The command line: run, compare, studies, sync, fsck, repair, reproduce, ui. Every heavy import waits until its command runs."""
 
 from __future__ import annotations
 
@@ -120,6 +120,34 @@ def sync(experiment: str | None, folder: str) -> None:
     from regsweep.paths import Workspace
 
     sync_and_show(Workspace(Path(folder)), experiment)
+
+
+@cli.command()
+@click.argument("study", required=False)
+@FOLDER
+def fsck(study: str | None, folder: str) -> None:
+    """Check that records, Optuna and MLflow are whole and say the same. Changes nothing; exit code 1 if something is wrong.
+
+    Without STUDY: all studies.
+    """
+    from regsweep.console import check_and_show
+    from regsweep.paths import Workspace
+
+    sys.exit(check_and_show(Workspace(Path(folder)), study))
+
+
+@cli.command()
+@click.argument("study", required=False)
+@FOLDER
+def repair(study: str | None, folder: str) -> None:
+    """Restore what `fsck` complains of: records from their copies or by training again, Optuna and MLflow from the records.
+
+    Without STUDY: all studies.
+    """
+    from regsweep.console import repair_and_show
+    from regsweep.paths import Workspace
+
+    sys.exit(repair_and_show(Workspace(Path(folder)), study))
 
 
 @cli.command()

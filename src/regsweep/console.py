@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -23,6 +24,9 @@ from regsweep.leaderboard import as_table, leaderboard
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.trial import State, higher_is_better
+
+if TYPE_CHECKING:
+    from regsweep.fsck import Checked
 
 # Columns from which the leaderboard shows hyperparameters.
 WIDE = 160
@@ -166,6 +170,50 @@ def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
 
 def _show_copied(status: Status, name: str, done: int) -> None:
     status.update(f"{name}: {done} trials copied")
+
+
+def check_and_show(workspace: Workspace, study: str | None) -> int:
+    """Print what is wrong with studies; returns the exit code."""
+    from regsweep.fsck import check
+
+    console = _console()
+    checked = []
+    for book in _named(workspace, study):
+        if book.held():
+            console.print(f"{book.folder.name}: is running; check it when it has ended", soft_wrap=True)
+            continue
+        checked.append(check(workspace, book))
+        _print_checked(console, checked[-1])
+    return int(any(one.findings for one in checked))
+
+
+def repair_and_show(workspace: Workspace, study: str | None) -> int:
+    """Repair studies and print what was done; returns the exit code of a check afterwards."""
+    from regsweep.repair import repair
+
+    console = _console()
+    wrong = False
+    for book in _named(workspace, study):
+        checked = repair(workspace, book, partial(console.print, soft_wrap=True))
+        _print_checked(console, checked)
+        wrong = wrong or bool(checked.findings)
+    return int(wrong)
+
+
+def _named(workspace: Workspace, study: str | None) -> list[RecordBook]:
+    books = find_books(workspace, None)
+    named = [book for book in books if study in (None, book.folder.name)]
+    if not named:
+        raise ConfigError(f"there is no study {study!r} here; known: {', '.join(book.folder.name for book in books)}")
+    return named
+
+
+def _print_checked(console: Console, checked: Checked) -> None:
+    for finding in checked.findings:
+        console.print(finding.text, soft_wrap=True)
+    state = f"{checked.told} of {checked.n_trials} trials, {'judged' if checked.judged else 'not judged'}"
+    found = f"{len(checked.findings)} problems; `regsweep repair` restores it" if checked.findings else "whole"
+    console.print(f"{checked.study}: {state}: {found}", soft_wrap=True)
 
 
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:

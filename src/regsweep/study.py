@@ -150,11 +150,18 @@ def _lost(search: Search, book: RecordBook) -> tuple[Proposal, ...]:
     return tuple(Proposal(told.number, told.params) for told in search.told() if book.whole(told.number) is None)
 
 
+def train_lost(material: Material, search: Search, book: RecordBook, clock: Clock = wall_clock) -> None:
+    """Train trials again that were told but whose record is gone or damaged."""
+    with make_executor(material.config, material.prepared) as executor:
+        for _ in _train(_lost(search, book), book, material.facts, executor, clock):
+            pass
+
+
 def _train(
     batch: tuple[Proposal, ...], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock
 ) -> Iterator[TrialRecord]:
     """Train a batch and yield its records in the order of their numbers, each durable on disk."""
-    known = {proposal.number: book.whole(proposal.number) for proposal in batch}
+    known = {proposal.number: _known(book, proposal) for proposal in batch}
     new = [proposal for proposal in batch if known[proposal.number] is None]
     specs = [spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)) for proposal in new]
     stacks: dict[int, _Training] = {}
@@ -170,6 +177,12 @@ def _train(
             record = TrialRecord(facts, proposal.number, proposal.params, result, started, finished)
             book.write_trial(record)
         yield record
+
+
+def _known(book: RecordBook, proposal: Proposal) -> TrialRecord | None:
+    """The record of a trial that was trained before, if it is of this proposal: another Optuna may propose otherwise."""
+    record = book.whole(proposal.number)
+    return record if record is not None and dict(record.params) == dict(proposal.params) else None
 
 
 class _Training:

@@ -16,7 +16,7 @@ def sums(folder: Path) -> dict[str, str]:
 
 def write_sums(folder: Path) -> str:
     """List every file below a folder in it; returns the list's own sha256."""
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sums(folder).items())
+    lines = "".join(f"{value}  {name}\n" for name, value in sums(folder).items())
     (folder / SUMS_FILE).write_text(lines, encoding="utf-8")
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -24,7 +24,15 @@ def write_sums(folder: Path) -> str:
 def read_sums(folder: Path) -> dict[str, str]:
     """What a folder's list says. Raises OSError where there is none, ValueError where it is no such list."""
     pairs = [line.split("  ", maxsplit=1) for line in (folder / SUMS_FILE).read_text(encoding="utf-8").splitlines()]
-    return {name: digest for digest, name in pairs}
+    return {name: value for value, name in pairs}
+
+
+def digest(folder: Path) -> str | None:
+    """The sha256 of a folder's list; None where there is none."""
+    try:
+        return hashlib.sha256((folder / SUMS_FILE).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def differences(folder: Path, listed: dict[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 
 from regsweep.config import StudyConfig
 from regsweep.config.schema import SamplerConfig
@@ -67,9 +67,10 @@ class Search:
             self._kept = self._open()
             trials = self._kept.get_trials(deepcopy=False)
         told = [trial for trial in trials if trial.state in _STATES]
-        if len(told) < len(trials):
-            self.restore(told)
         self._study = self._remembered(told)
+        if len(told) < len(trials):
+            # An earlier version kept asked trials too.
+            self._restore(told)
 
     def told(self) -> tuple[Told, ...]:
         """All trials that were told, by number."""
@@ -118,13 +119,26 @@ class Search:
             warnings.simplefilter("ignore", UserWarning)
             return dict(optuna.importance.get_param_importances(self._study))
 
-    def restore(self, trials: Sequence[FrozenTrial]) -> None:
-        """Keep these trials and no others: an earlier version kept asked ones too."""
+    def restore(self, records: Sequence[Told]) -> None:
+        """Keep these trials and no others; their numbers have no gaps."""
+        self._restore([self._frozen(told) for told in records])
+
+    def _frozen(self, told: Told) -> FrozenTrial:
+        suggester = FixedTrial(dict(told.params))
+        draw(self._config.space, suggester)
+        params = {name: told.params[name] for name in suggester.distributions}
+        state = next(state for state, ours in _STATES.items() if ours is told.state)
+        trial = create_trial(state=state, value=told.value, params=params, distributions=suggester.distributions)
+        trial.number = told.number
+        return trial
+
+    def _restore(self, trials: Sequence[FrozenTrial]) -> None:
         with self._storage_errors():
             optuna.delete_study(study_name=self._name, storage=self._storage)
             self._kept = self._open()
             for trial in trials:
                 self._keep(trial)
+        self._study = self._remembered(trials)
 
     def _keep(self, trial: FrozenTrial) -> None:
         # One transaction, where asking, drawing and telling in the database would take a dozen.
@@ -161,6 +175,25 @@ class Search:
             cause = error.__cause__ or error
             line = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
             raise StorageError(f"{self._database}: the study can't be used ({line}); run the command again") from None
+
+
+def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
+    """What the workspace's database holds of a study, by number: None is a trial that was not told. Changes nothing."""
+    if not workspace.optuna_db.is_file():
+        return ()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url, creator = f"sqlite:///{workspace.optuna_db}", partial(_connect, workspace.optuna_db)
+    try:
+        storage = optuna.storages.RDBStorage(url, engine_kwargs={"creator": creator}, skip_table_creation=True)
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+    except KeyError:
+        return ()
+    except optuna.exceptions.StorageInternalError as error:
+        raise StorageError(f"{workspace.optuna_db}: can't be read ({error})") from None
+    return tuple(
+        Told(trial.number, _STATES[trial.state], trial.value, trial.params) if trial.state in _STATES else None
+        for trial in trials
+    )
 
 
 def _connect(place: Path) -> sqlite3.Connection:

@@ -24,6 +24,7 @@ class RunContent:
     """A child run as it is to stand in MLflow, ended.
 
     `key` is a trial's number, a baseline's name or a champion's trial and opening; (`kind`, `key`) occurs once in a study.
+    `record` is the folder of the record that says all this.
     `folders` become artifacts under their keys, `tables` JSON artifacts; `networks` are put into the model.
     """
 
@@ -35,6 +36,7 @@ class RunContent:
     points: Sequence[Point]
     times: tuple[int, int]
     status: str
+    record: Path
     folders: Mapping[str, Path]
     model: Model | None = None
     networks: Mapping[str, Path] = field(default_factory=dict)
@@ -59,6 +61,7 @@ def trial_run(book: RecordBook, record: TrialRecord, model: Model | None) -> Run
         points=[*_curves(record), *points_at(record.finished, values)],
         times=(record.started, record.finished),
         status=STATUS[result.state],
+        record=book.place(record.number),
         folders={"record": book.place(record.number)},
         model=model,
     )
@@ -77,11 +80,12 @@ def baseline_run(book: RecordBook, content: Mapping[str, Any]) -> RunContent:
         points=points_at(content["finished"], values | {"seconds": content["seconds"]}),
         times=(content["started"], content["finished"]),
         status="FINISHED",
+        record=book.folder / f"baseline-{name}",
         folders={"record": book.folder / f"baseline-{name}"},
     )
 
 
-def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, Any], model: Model) -> RunContent:
+def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, Any], model: Model | None) -> RunContent:
     """A champion with its scores on the test rows, its differences to the baselines, and the model that is registered."""
     values = {f"val/{name.removeprefix('val/')}": v for name, v in record.result.final.items() if name.startswith("val/")}
     tags = {"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]}
@@ -94,6 +98,7 @@ def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, An
         points=points_at(content["finished"], values | _flat_intervals(content["test"])),
         times=(content["started"], content["finished"]),
         status="FINISHED",
+        record=book.folder / "champion",
         folders={"record": book.place(record.number), "champion": book.folder / "champion"},
         model=model,
         networks={place.stem: place for place in sorted(book.networks(record.number).glob("*.keras"))},

@@ -20,9 +20,9 @@ from regsweep.failpoints import reach
 from regsweep.sums import write_sums
 from regsweep.tracking.artifacts import write_artifacts
 from regsweep.tracking.content import RunContent
-from regsweep.tracking.ledger import Child, Family
+from regsweep.tracking.ledger import Child, Ended, Family, tags_of
 from regsweep.tracking.models import ModelWriter
-from regsweep.tracking.names import KEY, KIND, PARENT, SUMS
+from regsweep.tracking.names import KEY, KIND, PARENT, RECORD, SUMS
 
 REVISIONS = frozenset({"dc11669786a5"})
 # MLflow's own limits.
@@ -54,17 +54,18 @@ class Database:
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._input: tuple[str, dict[str, str]] | None = None
 
-    def ended(self) -> dict[Child, str]:
-        """The ids of the child runs; a run is there whole or not at all."""
+    def ended(self) -> dict[Child, Ended]:
+        """The child runs; one is there whole or not at all."""
         query = """
-            SELECT kind.value, key.value, runs.run_uuid FROM runs
+            SELECT kind.value, key.value, runs.run_uuid, record.value FROM runs
             JOIN tags parent ON parent.run_uuid = runs.run_uuid AND parent.key = ? AND parent.value = ?
             JOIN tags kind ON kind.run_uuid = runs.run_uuid AND kind.key = ?
             JOIN tags key ON key.run_uuid = runs.run_uuid AND key.key = ?
+            LEFT JOIN tags record ON record.run_uuid = runs.run_uuid AND record.key = ?
             WHERE runs.lifecycle_stage = 'active' AND runs.status != 'RUNNING'
         """
-        rows = self._connection.execute(query, (PARENT, self._family.parent, KIND, KEY))
-        return {(kind, key): run for kind, key, run in rows}
+        rows = self._connection.execute(query, (PARENT, self._family.parent, KIND, KEY, RECORD))
+        return {(kind, key): Ended(run, record) for kind, key, run, record in rows}
 
     def write(self, content: RunContent) -> str:
         """Write artifacts, then the run in one transaction."""
@@ -72,8 +73,7 @@ class Database:
         folder = self._folder(run)
         reach("mlflow/artifacts", content.key)
         digest = write_artifacts(content, folder, self._models, run)
-        tags = {**self._family.tags, KIND: content.kind, KEY: content.key, PARENT: self._family.parent, **content.tags}
-        tags |= {"mlflow.runName": content.name, SUMS: digest}
+        tags = {**tags_of(content, self._family), "mlflow.runName": content.name, SUMS: digest}
         family, db = self._family, self._connection
         rows = [(key, *_stored(value), time, step, run) for key, value, time, step in content.points]
         # Points come in the order of their steps.
@@ -104,6 +104,13 @@ class Database:
         if (folder := self._folder(run) / "model").is_dir():
             shutil.rmtree(folder)
             self._sign(run)
+
+    def remove(self, run: str) -> None:
+        """Remove a run and its artifacts."""
+        folder = self._folder(run).parent
+        with self._transaction():
+            self._forget(run)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _id(self, content: RunContent) -> str:
         return hashlib.sha256(f"{self._family.parent}/{content.kind}/{content.key}".encode()).hexdigest()[:32]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -138,6 +138,9 @@ class _Loop:
             order = self._order
             try:
                 recorder = recorder or Recorder(self._workspace, self._book)
+                if order == "judged":
+                    # Damaged records have been made again meanwhile.
+                    recorder.refresh()
                 self._record(recorder)
                 if self._order == "stop":
                     recorder.interrupt()
@@ -170,12 +173,17 @@ class _Loop:
             self._order = self._link.recv()
 
 
-def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None]) -> int:
-    """Record in this process what a study's runs in MLflow lack; returns how many trials were missing. Raises StorageError."""
+def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None], *, remove: Sequence[str] = ()) -> int:
+    """Record in this process what a study's runs in MLflow lack; returns how many trials were missing. Raises StorageError.
+
+    Runs to `remove` go first.
+    """
     from regsweep.tracking.recorder import Recorder
 
     with book.recording():
         recorder, count = Recorder(workspace, book), 0
+        if remove:
+            recorder.remove(remove)
 
         def copied() -> bool:
             nonlocal count

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from regsweep.sums import digest
 from regsweep.tracking.content import RunContent
+from regsweep.tracking.names import KEY, KIND, PARENT, RECORD
 
 Child = tuple[str, str]
 """Kind and key."""
@@ -26,11 +28,25 @@ class Family:
     user: str
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A child run that is there to its end: its id, and the digest of the record it was made from."""
+
+    run: str
+    record: str | None
+
+
+def tags_of(content: RunContent, family: Family) -> dict[str, str]:
+    """All tags of a child run."""
+    ours = {KIND: content.kind, KEY: content.key, PARENT: family.parent, RECORD: digest(content.record) or ""}
+    return {**family.tags, **ours, **content.tags}
+
+
 class Ledger(Protocol):
     """The child runs of one study's run."""
 
-    def ended(self) -> dict[Child, str]:
-        """The ids of the child runs that are there to their end; asking also puts away what a crash left half made."""
+    def ended(self) -> dict[Child, Ended]:
+        """The child runs that are there to their end; asking also puts away what a crash left half made."""
         ...
 
     def write(self, content: RunContent) -> str:
@@ -43,4 +59,8 @@ class Ledger(Protocol):
 
     def drop_model(self, run: str) -> None:
         """Take the model of a child run away, where the store can."""
+        ...
+
+    def remove(self, run: str) -> None:
+        """Remove a run and, where the store can, its artifacts."""
         ...

@@ -2,6 +2,8 @@
 
 # What a run is: a study, trial, baseline or champion; of which study; which of them (number or name).
 KIND, STUDY, KEY = "regsweep.kind", "regsweep.study", "regsweep.key"
+# The sha256 of the list of files of the record that a run was made from.
+RECORD = "regsweep.record.sha256"
 # The sha256 of a run's list of its artifacts' sha256.
 SUMS = "regsweep.artifacts.sha256"
 # Of a study's run: the trials that have a model, where not all have.

@@ -6,7 +6,7 @@ timestamps come from the record, so a replay changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -17,10 +17,11 @@ from regsweep.failpoints import reach
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
 from regsweep.record import TrialRecord
+from regsweep.sums import digest
 from regsweep.tracking.content import RunContent, baseline_run, champion_key, champion_run, points_at, trial_run
 from regsweep.tracking.database import Database, known_schema
 from regsweep.tracking.entities import as_input, make_experiment, study_params, user
-from regsweep.tracking.ledger import Family, Ledger
+from regsweep.tracking.ledger import Child, Ended, Family, Ledger
 from regsweep.tracking.names import KIND, MODELS, STUDY
 from regsweep.tracking.server import Server
 from regsweep.tracking.store import find_run, open_store, storage_errors
@@ -42,7 +43,7 @@ class Recorder:
             self._inputs = [as_input(self._facts.dataset, self._features.columns)]
             self._study = self._study_run()
             self._ledger = self._open_ledger(workspace)
-            self._ended = self._ledger.ended()
+        self.refresh()
         stored = self._study.data.tags.get(MODELS, "")
         self._models = {int(number) for number in stored.split(",") if number}
 
@@ -97,10 +98,35 @@ class Recorder:
         self._finish(content["verdict"], values, max(last, content["finished"]))
         reach("mlflow/judged")
 
+    def refresh(self) -> None:
+        """Look again which runs are there; what was made from a record that has been made anew since then goes."""
+        with self._guard():
+            found = self._ledger.ended()
+            for child in [child for child, ended in found.items() if self._is_stale(child, ended)]:
+                self._ledger.remove(found.pop(child).run)
+            self._ended = {child: ended.run for child, ended in found.items()}
+
+    def remove(self, runs: Iterable[str]) -> None:
+        """Remove child runs; what they were copied from is recorded again when it is asked for."""
+        with self._guard():
+            for run in runs:
+                self._ledger.remove(run)
+        self.refresh()
+
     def interrupt(self) -> None:
         """End the parent run as killed; a later call of the study takes it up again."""
         with self._guard():
             self._client.set_terminated(self.study_run_id, "KILLED")
+
+    def _is_stale(self, child: Child, ended: Ended) -> bool:
+        kind, key = child
+        name = {"trial": f"trial-{key:0>5}", "baseline": f"baseline-{key}", "champion": "champion"}.get(kind, kind)
+        now = digest(self._book.folder / name)
+        if now is None or now == ended.record:
+            # Where the record is gone, the run may hold its only copy.
+            return False
+        # The runs of earlier champions stay.
+        return kind != "champion" or key == champion_key(read_champion(self._book) or {"trial": None, "openings": ()})
 
     def _open_ledger(self, workspace: Workspace) -> Ledger:
         commit = self._facts.environment.commit

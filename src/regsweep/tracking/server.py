@@ -12,9 +12,9 @@ from regsweep.failpoints import reach
 from regsweep.sums import write_sums
 from regsweep.tracking.artifacts import write_artifacts
 from regsweep.tracking.content import RunContent
-from regsweep.tracking.ledger import Child, Family
+from regsweep.tracking.ledger import Child, Ended, Family, tags_of
 from regsweep.tracking.models import ModelWriter
-from regsweep.tracking.names import KEY, KIND, PARENT, SUMS
+from regsweep.tracking.names import KEY, KIND, RECORD, SUMS
 from regsweep.tracking.store import child_runs
 
 # MLflow takes so many metrics in a call.
@@ -33,9 +33,9 @@ class Server:
         self._models = ModelWriter()
         self._begun: dict[Child, Run] = {}
 
-    def ended(self) -> dict[Child, str]:
+    def ended(self) -> dict[Child, Ended]:
         """Find the children again."""
-        ended: dict[Child, str] = {}
+        ended: dict[Child, Ended] = {}
         self._begun = {}
         # Ended ones first, so that of two the one that stays is whole.
         found = sorted(child_runs(self._client, self._family.experiment, self._family.parent), key=_is_running)
@@ -46,12 +46,12 @@ class Server:
             elif _is_running(run):
                 self._begun[child] = run
             else:
-                ended[child] = run.info.run_id
+                ended[child] = Ended(run.info.run_id, run.data.tags.get(RECORD))
         return ended
 
     def write(self, content: RunContent) -> str:
         """Make the run or take up what is there of it, fill and end it."""
-        tags = {**self._family.tags, KIND: content.kind, KEY: content.key, PARENT: self._family.parent, **content.tags}
+        tags = tags_of(content, self._family)
         run = self._begun.pop((content.kind, content.key), None) or self._client.create_run(
             self._family.experiment, start_time=content.times[0], run_name=content.name, tags=tags
         )
@@ -81,6 +81,10 @@ class Server:
 
     def drop_model(self, run: str) -> None:
         """MLflow's client can't delete artifacts: the model stays."""
+
+    def remove(self, run: str) -> None:
+        """Delete a run: MLflow keeps it in its bin."""
+        self._client.delete_run(run)
 
 
 def _is_running(run: Run) -> bool:
