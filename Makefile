@@ -9,7 +9,7 @@ JOBS ?= 2
 # TensorFlow's own notices say nothing a user can act on.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup sweep test test-all lint bench ui lock clean
+.PHONY: setup sweep test test-all lint bench ui lock audit clean
 
 setup: $(READY)
 
@@ -44,6 +44,13 @@ ui: $(READY)
 lock:
 	uv pip compile --universal --python-version 3.11 --group dev --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header --quiet pyproject.toml -o requirements.lock
+
+# Asks the advisory service of pip-audit about every package of the lock; fails where it has no answer, as without internet.
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock \
+	    $$(sed 's/#.*//; s/[^[:space:]][^[:space:]]*/--ignore-vuln &/g' .pip-audit-accepted)
 
 clean:
 	rm -rf $(VENV) build dist
