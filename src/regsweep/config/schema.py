@@ -164,10 +164,20 @@ def _is_server(uri: str) -> bool:
 
 
 class ExecutorConfig(Model):
-    """Where stacks of trials are trained; `workers` is null for one process per core."""
+    """Where stacks of trials are trained: `processes` on this machine, or `inline`, in the study's own process.
+
+    `workers`: how many processes (null: one per core).
+    `trial_seconds`: a training that takes longer has failed; a stack may take as many times as long as it has trainings
+    (null: no limit).
+    `memory_gb`: a training over which a worker comes to hold more has failed (null: four fifths of the memory of the machine,
+    or of the container if that is less, divided among the workers; at least `trainer.memory_gb` and one more). Linux only.
+    Inline there is nobody to keep the limits: they do not hold.
+    """
 
     kind: Literal["inline", "processes"]
     workers: Count | None = None
+    trial_seconds: Annotated[float, Field(gt=0)] | None = None
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
 
 
 class StudyConfig(Model):

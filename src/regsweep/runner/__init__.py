@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from regsweep.config import StudyConfig
 from regsweep.data.features import Prepared
-from regsweep.runner.executor import Executor, Inline, Processes
+from regsweep.runner.executor import Executor, Inline
+from regsweep.runner.processes import Processes
 
 __all__ = ["Executor", "Inline", "Processes", "make_executor"]
 
 
 def make_executor(config: StudyConfig, data: Prepared) -> Executor:
     """Return the configured executor; use it as a context manager."""
-    if config.executor.kind == "inline":
+    asked = config.executor
+    if asked.kind == "inline":
         return Inline(config.trainer, data)
-    return Processes(config.trainer, data, workers=config.executor.workers)
+    return Processes(config.trainer, data, workers=asked.workers, trial_seconds=asked.trial_seconds, memory_gb=asked.memory_gb)

@@ -7,13 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 
-def start_tensorflow(threads: int) -> None:
-    """Import TensorFlow and bound the threads inside one operation; after its first operation a process keeps its bound."""
+def import_tensorflow() -> None:
+    """Import TensorFlow; nothing of it is started, so the process may still be forked."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _muted_stderr():
         import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
+
+
+def start_tensorflow(threads: int) -> None:
+    """Import TensorFlow and bound the threads inside one operation; after its first operation a process keeps its bound."""
+    import_tensorflow()
+    import tensorflow as tf
+
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)

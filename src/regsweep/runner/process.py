@@ -1,0 +1,122 @@
+"""The driver's end of one worker process: starts it, asks it, sees that it keeps the limits, says how it ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from regsweep.config.schema import TrainerConfig
+from regsweep.data.features import Prepared
+from regsweep.runner.limits import Limits, resident
+from regsweep.runner.work import work
+
+# Seconds between two looks at the limits.
+LOOK = 0.1
+# A fork server with the libraries loaded serves all workers. Where there is a GPU, each starts by itself: whether the driver's
+# libraries stand a fork has not been tried.
+METHOD = "forkserver" if sys.platform == "linux" and not Path("/dev/nvidiactl").exists() else "spawn"
+# multiprocessing reaps a child wherever it starts another one, so threads take turns at both.
+_CHILDREN = Lock()
+
+
+class Died(Exception):
+    """A worker's process has ended. `cause` is that of the training which it was at; one that was `judged` is not tried again."""
+
+    def __init__(self, how: str, cause: str = "", *, judged: bool = False) -> None:
+        super().__init__(how)
+        self.how, self.cause, self.judged = how, cause, judged
+
+
+class WorkerProcess:
+    """One process. Starting it takes seconds for the first and some hundredths of a second from then on."""
+
+    def __init__(self, config: TrainerConfig, data: Prepared, limits: Limits) -> None:
+        self._limits = limits
+        context = _context()
+        self._link, far = context.Pipe()
+        self._process: BaseProcess = context.Process(target=work, args=(far, config, data), name="regsweep worker", daemon=True)
+        try:
+            with _CHILDREN:
+                self._process.start()
+        except (EOFError, OSError) as error:
+            raise Died(f"{type(error).__name__}: {error}") from error
+        finally:
+            far.close()
+
+    def ask(self, function: Callable[..., Any], *arguments: Any, trainings: int = 0) -> Any:
+        """Have a function called there, with the site before the arguments, and return what it returns or raise what it raises.
+
+        `trainings` is how many are allowed their time together. Raises Died if the process ends over it, also by a limit.
+        """
+        started = time.monotonic()
+        try:
+            self._link.send((function, arguments))
+            while not self._link.poll(LOOK):
+                self._look(time.monotonic() - started, trainings)
+            worked, answer = self._link.recv()
+        except (EOFError, OSError):
+            raise Died(self._ended()) from None
+        if not worked:
+            raise answer
+        return answer
+
+    def lives(self) -> bool:
+        """Tell, between two questions, whether it is there: a link with something to read has been closed."""
+        return not self._link.poll(0)
+
+    def kill(self) -> None:
+        """End it at once; it has nothing to put in order."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill it and wait until it is gone."""
+        self.kill()
+        self._ended()
+        self._link.close()
+
+    def _look(self, seconds: float, trainings: int) -> None:
+        limits = self._limits
+        if limits.seconds is not None and trainings and seconds > limits.seconds * trainings:
+            self.kill()
+            cause = f"took longer than executor.trial_seconds={limits.seconds:g}"
+            raise Died(self._ended(), cause, judged=True)
+        if limits.memory_gb is not None and (held := resident(self._process.pid or 0)) > limits.memory_gb:
+            self.kill()
+            raise Died(self._ended(), f"took more than executor.memory_gb={limits.memory_gb:.3g}, {held:.1f} GB")
+
+    def _ended(self) -> str:
+        """Wait for the end; the name of the signal, or the exit code."""
+        with _CHILDREN:
+            self._process.join(5.0)
+            if self._process.exitcode is None:
+                self._process.kill()
+                self._process.join()
+        code = self._process.exitcode or 0
+        if code >= 0:
+            return f"exit code {code}"
+        return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+
+
+def shield() -> None:
+    """Keep Ctrl-C from the processes that this thread is going to start: it reaches the whole group, and the driver decides."""
+    if sys.platform != "win32":
+        # The tracker, if it were started later, would lift the block.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    if METHOD == "spawn":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["regsweep.runner.preload"])
+    return context

@@ -1,0 +1,66 @@
+"""Training in worker processes on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from regsweep.config.schema import TrainerConfig
+from regsweep.data.features import Prepared
+from regsweep.runner.executor import Executor, T
+from regsweep.runner.limits import Limits, memory_share
+from regsweep.runner.process import WorkerProcess
+from regsweep.runner.work import Results
+from regsweep.runner.worker import Job, Worker
+from regsweep.train.plan import Load, Speed
+from regsweep.trial import TrialSpec
+
+
+class Processes(Executor):
+    """Trains in worker processes. A training that takes its process down, or too much, comes back as failed, its mates unharmed.
+
+    A stack goes to the worker that will have ended it first, counting the programs that each has traced already.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        data: Prepared,
+        *,
+        workers: int | None = None,
+        trial_seconds: float | None = None,
+        memory_gb: float | None = None,
+    ) -> None:
+        super().__init__(config, data, workers or _cores())
+        limits = Limits(trial_seconds, memory_gb or memory_share(self._workers, config.memory_gb))
+        start = partial(WorkerProcess, config, data, limits)
+        self._pool = [Worker(start, self._place, config.kind) for _ in range(self._workers)]
+
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None) -> Future[Results]:
+        job = Job(tuple(stack), load)
+        self._place(job)
+        return job.future
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        result: T = min(self._pool, key=lambda worker: worker.busy).call(function, *arguments)
+        return result
+
+    def close(self) -> None:
+        for worker in self._pool:
+            worker.stop()
+        for worker in self._pool:
+            worker.join()
+
+    def _measure(self) -> Speed:
+        return self._pool[0].measure()
+
+    def _place(self, job: Job) -> None:
+        speed = self._speed or Speed()
+        min(self._pool, key=lambda worker: worker.ends(job.load, speed)).take(job, speed)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
