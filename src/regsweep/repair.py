@@ -43,10 +43,10 @@ def repair(workspace: Workspace, book: RecordBook, announce: Callable[[str], Non
             _retell(workspace, book, announce)
         if any(finding.record == "champion" for finding in found):
             announce("champion or baselines are damaged: the same `regsweep run` scores them again")
-        wrong = {finding.run for finding in check(workspace, book).findings if finding.run is not None}
-        if wrong:
-            announce(f"{len(wrong)} runs in MLflow are written anew")
-        sync(workspace, book, lambda _: None, remove=sorted(wrong))
+        # What is recorded anew may leave artifacts of former runs over.
+        for _ in range(2):
+            wrong = {finding.run for finding in check(workspace, book).findings if finding.run is not None}
+            sync(workspace, book, lambda _: None, remove=sorted(wrong))
         return check(workspace, book)
 
 
