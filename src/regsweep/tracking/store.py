@@ -37,23 +37,31 @@ def open_store(workspace: Workspace, uri: str | None = None) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     with storage_errors(workspace, uri):
         if uri is not None:
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            client.search_experiments(max_results=1)
-            return client
+            return _client(uri)
         # Two processes would both create the tables of a new database.
         with lock(workspace.root / ".mlflow.lock"):
             return _open_own(workspace)
 
 
 def _open_own(workspace: Workspace) -> MlflowClient:
+    if not workspace.mlflow_db.exists():
+        # MLflow can't go on with a database whose tables it was killed over: make it beside its place.
+        for left in workspace.root.glob(".mlflow.db.*"):
+            left.unlink()
+        draft = workspace.root / f".mlflow.db.{os.getpid()}"
+        _client(f"sqlite:///{draft}")
+        draft.rename(workspace.mlflow_db)
     # MLflow would try for minutes to open what can't be opened.
     with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
-        database.execute("PRAGMA schema_version")
-    client = MlflowClient(tracking_uri=workspace.tracking_uri, registry_uri=workspace.tracking_uri)
-    client.search_experiments(max_results=1)
-    # The study writes while a user's UI reads: with a write-ahead log they don't wait for each other.
-    with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
+        # The study writes while a user's UI reads: with a write-ahead log they don't wait for each other.
         database.execute("PRAGMA journal_mode=WAL")
+    return _client(workspace.tracking_uri)
+
+
+def _client(uri: str) -> MlflowClient:
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    # MLflow opens its store at the first use.
+    client.search_experiments(max_results=1)
     return client
 
 
