@@ -106,14 +106,11 @@ def run_and_show(config: StudyConfig) -> int:
     lines = [
         ("records", str(outcome.book.folder)),
         ("plots, leaderboard", str(outcome.book.folder / "report")),
-        ("MLflow", f"{workspace.mlflow_db} and {workspace.artifacts}"),
-        (
-            "the study in the UI",
-            f"regsweep ui{where}, then {_page(outcome.experiment_id, 5000)}" if outcome.experiment_id else "",
-        ),
+        ("MLflow", config.tracking.uri or f"{workspace.mlflow_db} and {workspace.artifacts}"),
+        ("the study in the UI", _ui(config, outcome.experiment_id, where) if outcome.experiment_id else ""),
         ("leaderboard again", f"regsweep compare {config.experiment}{where}"),
         ("the model again", f"regsweep reproduce champion --experiment {config.experiment}{where}"),
-        ("the model in Python", f'mlflow.set_tracking_uri("{workspace.tracking_uri}")'),
+        ("the model in Python", f'mlflow.set_tracking_uri("{config.tracking.uri or workspace.tracking_uri}")'),
         ("", f'mlflow.pyfunc.load_model("models:/{config.experiment}@champion").predict(table)'),
     ]
     for name, place in filter(lambda line: line[1], lines):
@@ -221,7 +218,9 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
     from regsweep.reproduce import reproduce
     from regsweep.tracking.runs import Runs
 
-    runs = Runs(workspace)
+    # A run can be reproduced without the records of its study.
+    books = find_books(workspace, experiment) if workspace.records.is_dir() else []
+    runs = Runs(workspace, books[0].facts().config.tracking.uri if books else None)
     if target == "champion":
         run = runs.champion(experiment or find_books(workspace, None)[0].facts().config.experiment)
     elif target == "best":
@@ -253,7 +252,7 @@ def experiment_pages(workspace: Workspace, port: int) -> list[tuple[str, str]]:
     """
     try:
         with closing(sqlite3.connect(workspace.mlflow_db)) as database:
-            return [(name, _page(experiment, port)) for name, experiment in database.execute(query)]
+            return [(name, _page(experiment, f"http://127.0.0.1:{port}")) for name, experiment in database.execute(query)]
     except sqlite3.Error:
         # The server says better what is wrong with its database, or brings an old one up to date.
         return []
@@ -272,10 +271,16 @@ def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]
     return sorted(books, key=lambda book: book.folder.stat().st_mtime_ns, reverse=True)
 
 
-def _page(experiment: object, port: int) -> str:
+def _ui(config: StudyConfig, experiment: str, where: str) -> str:
+    if config.tracking.uri is not None:
+        return _page(experiment, config.tracking.uri)
+    return f"regsweep ui{where}, then {_page(experiment, 'http://127.0.0.1:5000')}"
+
+
+def _page(experiment: object, server: str) -> str:
     # Without workflowType the UI opens a page about language models.
     view = "workflowType=machine_learning&viewStateShareKey=regsweep"
-    return f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?{view}"
+    return f"{server}/#/experiments/{experiment}/runs?{view}"
 
 
 def _console() -> Console:

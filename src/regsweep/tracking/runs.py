@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -14,12 +15,12 @@ from regsweep.tracking.store import find_run, open_store, storage_errors
 
 
 class Runs:
-    """The recorded runs of a workspace. Raises ConfigError where there are none."""
+    """The recorded runs of a workspace, or of the tracking server at `uri`. Raises ConfigError where there are none."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        if not workspace.mlflow_db.is_file():
+    def __init__(self, workspace: Workspace, uri: str | None = None) -> None:
+        if uri is None and not workspace.mlflow_db.is_file():
             raise ConfigError(f"{workspace.mlflow_db}: there are no runs here; run a study first, or name its folder with --dir")
-        self._workspace, self._client = workspace, open_store(workspace)
+        self._client, self._guard = open_store(workspace, uri), partial(storage_errors, workspace, uri)
 
     def champion(self, experiment: str) -> Run:
         """The run behind `models:/EXPERIMENT@champion`."""
@@ -53,7 +54,7 @@ class Runs:
 
     def fetch(self, run: Run, folder: Path) -> Path:
         """Copy a run's record (and, of a champion, its test scores) into a folder."""
-        with storage_errors(self._workspace):
+        with self._guard():
             present = {entry.path for entry in self._client.list_artifacts(run.info.run_id)}
             for name in sorted(present & {"record", "champion"}):
                 self._client.download_artifacts(run.info.run_id, name, str(folder))
@@ -61,6 +62,6 @@ class Runs:
 
     def tag(self, run: Run, values: dict[str, str]) -> None:
         """Set tags on a run."""
-        with storage_errors(self._workspace):
+        with self._guard():
             for key, value in values.items():
                 self._client.set_tag(run.info.run_id, key, value)
