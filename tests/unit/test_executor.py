@@ -17,7 +17,7 @@ from regsweep.data.features import Prepared, prepare
 from regsweep.errors import RegsweepError
 from regsweep.runner import Inline, Processes
 from regsweep.runner.limits import machine_memory, memory_share
-from regsweep.runner.process import Died
+from regsweep.runner.process import METHOD, Died
 from regsweep.runner.retry import train_apart
 from regsweep.trial import State, TrialResult, TrialSpec
 from tests.helpers import spec, trained
@@ -56,7 +56,8 @@ def gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    return False
+    # An orphan that init has yet to take note of.
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 @pytest.mark.parametrize(("mates", "attempts"), [(0, 3), (1, 3), (2, 3), (3, 3), (7, 4)])
@@ -179,11 +180,28 @@ def test_closing_leaves_no_worker_and_waits_for_no_training(data: Prepared) -> N
     assert all(future.cancelled() for future in futures)
 
 
-def test_ctrl_c_does_not_reach_the_workers(one: Processes) -> None:
-    pid = one.call(os.getpid)
-    os.kill(pid, signal.SIGINT)
+def test_ctrl_c_does_not_reach_workers_and_server(one: Processes) -> None:
+    pid, server = one.call(os.getpid), one.call(os.getppid)
+    for process in (pid, server):
+        os.kill(process, signal.SIGINT)
     time.sleep(0.2)
+    assert not gone(server)
     assert one.call(os.getpid) == pid
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(METHOD != "forkserver", reason="there is no fork server here")
+def test_workers_outlive_their_server_but_not_the_executor(data: Prepared, expected: tuple[TrialResult, ...]) -> None:
+    with Processes(CONFIG.trainer, data, workers=2) as executor:
+        pids = [worker.call(os.getpid) for worker in executor._pool]
+        future = executor.submit(STACK)
+        os.kill(executor._pool[1].call(os.getppid), signal.SIGKILL)
+        assert equal(future.result(), expected)
+        os.kill(pids[0], signal.SIGKILL)
+        time.sleep(0.2)
+        pids += [worker.call(os.getpid) for worker in executor._pool]
+        assert len(set(pids)) == 3
+    assert all(map(gone, pids))
 
 
 def test_a_function_that_keeps_ending_its_process_is_an_error(one: Processes) -> None:

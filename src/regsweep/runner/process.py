@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -21,6 +23,8 @@ from regsweep.runner.work import work
 
 # Seconds between two looks at the limits.
 LOOK = 0.1
+# A process that has closed its link, or was killed, is given so many seconds to be gone.
+PATIENCE = 5.0
 # A fork server with the libraries loaded serves all workers. Where there is a GPU, each starts by itself: whether the driver's
 # libraries stand a fork has not been tried.
 METHOD = "forkserver" if sys.platform == "linux" and not Path("/dev/nvidiactl").exists() else "spawn"
@@ -41,6 +45,7 @@ class WorkerProcess:
 
     def __init__(self, config: TrainerConfig, data: Prepared, limits: Limits) -> None:
         self._limits = limits
+        self._how: str | None = None
         context = _context()
         self._link, far = context.Pipe()
         self._process: BaseProcess = context.Process(target=work, args=(far, config, data), name="regsweep worker", daemon=True)
@@ -75,7 +80,12 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it at once; it has nothing to put in order."""
-        self._process.kill()
+        if self._how is None:
+            self._process.kill()
+            if sys.platform != "win32" and self._process.pid is not None:
+                # multiprocessing takes the workers of a dead fork server for dead, too.
+                with suppress(ProcessLookupError):
+                    os.kill(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
         """Kill it and wait until it is gone."""
@@ -95,15 +105,18 @@ class WorkerProcess:
 
     def _ended(self) -> str:
         """Wait for the end; the name of the signal, or the exit code."""
-        with _CHILDREN:
-            self._process.join(5.0)
-            if self._process.exitcode is None:
-                self._process.kill()
-                self._process.join()
-        code = self._process.exitcode or 0
-        if code >= 0:
-            return f"exit code {code}"
-        return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        if self._how is None:
+            # Nobody else holds the far end of the link: as long as that is open, the process is there.
+            with suppress(EOFError, OSError):
+                while self._link.poll(PATIENCE):
+                    self._link.recv_bytes()
+                self.kill()
+            with _CHILDREN:
+                self._process.join(PATIENCE)
+            code = self._process.exitcode or 0
+            number = -code
+            self._how = signal.Signals(number).name if number in set(signal.Signals) else f"exit code {code}"
+        return self._how
 
 
 def shield() -> None:
