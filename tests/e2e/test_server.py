@@ -1,0 +1,143 @@
+"""A tracking server on loopback, killed and restarted while a study runs: nothing is lost and nothing doubled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from mlflow import MlflowClient
+
+from regsweep.config import compose
+from regsweep.fsck import check
+from regsweep.paths import Workspace
+from regsweep.study import Outcome, gather, run_study
+from regsweep.sums import SUMS_FILE, differences, read_sums
+from regsweep.tracking.drain import sync
+from tests.conftest import TINY, run_cli
+from tests.e2e.browser import end, status, wait
+from tests.helpers import Silent
+
+
+class Server:
+    """`mlflow server` with sqlite and an artifact folder of its own."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._folder = folder
+        folder.mkdir()
+        shutil.copy(database, folder / "server.db")
+        self.start()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def artifacts(self) -> Path:
+        return self._folder / "artifacts"
+
+    def start(self) -> None:
+        program = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self.port), "--host", "127.0.0.1"]
+        program += ["--backend-store-uri", f"sqlite:///{self._folder}/server.db", "--artifacts-destination", str(self.artifacts)]
+        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        with (self._folder / "log.txt").open("ab") as log:
+            self._process = subprocess.Popen(program, stdout=log, stderr=log, env=env, start_new_session=True)
+        wait(lambda: status(self.port, "127.0.0.1", "/health") == 200, (self._folder / "log.txt").read_text)
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        end(self._process)
+
+
+@pytest.fixture
+def server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "server", empty_store)
+    yield server
+    server.stop()
+
+
+def study_of(server: Server, trials: int, *overrides: str) -> tuple[str, ...]:
+    return (*TINY, f"n_trials={trials}", "study=served", "tracking=server", f"tracking.uri={server.uri}", *overrides)
+
+
+def assert_nothing_lost_or_doubled(root: Path, server: Server, outcome: Outcome, trials: int) -> None:
+    checked = check(Workspace(root), outcome.book)
+    assert ([finding.text for finding in checked.findings], checked.told) == ([], trials)
+    client = MlflowClient(server.uri, server.uri)
+    version = client.get_model_version_by_alias("diabetes", "champion")
+    (experiment,) = (e.experiment_id for e in client.search_experiments() if e.name == "diabetes")
+    runs = client.search_runs([experiment], max_results=1000)
+    assert version.run_id in {run.info.run_id for run in runs if run.data.tags["regsweep.kind"] == "champion"}
+    for run in runs:
+        if run.data.tags["regsweep.kind"] == "study":
+            continue
+        folder = server.artifacts / experiment / run.info.run_id / "artifacts"
+        assert differences(folder, read_sums(folder)) == []
+        listed = hashlib.sha256((folder / SUMS_FILE).read_bytes()).hexdigest()
+        assert listed == run.data.tags["regsweep.artifacts.sha256"]
+
+
+def disturbed(root: Path, server: Server, trials: int, kills: int) -> None:
+    """Run a study over whose recording the server is killed and restarted so many times."""
+    recorded_before = 0
+
+    def torment() -> None:
+        nonlocal recorded_before
+        client = MlflowClient(server.uri)
+        for kill in range(kills):
+            goal = (kill + 1) * trials // (kills + 2)
+            while recorded_before < goal:
+                time.sleep(0.1)
+                found = [e.experiment_id for e in client.search_experiments() if e.name == "diabetes"]
+                recorded_before = (
+                    len(client.search_runs(found, "tags.`regsweep.kind` = 'trial'", max_results=1000)) if found else 0
+                )
+            server.kill()
+            time.sleep(0.5)
+            server.start()
+
+    tormentor = Thread(target=torment)
+    tormentor.start()
+    outcome = run_study(gather(compose(study_of(server, trials))[0]), Workspace(root), Silent())
+    tormentor.join()
+    if outcome.problem is not None:
+        # The server was away at the very end.
+        sync(Workspace(root), outcome.book, lambda _: None)
+    assert_nothing_lost_or_doubled(root, server, outcome, trials)
+
+
+def test_a_server_that_is_killed_and_restarted_loses_and_doubles_nothing(tmp_path: Path, server: Server) -> None:
+    disturbed(tmp_path / "mlruns", server, trials=8, kills=1)
+
+
+@pytest.mark.slow
+def test_a_server_killed_three_times_over_sixty_trials_loses_and_doubles_nothing(tmp_path: Path, server: Server) -> None:
+    disturbed(tmp_path / "mlruns", server, trials=60, kills=3)
+
+
+def test_a_study_without_its_server_ends_well_and_is_synced_and_reproduced_later(tmp_path: Path, server: Server) -> None:
+    overrides = study_of(server, 2, "baselines=none")
+    server.kill()
+    shown = run_cli("run", *overrides, cwd=tmp_path).stdout
+    assert f"{server.uri}: the tracking server can't be used" in shown
+    assert "nothing is lost; `regsweep sync`" in shown
+    server.start()
+    assert "2 trials were missing in MLflow" in run_cli("sync", cwd=tmp_path).stdout
+    assert "judged: whole" in run_cli("fsck", cwd=tmp_path).stdout
+    assert "identical" in run_cli("reproduce", "champion", cwd=tmp_path).stdout
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
