@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
+from weakref import ref
 
 import click
 
@@ -30,6 +31,8 @@ SIGNALS = {
 }
 # After a second signal, seconds until the process ends whatever it is at.
 GRACE = 3.0
+# Seconds between two looks whether a signal's exception is still on its way up.
+LOOK = 0.5
 
 
 class Stopped(BaseException):
@@ -202,12 +205,19 @@ class _Signals:
     def __init__(self) -> None:
         self.code: int | None = None
         self._hurried = False
+        self._raised: Callable[[], Stopped | None] | None = None
 
     def listen(self) -> None:
         for number in SIGNALS:
             # Who started us with a signal ignored (nohup, a shell's background job) wants it so.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._stop)
+        signal.signal(signal.SIGALRM, self._look)
+
+    def arrived(self) -> None:
+        """What was raised has come to where it is handled."""
+        self._raised = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def ended(self, code: int) -> int:
         self.code = code
@@ -216,10 +226,25 @@ class _Signals:
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self.code is None:
             self.code = SIGNALS[signal.Signals(number)][0]
-            raise Stopped(number)
+            signal.setitimer(signal.ITIMER_REAL, LOOK, LOOK)
+            self._raise(number)
         # A closed terminal hangs up twice, by itself and through the shell. Another signal is impatience.
         if number != signal.SIGHUP:
             self._hurry(self.code)
+
+    def _raise(self, number: int) -> NoReturn:
+        stopped = Stopped(number)
+        self._raised = ref(stopped)
+        try:
+            raise stopped
+        finally:
+            # Its traceback holds this frame: a name here would keep it in existence.
+            del stopped
+
+    def _look(self, _number: int, _frame: FrameType | None) -> None:
+        # Libraries swallow what comes in the wrong moment, while they are imported for one. Then it has ceased to exist.
+        if self._raised is not None and self._raised() is None:
+            self._raise(next(number for number, (code, _) in SIGNALS.items() if code == self.code))
 
     def _hurry(self, code: int) -> None:
         """End our processes, so that nothing waits for them: what they were at is done again by the next run."""
@@ -254,6 +279,7 @@ def _guarded(action: Callable[[], Any]) -> int:
     try:
         return _reported(action)
     except Stopped as stopped:
+        _signals.arrived()
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         kept = "; what was told is kept: the same command goes on from there" if command in ("run", "sync") else ""
         click.echo(f"regsweep: {stopped.word}{kept}", err=True)

@@ -96,7 +96,10 @@ def test_it_is_refused_from_files_and_the_environment_too(tmp_path: Path, monkey
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", SECRET)
     (tmp_path / "conf" / "tracking").mkdir(parents=True)
     (tmp_path / "conf" / "tracking" / "ours.yaml").write_text(f"kind: server\ndir: mlruns\nuri: {URI}\n")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "taken.yaml").write_text("# @package _global_\nquestion: why ${oc.env:MLFLOW_TRACKING_TOKEN}\n")
     for override, what in {
+        "experiments=taken": "question: takes the value of MLFLOW_TRACKING_TOKEN",
         "tracking=ours": r"tracking\.uri: http://bob:\*\*\*@127",
         "question=${oc.env:WHERE}": r"question: http://bob:\*\*\*@127",
         "question='why ${oc.env:MLFLOW_TRACKING_TOKEN}'": "question: takes the value of MLFLOW_TRACKING_TOKEN",

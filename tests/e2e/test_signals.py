@@ -178,3 +178,23 @@ def test_a_terminal_that_goes_without_a_signal_does_not_stop_the_study(tmp_path:
     assert process.wait(timeout=120) == 0
     assert rows(tmp_path / "mlruns") == undisturbed
     assert_none_left(process.pid)
+
+
+SWALLOWED = """
+import os, signal, time
+from regsweep import cli
+def work():
+    cli._signals.listen()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    except BaseException:
+        pass
+    time.sleep(60)
+raise SystemExit(cli._guarded(work))
+"""
+
+
+def test_a_signal_that_a_library_swallows_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (143, "regsweep: terminated\n")
