@@ -19,6 +19,8 @@ from regsweep.runner import Inline, Processes
 from regsweep.runner.limits import machine_memory, memory_share
 from regsweep.runner.process import METHOD, Died
 from regsweep.runner.retry import train_apart
+from regsweep.runner.worker import Job
+from regsweep.train.plan import Speed
 from regsweep.trial import State, TrialResult, TrialSpec
 from tests.helpers import spec, trained
 
@@ -52,12 +54,15 @@ def one(data: Prepared) -> Iterator[Processes]:
 
 
 def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    # An orphan that init has yet to take note of.
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    """Whether a process is gone, or only waits for init to take note of it; one that closed its files may need a moment."""
+    for _ in range(50):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 @pytest.mark.parametrize(("mates", "attempts"), [(0, 3), (1, 3), (2, 3), (3, 3), (7, 4)])
@@ -142,7 +147,7 @@ def test_a_killed_worker_is_replaced_and_what_it_trained_or_held_comes_out_the_s
     assert equal(futures[1].result(), expected[2:])
     new = one.call(os.getpid)
     assert new != pid
-    # One that dies while it has nothing to do costs nobody an attempt.
+    # So is one that dies while it has nothing to do.
     os.kill(new, signal.SIGKILL)
     time.sleep(0.2)
     assert one.call(os.getpid) not in (pid, new)
@@ -155,8 +160,6 @@ def test_stacks_that_wait_behind_a_dying_one_go_to_another_worker(data: Prepared
         first.call(os.getpid)
         pid = first.call(os.getpid)
         speed = executor._measure()
-        from regsweep.runner.worker import Job
-
         jobs = [Job((spec(epochs=20000),), long), Job((spec(epochs=1),), short)]
         for job in jobs:
             first.take(job, speed)
@@ -201,6 +204,9 @@ def test_workers_outlive_their_server_but_not_the_executor(data: Prepared, expec
         time.sleep(0.2)
         pids += [worker.call(os.getpid) for worker in executor._pool]
         assert len(set(pids)) == 3
+        # Busy for long: it would not see that its link is closed.
+        executor._pool[1].take(Job((spec(epochs=1_000_000),)), Speed())
+        time.sleep(0.5)
     assert all(map(gone, pids))
 
 
