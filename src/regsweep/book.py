@@ -91,8 +91,13 @@ class RecordBook:
         os.utime(self.folder)
 
     def facts(self) -> StudyFacts:
-        """Read what the study's records share."""
-        return StudyFacts.from_json(read_json(self.folder / "study.json"))
+        """Read what the study's records share. Raises UnreadableError."""
+        place = self.folder / "study.json"
+        content = read_json(place)
+        try:
+            return StudyFacts.from_json(content)
+        except (ConfigError, KeyError, TypeError) as error:
+            raise UnreadableError(f"{place}: is no study of this version ({error}); remove {self.folder}") from None
 
     def features(self) -> Features:
         """Read the fitted preprocessing and the table's columns."""

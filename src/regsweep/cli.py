@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import Timer
-from types import FrameType
-from typing import Any, NoReturn, TextIO
-from weakref import ref
+from typing import Any, TextIO
 
 import click
 
 from regsweep.errors import ConfigError, RegsweepError
 from regsweep.redact import Sink
+from regsweep.signals import Signals, Stopped
 
 FOLDER = click.option("--dir", "folder", default="mlruns", show_default=True, help="The workspace that runs were written to.")
-
-
-# How a command ends that a signal stops: exit code and word.
-SIGNALS = {
-    signal.SIGINT: (130, "interrupted"),
-    signal.SIGTERM: (143, "terminated"),
-    signal.SIGHUP: (129, "hung up"),
-}
-# After a second signal, seconds until the process ends whatever it is at.
-GRACE = 3.0
-# Seconds between two looks whether a signal's exception is still on its way up.
-LOOK = 0.5
-
-
-class Stopped(BaseException):
-    """A signal, made to unwind: states are saved and workers stopped on the way up."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.code, self.word = SIGNALS[signal.Signals(number)]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -199,65 +175,7 @@ def ui(port: int, folder: str) -> None:
     os.execve(sys.executable, [sys.executable, "-m", *arguments], {**os.environ, **quiet})
 
 
-class _Signals:
-    """The first signal unwinds; after it, and after the command's own end, nothing is raised any more."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-        self._hurried = False
-        self._raised: Callable[[], Stopped | None] | None = None
-
-    def listen(self) -> None:
-        for number in SIGNALS:
-            # Who started us with a signal ignored (nohup, a shell's background job) wants it so.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self._stop)
-        signal.signal(signal.SIGALRM, self._look)
-
-    def arrived(self) -> None:
-        """What was raised has come to where it is handled."""
-        self._raised = None
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-    def ended(self, code: int) -> int:
-        self.code = code
-        return code
-
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        if self.code is None:
-            self.code = SIGNALS[signal.Signals(number)][0]
-            signal.setitimer(signal.ITIMER_REAL, LOOK, LOOK)
-            self._raise(number)
-        # A closed terminal hangs up twice, by itself and through the shell. Another signal is impatience.
-        if number != signal.SIGHUP:
-            self._hurry(self.code)
-
-    def _raise(self, number: int) -> NoReturn:
-        stopped = Stopped(number)
-        self._raised = ref(stopped)
-        try:
-            raise stopped
-        finally:
-            # Its traceback holds this frame: a name here would keep it in existence.
-            del stopped
-
-    def _look(self, _number: int, _frame: FrameType | None) -> None:
-        # Libraries swallow what comes in the wrong moment, while they are imported for one. Then it has ceased to exist.
-        if self._raised is not None and self._raised() is None:
-            self._raise(next(number for number, (code, _) in SIGNALS.items() if code == self.code))
-
-    def _hurry(self, code: int) -> None:
-        """End our processes, so that nothing waits for them: what they were at is done again by the next run."""
-        for process in multiprocessing.active_children():
-            process.kill()
-        if not self._hurried:
-            self._hurried = True
-            last = Timer(GRACE, os._exit, [code])
-            last.daemon = True
-            last.start()
-
-
-_signals = _Signals()
+_signals = Signals()
 
 
 def main() -> None:

@@ -122,7 +122,8 @@ def test_every_shipped_option_is_valid(group: str) -> None:
     options = [place.stem for place in (shipped("conf") / group).glob("*.yaml") if not place.stem.startswith("_")]
     assert options
     for option in options:
-        extra = ["dataset.path=x", "dataset.target=y"] if option in ("csv", "parquet") else []
+        table = ["dataset.path=x", "dataset.target=y"]
+        extra = {"csv": table, "parquet": table, "server": ["tracking.uri=http://127.0.0.1:5000"]}.get(option, [])
         assert compose([f"{group}={option}", *extra])
 
 

@@ -104,8 +104,8 @@ class Search:
             told = self._study.tell(trial, value)
         else:
             told = self._study.tell(trial, state=TrialState.PRUNED if state is State.PRUNED else TrialState.FAIL)
-        reach("search/telling", number)
         with self._storage_errors():
+            reach("search/telling", number)
             self._keep(told)
         reach("search/told", number)
 
@@ -183,6 +183,7 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
         return ()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     url, creator = f"sqlite:///{workspace.optuna_db}", partial(_connect, workspace.optuna_db)
+    storage = None
     try:
         storage = optuna.storages.RDBStorage(url, engine_kwargs={"creator": creator}, skip_table_creation=True)
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
@@ -190,6 +191,10 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
         return ()
     except optuna.exceptions.StorageInternalError as error:
         raise StorageError(f"{workspace.optuna_db}: can't be read ({error})") from None
+    finally:
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
     return tuple(
         Told(trial.number, _STATES[trial.state], trial.value, trial.params) if trial.state in _STATES else None
         for trial in trials
@@ -198,7 +203,7 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
 
 def _connect(place: Path) -> sqlite3.Connection:
     """A connection that does not sync at every commit: a lost one is asked or told again, from the records."""
-    connection = sqlite3.connect(place, check_same_thread=False, timeout=60)
+    connection = sqlite3.connect(place, check_same_thread=False, timeout=15)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection

@@ -49,7 +49,7 @@ class Database:
 
     def __init__(self, database: Path, family: Family) -> None:
         self._family, self._models = family, ModelWriter()
-        self._connection = sqlite3.connect(database, timeout=60, isolation_level=None)
+        self._connection = sqlite3.connect(database, timeout=15, isolation_level=None)
         # A lost commit is made again from the record.
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._input: tuple[str, dict[str, str]] | None = None

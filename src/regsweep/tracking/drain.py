@@ -6,9 +6,9 @@ It reads the study's folder of records, so whatever it did not get to, for whate
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from regsweep.book import RecordBook
 from regsweep.errors import StorageError, UnreadableError
 from regsweep.paths import Workspace
+from regsweep.redact import redact
+from regsweep.signals import shielded
 
 if TYPE_CHECKING:
     from regsweep.tracking.recorder import Recorder
@@ -43,7 +45,8 @@ class Drain:
         context = multiprocessing.get_context("spawn")
         self._link, far = context.Pipe()
         self._process = context.Process(target=_work, args=(workspace.root, book.folder, far), name="regsweep recorder")
-        self._process.start()
+        with shielded():
+            self._process.start()
         far.close()
 
     def hold_back(self, written: int) -> None:
@@ -110,8 +113,6 @@ class Drain:
 
 
 def _work(root: Path, folder: Path, link: Connection) -> None:
-    # Ctrl-C reaches the whole process group; the driver says when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     book = RecordBook(folder)
     with book.recording():
         try:
@@ -119,6 +120,10 @@ def _work(root: Path, folder: Path, link: Connection) -> None:
         except (EOFError, ConnectionError):
             # The driver is gone. What is left is recorded by the next run, or by `regsweep sync`.
             return
+        except Exception as error:
+            # multiprocessing would print a traceback that nothing has been masked in.
+            with suppress(OSError):
+                link.send(("problem", redact(f"the recorder failed: {type(error).__name__}: {error}")))
 
 
 class _Loop:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
+from regsweep.redact import redact
 from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, Array64, FoldResult, State, TrialResult, TrialSpec
 
@@ -81,7 +82,8 @@ def outcome(spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, tra
 
 def failure(spec: TrialSpec, error: Exception, folds: Sequence[FoldResult], *, seconds: float, trainer: str) -> TrialResult:
     """What a training comes to that raised an error."""
-    cause = f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
+    # Causes go into records and MLflow.
+    cause = redact(f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
     return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause)
 
 
