@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -24,6 +24,7 @@ from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, TooManyFailuresError
+from regsweep.flight import Flight, Pace
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.write import write_report
@@ -32,8 +33,7 @@ from regsweep.search import Proposal, Search
 from regsweep.space import greatest
 from regsweep.tracking import Drain
 from regsweep.train import save_networks
-from regsweep.train.plan import Load
-from regsweep.trial import State, TrialResult, TrialSpec, spec_from_values, trial_seed
+from regsweep.trial import State
 
 Clock = Callable[[], int]
 
@@ -116,14 +116,11 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 _stop_at_failures(search, book, config.max_failures)
                 if lost := _lost(search, book):
                     watcher.redoing([proposal.number for proposal in lost])
-                for record in _train(lost, book, facts, executor, clock):
+                for record in Flight(lost, book, facts, executor, clock).land():
                     watcher.trial(record)
-                while batch := search.next_batch(config.n_trials):
-                    for record in _train(batch, book, facts, executor, clock):
-                        search.tell(record.number, record.result.state, record.objective)
-                        watcher.trial(record)
-                    _stop_at_failures(search, book, config.max_failures)
-                    drain.hold_back(len(book.numbers()))
+                for record in _search(search, book, facts, executor, clock):
+                    watcher.trial(record)
+                    drain.hold_back(record.number)
                 watcher.judging()
                 judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
                 write_report(book, facts, judgement, search.importance())
@@ -153,56 +150,27 @@ def _lost(search: Search, book: RecordBook) -> tuple[Proposal, ...]:
 def train_lost(material: Material, search: Search, book: RecordBook, clock: Clock = wall_clock) -> None:
     """Train trials again that were told but whose record is gone or damaged."""
     with make_executor(material.config, material.prepared) as executor:
-        for _ in _train(_lost(search, book), book, material.facts, executor, clock):
+        for _ in Flight(_lost(search, book), book, material.facts, executor, clock).land():
             pass
 
 
-def _train(
-    batch: tuple[Proposal, ...], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock
-) -> Iterator[TrialRecord]:
-    """Train a batch and yield its records in the order of their numbers, each durable on disk."""
-    known = {proposal.number: _known(book, proposal) for proposal in batch}
-    new = [proposal for proposal in batch if known[proposal.number] is None]
-    specs = [spec_from_values(proposal.params, seed=trial_seed(facts.config.seed, proposal.number)) for proposal in new]
-    stacks: dict[int, _Training] = {}
-    for load in executor.plan(specs):
-        training = _Training(executor, [specs[position] for position in load.positions], load, clock)
-        stacks |= {new[position].number: training for position in load.positions}
-    for proposal in batch:
-        record = known[proposal.number]
-        if record is None:
-            spec = specs[new.index(proposal)]
-            result, finished = stacks[proposal.number].result(spec)
-            started = finished - round(result.seconds * 1000)
-            record = TrialRecord(facts, proposal.number, proposal.params, result, started, finished)
-            book.write_trial(record)
-        yield record
+def _search(search: Search, book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock) -> Iterator[TrialRecord]:
+    """Ask, train and tell to the end, and yield each trial when it is told.
 
-
-def _known(book: RecordBook, proposal: Proposal) -> TrialRecord | None:
-    """The record of a trial that was trained before, if it is of this proposal: another Optuna may propose otherwise."""
-    record = book.whole(proposal.number)
-    return record if record is not None and dict(record.params) == dict(proposal.params) else None
-
-
-class _Training:
-    """A stack in training, and when it ended."""
-
-    def __init__(self, executor: Executor, stack: Sequence[TrialSpec], load: Load, clock: Clock) -> None:
-        self._executor, self._stack, self._clock = executor, stack, clock
-        self._results: tuple[TrialResult, ...] | None = None
-        self._ended: int | None = None
-        self._future = executor.submit(stack, load)
-        self._future.add_done_callback(self._note_end)
-
-    def result(self, spec: TrialSpec) -> tuple[TrialResult, int]:
-        """Wait for a spec's result; it comes with the time at which the stack ended."""
-        if self._results is None:
-            self._results = self._executor.collect(self._future, self._stack)
-        return self._results[self._stack.index(spec)], self._ended or self._clock()
-
-    def _note_end(self, _: object) -> None:
-        self._ended = self._clock()
+    Where proposals don't depend on each other, a second flight is in training while the first one lands.
+    """
+    config, flights, pace = facts.config, deque[Flight](), Pace(facts.config.parallel_trials)
+    while True:
+        while len(flights) < 2 and (proposals := search.next_batch(config.n_trials, pace.size)):
+            flights.append(Flight(proposals, book, facts, executor, clock))
+        if not flights:
+            return
+        flight = flights.popleft()
+        for record in flight.land():
+            search.tell(record.number, record.result.state, record.objective)
+            yield record
+        pace.landed(flight, clock())
+        _stop_at_failures(search, book, config.max_failures)
 
 
 def _stop_at_failures(search: Search, book: RecordBook, max_failures: int) -> None:

@@ -67,7 +67,7 @@ class Search:
             self._kept = self._open()
             trials = self._kept.get_trials(deepcopy=False)
         told = [trial for trial in trials if trial.state in _STATES]
-        self._study = self._remembered(told)
+        self._study, self._told = self._remembered(told), len(told)
         if len(told) < len(trials):
             # An earlier version kept asked trials too.
             self._restore(told)
@@ -84,18 +84,30 @@ class Search:
         """How many trials have failed."""
         return sum(trial.state is TrialState.FAIL for trial in self._trials())
 
-    def next_batch(self, n_trials: int) -> tuple[Proposal, ...]:
-        """The trials to train next: what is untold of a batch; () when `n_trials` are told."""
-        told, size = self._trials(), self._config.parallel_trials
-        start = len(told) // size * size
-        if len(told) >= n_trials:
+    def next_batch(self, n_trials: int, at_most: int = 0) -> tuple[Proposal, ...]:
+        """The trials to train next, whole batches and no more than `at_most` trials if that is more than one batch.
+
+        () when `n_trials` are asked, and while trials that were not told yet decide what comes next.
+        """
+        size, trials = self._config.parallel_trials, self._trials()
+        asked = len(trials)
+        if asked >= n_trials or (asked > self._told and not self._is_independent(asked)):
             return ()
+        start = asked // size * size
+        end = start + size
+        while end + size - start <= at_most and self._is_independent(end):
+            end += size
         # A batch of which some are told is asked anew from what was known when it was asked first.
-        asked = self._study if start == len(told) else self._remembered(told[:start])
-        proposals = [self._propose(asked.ask()) for _ in range(start, min(start + size, n_trials))]
-        if start < len(told):
-            self._study = self._remembered([*told, *asked.get_trials(deepcopy=False)[len(told) :]])
-        return tuple(proposals[len(told) - start :])
+        study = self._study if start == asked else self._remembered(trials[:start])
+        proposals = [self._propose(study.ask()) for _ in range(start, min(end, n_trials))]
+        if start < asked:
+            self._study = self._remembered([*trials, *study.get_trials(deepcopy=False)[asked:]])
+        return tuple(proposals[asked - start :])
+
+    def _is_independent(self, start: int) -> bool:
+        """Whether the batch from this number on is proposed without a look at earlier trials."""
+        sampler = self._config.sampler
+        return sampler.kind == "random" or start < sampler.startup_trials
 
     def tell(self, number: int, state: State, value: float | None) -> None:
         """Report how a trial ended; only a complete one has a value. Kept when it returns."""
@@ -107,6 +119,7 @@ class Search:
         with self._storage_errors():
             reach("search/telling", number)
             self._keep(told)
+        self._told += 1
         reach("search/told", number)
 
     def importance(self) -> dict[str, float]:
@@ -138,7 +151,7 @@ class Search:
             self._kept = self._open()
             for trial in trials:
                 self._keep(trial)
-        self._study = self._remembered(trials)
+        self._study, self._told = self._remembered(trials), len(trials)
 
     def _keep(self, trial: FrozenTrial) -> None:
         # One transaction, where asking, drawing and telling in the database would take a dozen.

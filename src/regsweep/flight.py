@@ -1,0 +1,88 @@
+"""Trials in training: a flight of proposals is planned and submitted as a whole, and lands trial by trial, each on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from regsweep.book import RecordBook
+from regsweep.record import StudyFacts, TrialRecord
+from regsweep.runner import Executor
+from regsweep.search import Proposal
+from regsweep.train.plan import Load
+from regsweep.trial import TrialResult, TrialSpec, spec_from_values, trial_seed
+
+# A flight is as large as lands in so many seconds, and at most so many trials.
+SECONDS, LARGEST = 4.0, 96
+
+
+class Flight:
+    """Proposals in training. The trials that have a record already are not trained again."""
+
+    def __init__(
+        self, proposals: Sequence[Proposal], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Callable[[], int]
+    ) -> None:
+        self._proposals, self._book, self._facts, self._clock = proposals, book, facts, clock
+        self.submitted, self.trials = clock(), len(proposals)
+        self._known = {proposal.number: _known(book, proposal) for proposal in proposals}
+        new = [proposal for proposal in proposals if self._known[proposal.number] is None]
+        seed = facts.config.seed
+        self._specs = {
+            proposal.number: spec_from_values(proposal.params, seed=trial_seed(seed, proposal.number)) for proposal in new
+        }
+        specs = list(self._specs.values())
+        self._stacks: dict[int, _Training] = {}
+        for load in executor.plan(specs):
+            training = _Training(executor, [specs[position] for position in load.positions], load, clock)
+            self._stacks |= {new[position].number: training for position in load.positions}
+
+    def land(self) -> Iterator[TrialRecord]:
+        """Yield the records in the order of their numbers, each durable on disk."""
+        for proposal in self._proposals:
+            yield self._known[proposal.number] or self._landed(proposal)
+
+    def _landed(self, proposal: Proposal) -> TrialRecord:
+        result, finished = self._stacks[proposal.number].result(self._specs[proposal.number])
+        started = finished - round(result.seconds * 1000)
+        record = TrialRecord(self._facts, proposal.number, proposal.params, result, started, finished)
+        self._book.write_trial(record)
+        return record
+
+
+class Pace:
+    """How many trials to have in a flight: what lands in some seconds, so that a stop never costs much of what was trained."""
+
+    def __init__(self, first: int) -> None:
+        self.size = first
+        self._last = 0
+
+    def landed(self, flight: Flight, now: int) -> None:
+        """Take in how long a flight took since it was submitted, or since the one before it had landed."""
+        milliseconds = max(1, now - max(flight.submitted, self._last))
+        self._last = now
+        self.size = max(1, min(LARGEST, 4 * self.size, int(flight.trials * SECONDS * 1000 / milliseconds)))
+
+
+class _Training:
+    """A stack in training, and when it ended."""
+
+    def __init__(self, executor: Executor, stack: Sequence[TrialSpec], load: Load, clock: Callable[[], int]) -> None:
+        self._executor, self._stack, self._clock = executor, stack, clock
+        self._results: tuple[TrialResult, ...] | None = None
+        self._ended: int | None = None
+        self._future = executor.submit(stack, load)
+        self._future.add_done_callback(self._note_end)
+
+    def result(self, spec: TrialSpec) -> tuple[TrialResult, int]:
+        """Wait for a spec's result; it comes with the time at which the stack ended."""
+        if self._results is None:
+            self._results = self._executor.collect(self._future, self._stack)
+        return self._results[self._stack.index(spec)], self._ended or self._clock()
+
+    def _note_end(self, _: object) -> None:
+        self._ended = self._clock()
+
+
+def _known(book: RecordBook, proposal: Proposal) -> TrialRecord | None:
+    """The record of a trial that was trained before, if it is of this proposal: another Optuna may propose otherwise."""
+    record = book.whole(proposal.number)
+    return record if record is not None and dict(record.params) == dict(proposal.params) else None
