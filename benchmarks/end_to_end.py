@@ -82,11 +82,13 @@ def ours(trials: int, folder: Path) -> tuple[dict[str, float], list[Pair]]:
     """Run a study; returns its phases and what its complete trials trained."""
     from regsweep.config import compose
     from regsweep.paths import Workspace
+    from regsweep.runner import warm_up
     from regsweep.study import gather, run_study
     from regsweep.trial import State, spec_from_values, trial_seed
 
     config = compose(["sampler=random", "baselines=none", f"n_trials={trials}", f"max_failures={trials}"])[0]
     phases = Phases()
+    warm_up(config)
     outcome = run_study(gather(config), Workspace(folder), phases)
     phases.end()
     if outcome.problem is not None:

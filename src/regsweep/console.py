@@ -86,10 +86,12 @@ class Bar:
 
 def run_and_show(config: StudyConfig) -> int:
     """Run a study with a progress bar, then print leaderboard, verdict and where everything lies."""
+    from regsweep.runner import warm_up
     from regsweep.study import gather, run_study
 
     console = _console()
     workspace = Workspace(Path(config.tracking.dir))
+    warm_up(config)
     material = gather(config)
     bar = Bar(console, config)
     try:

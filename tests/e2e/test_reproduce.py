@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from regsweep.sums import write_sums
 from tests.conftest import run_cli
 
 
@@ -64,6 +65,7 @@ def edit(folder: Path, run_id: str, change: str) -> None:
     elif change == "version":
         content["environment"]["packages"]["keras"] = "2.0.0"
     place.write_text(json.dumps(content))
+    write_sums(place.parent)
 
 
 @pytest.fixture
@@ -74,6 +76,18 @@ def edited(study: Path):  # type: ignore[no-untyped-def]
     before = place.read_text()
     yield lambda change: edit(study, run_id, change) or run_id
     place.write_text(before)
+    write_sums(place.parent)
+
+
+def test_a_damaged_record_is_not_reproduced(study: Path) -> None:
+    run_id = trial_run(study, 1)
+    (place,) = (study / "mlruns" / "artifacts").glob(f"*/{run_id}/artifacts/record/record.json")
+    before = place.read_text()
+    place.write_text(before.replace("0", "1", 1))
+    try:
+        assert "its bytes differ from what was recorded" in run_cli("reproduce", run_id, cwd=study, code=4).stderr
+    finally:
+        place.write_text(before)
 
 
 def test_another_training_differs_from_the_first_epoch_on(study: Path, edited) -> None:  # type: ignore[no-untyped-def]

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from regsweep.config import StudyConfig
 from regsweep.data.features import Prepared
+from regsweep.runner import process
 from regsweep.runner.executor import Executor, Inline
 from regsweep.runner.processes import Processes
 
-__all__ = ["Executor", "Inline", "Processes", "make_executor"]
+__all__ = ["Executor", "Inline", "Processes", "make_executor", "warm_up"]
+
+
+def warm_up(config: StudyConfig) -> None:
+    """Have what workers need loaded now, in another process, beside whatever comes before they start."""
+    if config.executor.kind == "processes":
+        process.warm_up()
 
 
 def make_executor(config: StudyConfig, data: Prepared) -> Executor:

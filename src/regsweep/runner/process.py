@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,6 +20,7 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.runner.limits import Limits, resident
 from regsweep.runner.work import work
+from regsweep.signals import shielded
 
 # Seconds between two looks at the limits.
 LOOK = 0.1
@@ -119,12 +120,12 @@ class WorkerProcess:
         return self._how
 
 
-def shield() -> None:
-    """Keep Ctrl-C from the processes that this thread is going to start: it reaches the whole group, and the driver decides."""
-    if sys.platform != "win32":
-        # The tracker, if it were started later, would lift the block.
-        resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def warm_up() -> None:
+    """Have the fork server load the libraries now, beside whatever comes before the first worker."""
+    context = _context()
+    if isinstance(context, ForkServerContext):
+        with shielded():
+            forkserver.ensure_running()
 
 
 def _context() -> ForkServerContext | SpawnContext:

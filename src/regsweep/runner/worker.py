@@ -12,9 +12,10 @@ from threading import Event, Thread
 from typing import Any
 
 from regsweep.errors import RegsweepError
-from regsweep.runner.process import Died, WorkerProcess, shield
+from regsweep.runner.process import Died, WorkerProcess
 from regsweep.runner.retry import ATTEMPTS, train_apart
 from regsweep.runner.work import Results, call, measure, ready, train
+from regsweep.signals import shielded
 from regsweep.train.plan import Load, Speed
 from regsweep.trial import TrialSpec
 
@@ -44,7 +45,7 @@ class Worker:
         self._traced = set[tuple[int, str, bool]]()
         self._process: WorkerProcess | None = None
         self._stopped = Event()
-        self._thread = Thread(target=self._run, name="regsweep worker", daemon=True)
+        self._thread = Thread(target=shielded()(self._run), name="regsweep worker", daemon=True)
         self._thread.start()
 
     def take(self, job: Job, speed: Speed) -> None:
@@ -92,7 +93,6 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
-        shield()
         try:
             with suppress(Exception):
                 # What keeps it from starting is said by the first job.
