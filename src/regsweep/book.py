@@ -97,7 +97,8 @@ class RecordBook:
         try:
             return StudyFacts.from_json(content)
         except (ConfigError, KeyError, TypeError) as error:
-            raise UnreadableError(f"{place}: is no study of this version ({error}); remove {self.folder}") from None
+            line = str(error).splitlines()[0]
+            raise UnreadableError(f"{place}: is no study of this version ({line}); move {self.folder} away") from None
 
     def features(self) -> Features:
         """Read the fitted preprocessing and the table's columns."""

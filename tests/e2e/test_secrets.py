@@ -174,8 +174,8 @@ def test_a_hostile_record_ends_a_command_with_a_message(tmp_path: Path) -> None:
     config = {**compose([])[0].model_dump(mode="json"), "_target_": "os.mkdir", "path": str(trap)}
     shared = {"study": "s", "config": config, "environment": {}, "dataset": {"features": [], "notes": []}}
     (folder / "study.json").write_text(json.dumps({"format": "regsweep-record/1", **shared}))
-    done = run_cli("compare", cwd=tmp_path, code=2)
-    assert "regsweep: _target_: there is no such key" in done.stderr
+    done = run_cli("compare", cwd=tmp_path, code=4)
+    assert f"{folder}/study.json: is no study of this version (_target_: there is no such key" in done.stderr
     assert "Traceback" not in done.stderr
     assert not trap.exists()
 

@@ -195,8 +195,9 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
     if not workspace.optuna_db.is_file():
         return ()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    url, creator = f"sqlite:///{workspace.optuna_db}", partial(_connect, workspace.optuna_db)
-    storage = None
+    # A reader that may write would tidy the write-ahead log.
+    creator = partial(sqlite3.connect, f"{workspace.optuna_db.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    url, storage = f"sqlite:///{workspace.optuna_db}", None
     try:
         storage = optuna.storages.RDBStorage(url, engine_kwargs={"creator": creator}, skip_table_creation=True)
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)

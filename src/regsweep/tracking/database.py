@@ -40,7 +40,7 @@ _INPUT = """
 
 def known_schema(database: Path) -> bool:
     """Whether this module knows the tables of a database."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")} <= REVISIONS
 
 

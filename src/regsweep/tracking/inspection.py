@@ -49,7 +49,7 @@ def inspect(workspace: Workspace, facts: StudyFacts) -> Inspection:
         return _from_server(workspace, facts)
     if not workspace.mlflow_db.is_file():
         return Inspection([], [], [])
-    with closing(sqlite3.connect(f"file:{workspace.mlflow_db}?mode=ro", uri=True, timeout=60)) as database:
+    with closing(sqlite3.connect(f"{workspace.mlflow_db.as_uri()}?mode=ro", uri=True, timeout=60)) as database:
         # One moment of the database, whatever is being written meanwhile.
         database.execute("BEGIN")
         return _from_database(database, facts.study)
