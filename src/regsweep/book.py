@@ -7,12 +7,14 @@ and `arrays.npz` (weights: `FOLD/kernel/LAYER` of shape (fan_in, fan_out), `FOLD
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -36,8 +38,7 @@ class RecordBook:
 
         Raises ConfigError with the differences if it is another study's.
         """
-        if (self.folder / "study.json").is_file():
-            self._same_study(facts)
+        self.hold_to(facts)
         contents = {"features.json": {"kind": "features", **features.to_json()}, "study.json": facts.to_json()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,19 +46,38 @@ class RecordBook:
             reach("study/opening")
             for name, content in contents.items():
                 write_json(self.folder / name, content)
+            if not (self.folder / "id").is_file():
+                (self.folder / "id").write_text(f"{uuid4().hex}\n")
             reach("study/opened")
         except OSError as error:
             place = self.folder / "study.json"
             raise StorageError(f"{place}: can't be written ({error.strerror}); free space or set tracking.dir") from None
 
-    def _same_study(self, facts: StudyFacts) -> None:
-        known = self.facts()
+    def hold_to(self, facts: StudyFacts) -> None:
+        """Raise ConfigError with the differences if the book is another study's than that of these facts."""
+        known = self.known_facts()
+        if known is None:
+            return
         before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
         before, now = ({**parts, "experiment": one.config.experiment} for parts, one in ((before, known), (now, facts)))
         changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
         if changed:
             lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
             raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])
+
+    def known_facts(self) -> StudyFacts | None:
+        """What study.json says; where it is damaged, what a trial's record says."""
+        if not (self.folder / "study.json").is_file():
+            return None
+        try:
+            return self.facts()
+        except UnreadableError:
+            return next((record.facts for record in map(self.whole, self.numbers()) if record is not None), None)
+
+    @property
+    def id(self) -> str:
+        """Tells this book from another one of a study of that name, where several folders share a tracking server."""
+        return (self.folder / "id").read_text().strip()
 
     @property
     def begun(self) -> bool:
@@ -85,6 +105,9 @@ class RecordBook:
                 return False
         except HeldError:
             return True
+        except StorageError:
+            # Where nothing can be written, nothing is at work.
+            return False
 
     def touch(self) -> None:
         """Make this the study that ran last."""
@@ -106,7 +129,8 @@ class RecordBook:
 
     def numbers(self) -> list[int]:
         """The numbers of the trials that have a record, in order."""
-        return sorted(int(place.name.removeprefix("trial-")) for place in self.folder.glob("trial-*"))
+        names = (re.fullmatch(r"trial-(\d{5,})", place.name) for place in self.folder.glob("trial-*"))
+        return sorted(int(name[1]) for name in names if name)
 
     def write_trial(self, record: TrialRecord) -> Path:
         """Write a trial's record; it is durable when this returns."""
@@ -125,8 +149,8 @@ class RecordBook:
 
     def trials(self) -> Iterator[TrialRecord]:
         """Read every trial's record, by number."""
-        for place in sorted(self.folder.glob("trial-*")):
-            yield read_trial(place)
+        for number in self.numbers():
+            yield read_trial(self.place(number))
 
     def contents(self, prefix: str) -> Iterator[dict[str, Any]]:
         """The JSON of every record whose folder begins so, in order; arrays are left unread."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from regsweep.baselines.run import BaselineResult, run_baselines
@@ -54,43 +55,65 @@ def judge(
     best = best_trial(book.trials(), facts.config.objective)
     if best is None:
         return None
-    openings = _openings(book)
-    opened = openings[-1]["trial"] if openings else None
-    earlier, baselines = _scored_before(book, openings)
-    same_baselines = earlier is None or set(facts.config.baselines.names) == baselines
-    reopen = facts.config.reopen_test and (opened != best.number or not same_baselines)
-    scored = best if reopen or opened is None else book.trial(opened)
-    if scored is None:
-        raise StorageError(f"{book.folder}: trial {opened}, for which the test rows were opened, has no record; restore it")
-    if earlier is not None and not reopen:
-        return Judgement(scored, earlier, _note(best, scored, same_baselines=same_baselines))
-    if reopen or opened is None:
-        openings = [*openings, {"trial": scored.number, "at": clock()}]
+    openings = read_openings(book)
+    opened = openings[-1] if openings else None
+    wanted = list(facts.config.baselines.names)
+    same_baselines = opened is None or set(opened["baselines"]) == set(wanted)
+    changed = opened is not None and not (opened["trial"] == best.number and same_baselines)
+    if opened is None or (changed and facts.config.reopen_test):
+        scored, same_baselines = best, True
+        openings = [*openings, {"trial": best.number, "baselines": wanted, "at": clock()}]
         reach("judge/opening")
         book.write("test-openings", {"kind": "test-openings", "openings": openings}, {})
         reach("judge/opened")
-    content = _score(book, facts, data, scored, openings, unseal, clock)
-    return Judgement(scored, content, _note(best, scored, same_baselines=True))
+    else:
+        found = book.trial(opened["trial"])
+        if found is None:
+            problem = (
+                f"trial {opened['trial']}, for which the test rows were opened, has no record; `regsweep repair` restores it"
+            )
+            raise StorageError(f"{book.folder}: {problem}")
+        scored = found
+    # Scored again on rows that are open already, a champion comes out the same.
+    content = _scored_before(book, openings) or _score(book, facts, data, scored, openings, unseal, clock)
+    return Judgement(scored, content, _note(best, scored, same_baselines=same_baselines))
 
 
-def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> tuple[dict[str, Any] | None, set[str]]:
-    """The champion's record and the baselines it was compared with; None where it has to be scored (again)."""
+def read_openings(book: RecordBook) -> list[dict[str, Any]]:
+    """Every opening of the test rows, first to last: for which trial and which baselines, when.
+
+    They stand in two records, of which one is restored from the other. Raises UnreadableError where both are gone.
+    """
+    kept, scored = (_openings_in(book.folder / name) for name in ("test-openings", "champion"))
+    known = max(kept, scored, key=len)
+    scores = [place for pattern in ("test-openings", "champion", "baseline-*") for place in book.folder.glob(pattern)]
+    if not known and scores:
+        raise UnreadableError(
+            f"{scores[0]}: the test rows have been opened, but the record of when and for what is lost; "
+            f"restore {book.folder / 'test-openings'}, or begin another study with study=NAME"
+        )
+    if known != kept:
+        book.write("test-openings", {"kind": "test-openings", "openings": known}, {})
+    return known
+
+
+def _openings_in(place: Path) -> list[dict[str, Any]]:
+    try:
+        return list(read_content(place)["openings"])
+    except UnreadableError:
+        return []
+
+
+def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The champion's record, if it and the baselines it was compared with are there and of the last opening."""
     try:
         champion = read_champion(book)
         baselines = {content["name"] for content in book.contents("baseline")}
     except UnreadableError:
-        # Scored again on the rows that are open already, they come out the same.
-        return None, set()
-    if champion is not None and champion["openings"] != openings:
-        # The rows were opened once more, but the scoring did not come to its end.
-        return None, set()
-    return champion, baselines
-
-
-def _openings(book: RecordBook) -> list[dict[str, Any]]:
-    """Every opening of the test rows, first to last: which trial, when."""
-    place = book.folder / "test-openings"
-    return list(read_content(place)["openings"]) if place.is_dir() else []
+        return None
+    if champion is None or champion["openings"] != openings or baselines != set(openings[-1]["baselines"]):
+        return None
+    return champion
 
 
 def _note(best: TrialRecord, scored: TrialRecord, *, same_baselines: bool) -> str | None:
@@ -119,7 +142,9 @@ def _score(
     test = unseal()
     predictions: dict[str, Array64] = {}
     validation: dict[str, float] = {}
-    for result in run_baselines(config.baselines, data, test.x):
+    # Which baselines are scored was said when the rows were opened.
+    compared = config.baselines.model_copy(update={"names": tuple(openings[-1]["baselines"])})
+    for result in run_baselines(compared, data, test.x):
         finished = clock()
         predictions[result.name] = result.test_prediction
         validation[result.name] = asdict(result.val)[config.objective.removeprefix("val/")]

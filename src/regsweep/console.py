@@ -19,7 +19,7 @@ from rich.table import Table
 from regsweep.book import RecordBook, read_champion
 from regsweep.champion import best_trial
 from regsweep.config import StudyConfig
-from regsweep.errors import ConfigError, NotReproducedError
+from regsweep.errors import ConfigError, NotReproducedError, UnreadableError
 from regsweep.leaderboard import as_table, leaderboard
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
@@ -140,7 +140,11 @@ def show_studies(workspace: Workspace) -> None:
     """Print every study of the workspace with how far it is, the latest first."""
     table = Table("study", "experiment", "trials", "failed", "best", "state", box=None, pad_edge=False)
     for book in find_books(workspace, None):
-        config, contents = book.facts().config, list(book.contents("trial"))
+        try:
+            config, contents = book.facts().config, list(book.contents("trial"))
+        except UnreadableError:
+            table.add_row(book.folder.name, "", "", "", "", "damaged: see regsweep fsck")
+            continue
         values = [content["objective"] for content in contents if content["objective"] is not None]
         best = (max if higher_is_better(config.objective) else min)(values, default=None)
         state = "running" if book.held() else "judged" if read_champion(book) else "unfinished"
@@ -182,7 +186,7 @@ def check_and_show(workspace: Workspace, study: str | None) -> int:
             console.print(f"{book.folder.name}: is running; check it when it has ended", soft_wrap=True)
             continue
         checked.append(check(workspace, book))
-        _print_checked(console, checked[-1])
+        _print_checked(console, checked[-1], "; `regsweep repair` restores it")
     return int(any(one.findings for one in checked))
 
 
@@ -194,7 +198,7 @@ def repair_and_show(workspace: Workspace, study: str | None) -> int:
     wrong = False
     for book in _named(workspace, study):
         checked = repair(workspace, book, partial(console.print, soft_wrap=True))
-        _print_checked(console, checked)
+        _print_checked(console, checked, " are left: the same `regsweep run` makes again what is missing")
         wrong = wrong or bool(checked.findings)
     return int(wrong)
 
@@ -207,12 +211,12 @@ def _named(workspace: Workspace, study: str | None) -> list[RecordBook]:
     return named
 
 
-def _print_checked(console: Console, checked: Checked) -> None:
+def _print_checked(console: Console, checked: Checked, advice: str) -> None:
     for finding in checked.findings:
         console.print(finding.text, soft_wrap=True)
     state = f"{checked.told} of {checked.n_trials} trials, {'judged' if checked.judged else 'not judged'}"
-    found = f"{len(checked.findings)} problems; `regsweep repair` restores it" if checked.findings else "whole"
-    console.print(f"{checked.study}: {state}: {found}", soft_wrap=True)
+    found = f"{len(checked.findings)} problems" if checked.findings else "whole"
+    console.print(f"{checked.study}: {state}: {found}{advice if checked.findings else ''}", soft_wrap=True)
 
 
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:
@@ -266,8 +270,8 @@ def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]
     if not books:
         raise ConfigError(f"{workspace.records}: there are no studies here; run one first, or name the folder with --dir")
     if experiment is not None:
-        known = {book.folder: book.facts().config.experiment for book in books}
-        books = [book for book in books if known[book.folder] == experiment]
+        known = {book.folder: facts.config.experiment for book in books if (facts := book.known_facts()) is not None}
+        books = [book for book in books if known.get(book.folder) == experiment]
         if not books:
             raise ConfigError(f"there is no experiment {experiment!r} here; known: {', '.join(sorted(set(known.values())))}")
     return sorted(books, key=lambda book: book.folder.stat().st_mtime_ns, reverse=True)

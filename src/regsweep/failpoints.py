@@ -27,6 +27,7 @@ NAMES = (
     "mlflow/recording",
     "mlflow/artifacts",
     "mlflow/recorded",
+    "mlflow/model",
     "mlflow/judging",
     "mlflow/registering",
     "mlflow/judged",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from regsweep.book import RecordBook
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
-from regsweep.search import Proposal
+from regsweep.search import Proposal, Told
 from regsweep.train.plan import Load
 from regsweep.trial import TrialResult, TrialSpec, spec_from_values, trial_seed
 
@@ -19,7 +19,12 @@ class Flight:
     """Proposals in training. The trials that have a record already are not trained again."""
 
     def __init__(
-        self, proposals: Sequence[Proposal], book: RecordBook, facts: StudyFacts, executor: Executor, clock: Callable[[], int]
+        self,
+        proposals: Sequence[Proposal | Told],
+        book: RecordBook,
+        facts: StudyFacts,
+        executor: Executor,
+        clock: Callable[[], int],
     ) -> None:
         self._proposals, self._book, self._facts, self._clock = proposals, book, facts, clock
         self.submitted, self.trials = clock(), len(proposals)
@@ -40,7 +45,7 @@ class Flight:
         for proposal in self._proposals:
             yield self._known[proposal.number] or self._landed(proposal)
 
-    def _landed(self, proposal: Proposal) -> TrialRecord:
+    def _landed(self, proposal: Proposal | Told) -> TrialRecord:
         result, finished = self._stacks[proposal.number].result(self._specs[proposal.number])
         started = finished - round(result.seconds * 1000)
         record = TrialRecord(self._facts, proposal.number, proposal.params, result, started, finished)
@@ -82,7 +87,7 @@ class _Training:
         self._ended = self._clock()
 
 
-def _known(book: RecordBook, proposal: Proposal) -> TrialRecord | None:
+def _known(book: RecordBook, proposal: Proposal | Told) -> TrialRecord | None:
     """The record of a trial that was trained before, if it is of this proposal: another Optuna may propose otherwise."""
     record = book.whole(proposal.number)
     return record if record is not None and dict(record.params) == dict(proposal.params) else None

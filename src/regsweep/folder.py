@@ -80,13 +80,16 @@ def read_json(place: Path) -> dict[str, Any]:
         raise UnreadableError(f"{place}: is no whole file ({error}); run the study again to have it written anew") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise UnreadableError(f"{place}: is no record of format {FORMAT}")
+    if "sha256" in content and content.pop("sha256") != _digest(content):
+        raise UnreadableError(f"{place}: its content differs from what was written; run the study again to have it written anew")
     return content
 
 
 def write_json(place: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file of ours; it is there whole, and durable, or not at all. Raises OSError."""
+    """Write a JSON file of ours, with the sha256 of what it says: there whole, and durable, or not at all. Raises OSError."""
     draft = place.with_name(f".{place.name}.{os.getpid()}")
-    draft.write_text(json.dumps({"format": FORMAT, **content}, indent=1, ensure_ascii=False), encoding="utf-8")
+    said = {"format": FORMAT, **content}
+    draft.write_text(json.dumps({**said, "sha256": _digest(said)}, indent=1, ensure_ascii=False), encoding="utf-8")
     _flush(draft)
     draft.replace(place)
     _flush(place.parent)
@@ -108,6 +111,10 @@ def tidy(folder: Path) -> None:
 def leftovers(folder: Path) -> list[Path]:
     """What a crash left half written among a study's records."""
     return sorted(folder.glob(".*"))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _check(place: Path, name: str) -> None:

@@ -6,15 +6,14 @@ In: a study's records. Out: what is wrong, one line each; `repair` acts on them.
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from regsweep.book import RecordBook, read_champion
-from regsweep.errors import UnreadableError
-from regsweep.folder import leftovers
+from regsweep.errors import RegsweepError, StorageError, UnreadableError
+from regsweep.folder import leftovers, read_content
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.search import Told, kept_trials
@@ -26,17 +25,15 @@ from regsweep.tracking.names import RECORD, SUMS
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong: a record by its folder's name, a run by its id, or neither."""
+    """Something that is wrong; `run` is the id of a run in MLflow that has to be written anew, or to go."""
 
     text: str
-    record: str | None = None
     run: str | None = None
-    optuna: bool = False
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A study as it was found. `told` of `n_trials` trials have ended; it is `judged` once its champion was scored."""
+    """A study as it was found: Optuna holds `told` of `n_trials` trials; it is `judged` once a champion was scored."""
 
     study: str
     told: int
@@ -46,20 +43,27 @@ class Checked:
 
 
 def check(workspace: Workspace, book: RecordBook) -> Checked:
-    """Compare a study's records with what Optuna and MLflow hold of it. Raises StorageError where one can't be read."""
-    facts = book.facts()
+    """Compare a study's records with what Optuna and MLflow hold of it."""
     findings = [Finding(f"{place}: was left by a crash") for place in leftovers(book.folder)]
+    try:
+        facts = book.facts()
+        book.features()
+    except (RegsweepError, KeyError, TypeError) as error:
+        return Checked(book.folder.name, 0, 0, False, (*findings, Finding(str(error).splitlines()[0])))
     records, damaged = _records(book)
     findings += damaged
-    kept = kept_trials(workspace, facts.study)
-    findings += _slots(records, kept, {finding.record for finding in damaged})
     contents = [trial_run(book, record, None) for record in records.values()]
-    judged, more = False, list[RunContent]()
+    judged, scores, problems = _scores(book, records)
+    findings += problems
+    kept: tuple[Told | None, ...] = ()
     try:
-        more, judged = _judgement(book, records)
-    except UnreadableError as error:
-        findings += [Finding(problem, record="champion") for problem in error.problems]
-    findings += _mlflow(inspect(workspace, facts), contents, more, judged=judged)
+        kept = kept_trials(workspace, facts.study)
+        findings += _slots(records, kept)
+        found = inspect(workspace, book, facts)
+        findings += _study_runs(found.studies, bool(contents), ended=judged and len(kept) >= facts.config.n_trials)
+        findings += _child_runs(found, (*contents, *scores))
+    except StorageError as error:
+        findings += [Finding(problem) for problem in error.problems]
     return Checked(facts.study, len(kept), facts.config.n_trials, judged, tuple(findings))
 
 
@@ -69,73 +73,88 @@ def _records(book: RecordBook) -> tuple[dict[int, TrialRecord], list[Finding]]:
         try:
             record = book.trial(number)
         except UnreadableError as error:
-            damaged += [Finding(problem, record=book.place(number).name) for problem in error.problems]
+            damaged += [Finding(problem) for problem in error.problems]
             continue
         assert record is not None
         records[number] = record
     return records, damaged
 
 
-def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None], damaged: set[str | None]) -> Iterator[Finding]:
-    """Every trial has one slot, ended, whose state and value are the record's to the last bit."""
+def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> Iterator[Finding]:
+    """Every trial has one slot, ended, with the record's hyperparameters, state and value, to the last bit."""
     for number, told in enumerate(kept):
-        name = f"trial-{number:05d}"
         record = records.get(number)
         if told is None:
-            yield Finding(f"trial {number}: Optuna holds it as running", optuna=True)
+            yield Finding(f"trial {number}: Optuna holds it as running")
         elif told.number != number:
-            yield Finding(f"trial {told.number}: Optuna holds it in slot {number}", optuna=True)
+            yield Finding(f"trial {told.number}: Optuna holds it in slot {number}")
         elif record is None:
-            if name not in damaged:
-                yield Finding(f"trial {number}: Optuna holds it, but it has no record", record=name)
+            yield Finding(f"trial {number}: Optuna holds it, but it has no whole record")
         elif (record.result.state, record.objective) != (told.state, told.value):
             mine, theirs = f"{record.result.state} {record.objective!r}", f"{told.state} {told.value!r}"
-            yield Finding(f"trial {number}: its record says {mine}, Optuna {theirs}", optuna=True)
+            yield Finding(f"trial {number}: its record says {mine}, Optuna {theirs}")
+        elif not told.params.items() <= dict(record.params).items():
+            yield Finding(f"trial {number}: Optuna holds other hyperparameters than its record")
     for number in sorted(records):
         if number >= len(kept):
-            yield Finding(f"trial {number}: has a record that Optuna was not told", optuna=True)
+            yield Finding(f"trial {number}: has a record that Optuna was not told")
 
 
-def _judgement(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[list[RunContent], bool]:
-    runs = [baseline_run(book, content) for content in book.contents("baseline")]
-    champion = read_champion(book)
-    if champion is None:
-        return [], False
-    if champion["trial"] in records:
-        runs.append(champion_run(book, records[champion["trial"]], champion, None))
-    return runs, True
+def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool, list[RunContent], list[Finding]]:
+    """Whether the study is judged, the runs of what was scored on the test rows, and what is missing of it."""
+    scored = [place for pattern in ("test-openings", "champion", "baseline-*") for place in sorted(book.folder.glob(pattern))]
+    if not scored:
+        return False, [], []
+    runs: list[RunContent] = []
+    problems: list[Finding] = []
+    try:
+        openings = read_content(book.folder / "test-openings")["openings"]
+        champion = read_champion(book)
+        if champion is None or champion["openings"] != openings:
+            opened = f"the test rows are open for trial {openings[-1]['trial']}"
+            problems.append(Finding(f"{opened}, but its scores are missing: the same `regsweep run` takes them"))
+        elif champion["trial"] in records:
+            runs.append(champion_run(book, records[champion["trial"]], champion, None))
+        names = openings[-1]["baselines"]
+    except UnreadableError as error:
+        return True, [], [Finding(problem) for problem in error.problems]
+    for name in names:
+        try:
+            runs.append(baseline_run(book, read_content(book.folder / f"baseline-{name}")))
+        except UnreadableError as error:
+            problems += [Finding(problem) for problem in error.problems]
+    return champion is not None, runs, problems
 
 
-def _mlflow(found: Inspection, trials: list[RunContent], more: list[RunContent], *, judged: bool) -> Iterator[Finding]:
-    """One ended run per trial, baseline and champion, with the record's parameters, metrics and artifacts."""
-    yield from (Finding(f"{place}: artifacts of no run", run=place.name) for place in found.orphans)
-    if not found.studies and (trials or more):
+def _study_runs(studies: Sequence[Recorded], begun: bool, *, ended: bool) -> Iterator[Finding]:
+    if not studies and begun:
         yield Finding("MLflow has no run of the study")
-    for number, run in enumerate(found.studies):
-        if number:
-            yield Finding(f"run {run.id}: is the study's a second time", run=run.id)
-        elif run.status == "RUNNING" or (judged and run.status != "FINISHED"):
+    for run in studies[:1]:
+        if run.status == "RUNNING" or (ended and run.status != "FINISHED"):
             yield Finding(f"run {run.id}: the study's is {run.status}")
+    yield from (Finding(f"run {run.id}: is the study's a second time", run=run.id) for run in studies[1:])
+
+
+def _child_runs(found: Inspection, contents: Iterable[RunContent]) -> Iterator[Finding]:
+    """One ended run per trial, baseline and champion, with the record's parameters, metrics and artifacts."""
     count = Counter(run.child for run in found.children)
     runs = {run.child: run for run in found.children}
-    for content in (*trials, *more):
+    for content in contents:
         child = (content.kind, content.key)
         if child not in runs:
             yield Finding(f"{content.name}: MLflow has no run of it")
             continue
         run = runs.pop(child)
         if count[child] > 1:
-            yield from (
-                Finding(f"run {other.id}: {content.name} has {count[child]} runs", run=other.id)
-                for other in found.children
-                if other.child == child
-            )
+            doubles = [other for other in found.children if other.child == child]
+            yield from (Finding(f"run {other.id}: {content.name} has {len(doubles)} runs", run=other.id) for other in doubles)
         else:
             yield from (Finding(f"run {run.id} ({content.name}): {text}", run=run.id) for text in _differences(content, run))
-    for child, run in runs.items():
-        # Champions of earlier openings keep their runs.
-        if child[0] not in ("champion", "baseline"):
-            yield Finding(f"run {run.id}: {' '.join(child)} has no record", run=run.id)
+    for (kind, key), run in runs.items():
+        # Champions and baselines of earlier openings keep their runs.
+        if kind == "trial":
+            yield Finding(f"run {run.id}: trial {key} has no whole record")
+    yield from (Finding(f"{place}: artifacts of no run", run=place.name) for place in found.orphans)
 
 
 def _differences(content: RunContent, run: Recorded) -> Iterator[str]:
@@ -147,10 +166,12 @@ def _differences(content: RunContent, run: Recorded) -> Iterator[str]:
     tags[RECORD] = digest(content.record) or ""
     if not tags.items() <= run.tags.items():
         yield "its tags are not the record's"
-    expected, found = Counter(map(_stored, content.points)), Counter(map(_stored, run.points))
-    if expected != found:
-        lacking, superfluous = (expected - found).total(), (found - expected).total()
-        yield f"lacks {lacking} of its {expected.total()} metric points and has {superfluous} others"
+    # MLflow's database gives points in the order in which they were written.
+    if list(content.points) != run.points:
+        expected, found = Counter(map(_comparable, content.points)), Counter(map(_comparable, run.points))
+        if expected != found:
+            lacking, superfluous = (expected - found).total(), (found - expected).total()
+            yield f"lacks {lacking} of its {expected.total()} metric points and has {superfluous} others"
     if run.folder is not None:
         yield from _artifacts(run)
 
@@ -167,7 +188,7 @@ def _artifacts(run: Recorded) -> Iterator[str]:
     yield from (f"{run.folder / name}: is not what was recorded" for name in differences(run.folder, listed))
 
 
-def _stored(point: Point) -> tuple[Any, ...]:
-    # As MLflow stores them: infinities are the greatest doubles; NaN equals itself here.
+def _comparable(point: Point) -> tuple[Any, ...]:
+    # NaN equals itself here.
     key, value, time, step = point
-    return key, "nan" if math.isnan(value) else max(-sys.float_info.max, min(sys.float_info.max, value)), time, step
+    return key, "nan" if math.isnan(value) else value, time, step

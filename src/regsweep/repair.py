@@ -3,54 +3,132 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from regsweep.book import RecordBook, read_trial
-from regsweep.errors import UnreadableError
-from regsweep.folder import tidy
+from regsweep.book import RecordBook
+from regsweep.champion import read_openings
+from regsweep.errors import StorageError, UnreadableError
+from regsweep.folder import read_folder, tidy
 from regsweep.fsck import Checked, check
 from regsweep.paths import Workspace
+from regsweep.record import Features, StudyFacts
 from regsweep.search import Search, Told, kept_trials
 from regsweep.study import gather, train_lost
+from regsweep.tracking.content import champion_key
 from regsweep.tracking.drain import sync
 from regsweep.tracking.inspection import inspect
 
+Announce = Callable[[str], None]
 
-def repair(workspace: Workspace, book: RecordBook, announce: Callable[[str], None]) -> Checked:
-    """Restore what `check` complains of, and check again.
 
-    A damaged record comes back from its copy in MLflow, else it is trained again. Raises StorageError while a run of the study
-    is at work, DataError where a trial has to be trained again and its data have changed.
+def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checked:
+    """Restore what `check` complains of, and check again; where it has no complaint nothing is done.
+
+    A damaged record comes back from its copy in MLflow, else the trial is trained again. Raises StorageError while a run of the
+    study is at work, ConfigError where a trial would have to be trained again and its data have changed.
     """
-    facts = book.facts()
     with book.locked():
-        found = check(workspace, book).findings
+        before = check(workspace, book)
+        if not before.findings:
+            return before
         tidy(book.folder)
-        copies = {run.tags["regsweep.key"]: run.folder for run in inspect(workspace, facts).children if run.child[0] == "trial"}
-        for number in [number for number in book.numbers() if book.whole(number) is None]:
-            place = book.place(number)
-            shutil.rmtree(place)
-            source = copies.get(str(number))
-            if source is not None and _is_whole(source / "record"):
-                shutil.copytree(source / "record", place)
-                announce(f"{place}: copied back from MLflow's artifacts")
+        for database in (workspace.optuna_db, workspace.mlflow_db):
+            _set_aside(database, announce)
+        facts = _restore_facts(book, announce)
+        _copy_back(workspace, book, facts, announce)
+        try:
+            read_openings(book)
+        except UnreadableError as error:
+            announce(error.problems[0])
         _retell(workspace, book, announce)
-        search = Search(workspace, facts.study, facts.config)
-        if lost := [told.number for told in search.told() if book.whole(told.number) is None]:
-            announce(f"trained again: trial {', '.join(map(str, lost))}")
-            train_lost(gather(facts.config), search, book)
-            _retell(workspace, book, announce)
-        if any(finding.record == "champion" for finding in found):
-            announce("champion or baselines are damaged: the same `regsweep run` scores them again")
+        _train_lost(workspace, book, facts, announce)
         # What is recorded anew may leave artifacts of former runs over.
         for _ in range(2):
             wrong = {finding.run for finding in check(workspace, book).findings if finding.run is not None}
-            sync(workspace, book, lambda _: None, remove=sorted(wrong))
+            sync(workspace, book, lambda _: None, remove=sorted(wrong), lead=False)
         return check(workspace, book)
 
 
-def _retell(workspace: Workspace, book: RecordBook, announce: Callable[[str], None]) -> None:
+def _set_aside(database: Path, announce: Announce) -> None:
+    """Rename a file that is no database: all of it that is ours is made anew."""
+    try:
+        if database.is_file():
+            with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+                connection.execute("SELECT count(*) FROM alembic_version")
+    except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            return
+        aside = database.with_name(f"{database.name}.unusable")
+        for end in ("-wal", "-shm"):
+            database.with_name(database.name + end).unlink(missing_ok=True)
+        database.replace(aside)
+        announce(f"{database}: is no database of ours ({error}); it lies in {aside.name} now")
+
+
+def _restore_facts(book: RecordBook, announce: Announce) -> StudyFacts:
+    """What the study is; study.json and features.json are made anew if they are damaged."""
+    facts = book.known_facts()
+    if facts is None:
+        raise StorageError(f"{book.folder}: neither study.json nor a trial's record can be read; nothing says what this study is")
+    try:
+        book.facts()
+        book.features()
+    except UnreadableError as error:
+        announce(f"made anew: {error.problems[0]}")
+        material = gather(facts.config, facts.environment)
+        book.open(material.facts, Features(material.prepared.encoding, material.dataset.columns))
+    return facts
+
+
+def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announce: Announce) -> None:
+    """Take records that are missing or damaged from their copies in MLflow's artifacts; damaged ones without a copy go."""
+    copies: dict[str, Path] = {}
+    for run in inspect(workspace, book, facts).children:
+        kind, key = run.child
+        if run.folder is not None and kind in ("trial", "baseline"):
+            copies[f"trial-{int(key):05d}" if kind == "trial" else f"baseline-{key}"] = run.folder / "record"
+        elif run.folder is not None and kind == "champion" and _is_latest(book, run.folder / "champion", key):
+            copies["champion"] = run.folder / "champion"
+    places = [place for pattern in ("trial-*", "baseline-*", "champion") for place in book.folder.glob(pattern)]
+    for name in sorted({*copies, *(place.name for place in places)}):
+        place = book.folder / name
+        if _is_whole(place):
+            continue
+        shutil.rmtree(place, ignore_errors=True)
+        if name in copies and _is_whole(copies[name]):
+            shutil.copytree(copies[name], place)
+            announce(f"{place}: copied back from MLflow's artifacts")
+
+
+def _is_latest(book: RecordBook, copy: Path, key: str) -> bool:
+    try:
+        content, _ = read_folder(copy)
+        openings = read_openings(book)
+    except UnreadableError:
+        return False
+    return champion_key(content) == key and len(content["openings"]) >= len(openings)
+
+
+def _train_lost(workspace: Workspace, book: RecordBook, facts: StudyFacts, announce: Announce) -> None:
+    search = Search(workspace, facts.study, facts.config)
+    lost = {told.number: told for told in search.told() if book.whole(told.number) is None}
+    if not lost:
+        return
+    announce(f"trained again: trial {', '.join(map(str, lost))}")
+    material = gather(facts.config)
+    book.hold_to(material.facts)
+    train_lost(material, search, book)
+    for number, told in lost.items():
+        record = book.whole(number)
+        if record is not None and (record.result.state, record.objective) != (told.state, told.value):
+            announce(f"trial {number}: came out as {record.objective!r}, was {told.value!r}: packages or machine have changed")
+    _retell(workspace, book, announce)
+
+
+def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
     """Have Optuna's database say what the records say, and as much of what it alone knows as leaves no gap."""
     facts = book.facts()
     kept = kept_trials(workspace, facts.study)
@@ -60,18 +138,19 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Callable[[str], No
     slots: list[Told] = []
     while len(slots) in known:
         slots.append(known[len(slots)])
-    if [_slot(told) for told in slots] != [_slot(told) for told in kept]:
+    if len(slots) != len(kept) or not all(_says(told, slot) for told, slot in zip(kept, slots, strict=True)):
         announce("Optuna's database is written anew from the records")
         Search(workspace, facts.study, facts.config).restore(slots)
 
 
-def _slot(told: Told | None) -> tuple[object, ...]:
-    return () if told is None else (told.number, told.state, told.value)
+def _says(kept: Told | None, slot: Told) -> bool:
+    same = kept is not None and (kept.number, kept.state, kept.value) == (slot.number, slot.state, slot.value)
+    return same and kept is not None and kept.params.items() <= dict(slot.params).items()
 
 
 def _is_whole(place: Path) -> bool:
     try:
-        read_trial(place)
+        read_folder(place)
     except UnreadableError:
         return False
     return True

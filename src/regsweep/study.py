@@ -23,13 +23,13 @@ from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
-from regsweep.errors import ConfigError, TooManyFailuresError
+from regsweep.errors import ConfigError, StorageError, TooManyFailuresError
 from regsweep.flight import Flight, Pace
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.search import Proposal, Search
+from regsweep.search import Search, Told
 from regsweep.space import greatest
 from regsweep.tracking import Drain
 from regsweep.train import save_networks
@@ -113,11 +113,13 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
         try:
             watcher.begin(facts, told=len(search.told()))
             with make_executor(config, material.prepared) as executor:
-                _stop_at_failures(search, book, config.max_failures)
                 if lost := _lost(search, book):
                     watcher.redoing([proposal.number for proposal in lost])
-                for record in Flight(lost, book, facts, executor, clock).land():
+                for told, record in zip(lost, Flight(lost, book, facts, executor, clock).land(), strict=True):
                     watcher.trial(record)
+                    if (record.result.state, record.objective) != (told.state, told.value):
+                        raise StorageError(_came_out_otherwise(book, told, record))
+                _stop_at_failures(search, book, config.max_failures)
                 for record in _search(search, book, facts, executor, clock):
                     watcher.trial(record)
                     drain.hold_back(record.number)
@@ -128,6 +130,10 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                     _save_networks(book, judgement, material.prepared, executor)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
+        except OSError as error:
+            drain.interrupt()
+            place = error.filename or book.folder
+            raise StorageError(f"{place}: can't be written ({error.strerror}); free space, then run the command again") from error
         except BaseException:
             drain.interrupt()
             raise
@@ -142,9 +148,16 @@ def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
     return DatasetFacts(**shared, notes=(*dataset.notes, *filter(None, [duplicates_across(split, dataset)])))
 
 
-def _lost(search: Search, book: RecordBook) -> tuple[Proposal, ...]:
+def _lost(search: Search, book: RecordBook) -> tuple[Told, ...]:
     """Trials that were told but whose record is gone or damaged: trained again, they come out the same."""
-    return tuple(Proposal(told.number, told.params) for told in search.told() if book.whole(told.number) is None)
+    return tuple(told for told in search.told() if book.whole(told.number) is None)
+
+
+def _came_out_otherwise(book: RecordBook, told: Told, record: TrialRecord) -> str:
+    return (
+        f"{book.place(told.number)}: trained again, it came out as {record.objective!r}, but the study was told {told.value!r}: "
+        "packages or machine have changed; `regsweep repair` has the study go by the new record"
+    )
 
 
 def train_lost(material: Material, search: Search, book: RecordBook, clock: Clock = wall_clock) -> None:

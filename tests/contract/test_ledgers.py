@@ -23,7 +23,7 @@ from regsweep.tracking.drain import sync
 from regsweep.tracking.recorder import Recorder
 from tests.helpers import Silent
 
-# The learning rate makes trials diverge: NaN and infinities are among their metrics.
+# The learning rate makes trials diverge: NaN is among their metrics.
 WILD = "space.parameters.learning_rate.high=1e30"
 
 

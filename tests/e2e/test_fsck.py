@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
 from regsweep.paths import Workspace
@@ -76,6 +78,21 @@ def table(root: Path) -> list[tuple[int, dict[str, object], float | None]]:
     return [(record.number, dict(record.params), record.objective) for record in book_of(root).trials()]
 
 
+def folder(root: Path, name: str) -> Path:
+    return book_of(root).folder / name
+
+
+def rubbish(root: Path, name: str) -> None:
+    for place in root.glob(f"{name}-*"):
+        place.unlink()
+    (root / name).write_bytes(b"rubbish " * 999)
+
+
+def change_features(root: Path) -> None:
+    place = folder(root, "features.json")
+    place.write_text(place.read_text().replace("columns", "colours", 1))
+
+
 def flip(place: Path) -> None:
     content = bytearray(place.read_bytes())
     content[len(content) // 2] ^= 1
@@ -85,6 +102,17 @@ def flip(place: Path) -> None:
 def tell_otherwise(root: Path) -> None:
     # The last bit of an objective.
     sql(root, "UPDATE trial_values SET value = value * (1 + 3e-16)", "optuna.db")
+
+
+def draw_otherwise(root: Path) -> None:
+    sql(root, "UPDATE trial_params SET param_value = param_value * 1.5 WHERE param_name = 'learning_rate'", "optuna.db")
+
+
+def stray_artifacts(root: Path) -> None:
+    place = root / "artifacts" / "diabetes" / ("0" * 32)
+    place.mkdir()
+    # A recorder at work writes artifacts first: a young folder is no leftover.
+    os.utime(place, (0, 0))
 
 
 def leave_running(root: Path) -> None:
@@ -118,6 +146,7 @@ def double_a_run(root: Path) -> None:
 
 
 COMPLETE = "SELECT run_uuid FROM tags WHERE key = 'regsweep.state' AND value = 'complete' LIMIT 1"
+RIDGE = "baseline-ridge_closed_form"
 METRICS = f"metrics WHERE key = 'val/mse' AND step = 1 AND run_uuid = ({COMPLETE})"
 TRIAL = "run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'regsweep.kind' AND value = 'trial')"
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -126,11 +155,22 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (book_of(root).place(1) / "record.json").write_text('{"format"'),
         "trial-00001/record.json: its bytes differ",
     ),
-    "record and copy gone": (lose_a_trial, "trial 2: Optuna holds it, but it has no record"),
+    "record and copy gone": (lose_a_trial, "trial 2: Optuna holds it, but it has no whole record"),
     "left by a crash": (lambda root: (book_of(root).folder / ".trial-00009.77").mkdir(), "was left by a crash"),
     "another objective": (tell_otherwise, "Optuna complete"),
     "left running": (leave_running, "trial 5: Optuna holds it as running"),
     "Optuna's database gone": (forget_optuna, "trial 0: has a record that Optuna was not told"),
+    "other hyperparameters": (draw_otherwise, "Optuna holds other hyperparameters"),
+    "no Optuna database": (lambda root: rubbish(root, "optuna.db"), "optuna.db: can't be read"),
+    "no MLflow database": (lambda root: rubbish(root, "mlflow.db"), "mlflow.db: can't be read"),
+    "record gone": (lambda root: shutil.rmtree(book_of(root).place(3)), "trial 3: Optuna holds it, but it has no whole record"),
+    "openings gone": (lambda root: shutil.rmtree(folder(root, "test-openings")), "test-openings/SHA256SUMS: can't be read"),
+    "flipped openings": (lambda root: flip(folder(root, "test-openings") / "record.json"), "test-openings/record.json: its"),
+    "champion gone": (lambda root: shutil.rmtree(folder(root, "champion")), "but its scores are missing"),
+    "flipped champion": (lambda root: flip(folder(root, "champion") / "record.json"), "champion/record.json: its bytes differ"),
+    "baseline gone": (lambda root: shutil.rmtree(folder(root, RIDGE)), f"{RIDGE}/SHA256SUMS: can't be read"),
+    "torn study.json": (lambda root: folder(root, "study.json").write_text("{"), "study.json: is no whole file"),
+    "changed features": (change_features, "features.json: its content differs"),
     "untold": (write_untold, "trial 4: has a record that Optuna was not told"),
     "MLflow's database gone": (lambda root: (root / "mlflow.db").unlink(), "MLflow has no run of the study"),
     "doubled run": (double_a_run, "trial 1 has 2 runs"),
@@ -148,17 +188,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: flip(next(root.glob("artifacts/*/*/artifacts/model/artifacts/weights.npz"))), "weights.npz: is not what"
     ),
     "artifact too many": (lambda root: (folder_of(root, "trial", 0) / "x").touch(), "artifacts/x: is not what was recorded"),
-    "artifacts of no run": (lambda root: next(root.glob("artifacts/*/")).joinpath("0" * 32).mkdir(), "artifacts of no run"),
+    "artifacts of no run": (stray_artifacts, "artifacts of no run"),
 }  # fmt: skip
 
 
-def test_a_sound_study_is_found_whole_and_left_alone(root: Path) -> None:
+def test_a_sound_study_is_found_whole_and_left_alone(root: Path, sound: Path) -> None:
     before = contents(root)
     checked = check(Workspace(root), book_of(root))
     assert (checked.findings, checked.told, checked.judged) == ((), 5, True)
     assert contents(root) == before
     assert repair(Workspace(root), book_of(root), lambda _: None).findings == ()
-    assert table(root) == table(root)
+    assert contents(root) == before
+    assert table(root) == table(sound)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -214,3 +255,67 @@ def test_the_commands_say_what_is_wrong_and_by_exit_code_whether(root: Path) -> 
     assert "copied back" in run_cli("repair", "five", cwd=root.parent).stdout
     run_cli("fsck", "five", cwd=root.parent)
     assert "there is no study 'six' here; known: five" in run_cli("fsck", "six", cwd=root.parent, code=2).stderr
+
+
+def test_repair_trains_nothing_on_other_data(tmp_path: Path, houses: Path, workspace: Path) -> None:
+    shutil.copy(houses / "houses.csv", tmp_path)
+    csv = ("dataset=csv", f"dataset.path={tmp_path}/houses.csv", "dataset.target=price", "study=five", "baselines=none")
+    outcome = run_study(gather(compose([*TINY, *csv])[0]), Workspace(workspace), Silent())
+    objective = outcome.book.place(1) / "record.json"
+    assert objective.is_file()
+    for place in (outcome.book.place(1), folder_of(workspace, "trial", 1)):
+        shutil.rmtree(place)
+    table = (tmp_path / "houses.csv").read_text().splitlines()
+    (tmp_path / "houses.csv").write_text("\n".join([*table[:-1], table[-2]]))
+    with pytest.raises(ConfigError, match=r"dataset\.sha256: was"):
+        repair(Workspace(workspace), outcome.book, lambda _: None)
+
+
+def test_repair_leaves_the_alias_where_it_is(workspace: Path) -> None:
+    from mlflow import MlflowClient
+
+    for seed in (1, 2):
+        config = compose([*TINY, f"study=s{seed}", f"seed={seed}", "baselines=none"])[0]
+        run_study(gather(config), Workspace(workspace), Silent())
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db", f"sqlite:///{workspace}/mlflow.db")
+    before = client.get_model_version_by_alias("diabetes", "champion").tags["regsweep.study"]
+    older = RecordBook(workspace / "records" / "s1")
+    flip(older.place(1) / "arrays.npz")
+    assert repair(Workspace(workspace), older, lambda _: None).findings == ()
+    assert before == "s2" == client.get_model_version_by_alias("diabetes", "champion").tags["regsweep.study"]
+
+
+def test_other_baselines_are_not_scored_on_open_test_rows_without_trace(root: Path) -> None:
+    shutil.rmtree(folder(root, "champion"))
+    config = compose([*TINY, *FIVE, "baselines.names=[mean]"])[0]
+    outcome = run_study(gather(config), Workspace(root), Silent())
+    assert outcome.judgement is not None
+    assert "other baselines are asked for" in (outcome.judgement.note or "")
+    assert {content["name"] for content in outcome.book.contents("baseline")} != {"mean"}
+    assert len(outcome.judgement.content["openings"]) == 1
+
+
+def test_scores_without_any_record_of_an_opening_are_refused(root: Path) -> None:
+    shutil.rmtree(folder(root, "test-openings"))
+    shutil.rmtree(folder(root, "champion"))
+    with pytest.raises(UnreadableError, match="the test rows have been opened, but"):
+        run_study(gather(compose([*TINY, *FIVE])[0]), Workspace(root), Silent())
+
+
+def test_a_copied_workspace_leaves_the_original_alone(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    before = contents(root)
+    shutil.rmtree(book_of(copy).place(2))
+    assert repair(Workspace(copy), book_of(copy), lambda _: None).findings == ()
+    assert contents(root) == before
+
+
+def test_a_trial_that_comes_out_otherwise_is_not_taken_for_the_one_that_was_told(root: Path) -> None:
+    tell_otherwise(root)
+    complete = next(number for number, _, objective in table(root) if objective is not None)
+    shutil.rmtree(book_of(root).place(complete))
+    with pytest.raises(StorageError, match="trained again, it came out as"):
+        run_study(gather(compose([*TINY, *FIVE])[0]), Workspace(root), Silent())
+    repair(Workspace(root), book_of(root), lambda _: None)
+    assert check(Workspace(root), book_of(root)).findings == ()

@@ -110,7 +110,13 @@ def test_what_a_crash_left_is_cleared_away(book: RecordBook, left: str) -> None:
     (book.folder / left / "file").touch()
     (book.folder / ".study.json.77").touch()
     book.open(facts(), features())
-    assert sorted(place.name for place in book.folder.iterdir()) == ["champion", "features.json", "study.json", "trial-00000"]
+    assert sorted(place.name for place in book.folder.iterdir()) == [
+        "champion",
+        "features.json",
+        "id",
+        "study.json",
+        "trial-00000",
+    ]
 
 
 def test_a_record_that_was_about_to_be_replaced_stays(book: RecordBook) -> None:

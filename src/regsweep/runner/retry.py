@@ -8,7 +8,7 @@ from regsweep.runner.process import Died
 from regsweep.runner.work import Results
 from regsweep.trial import State, TrialResult, TrialSpec
 
-# A training is given up when so many processes have died over it; those that died over its stacks count.
+# A training is given up when so many processes have died over it, at least two of them over it alone.
 ATTEMPTS = 3
 Stack = tuple[TrialSpec, ...]
 
@@ -19,7 +19,7 @@ def train_apart(stack: Stack, attempt: Callable[[Stack], Results], trainer: str,
     `seconds` tells how long it has been going on, for the record of one that failed.
     """
 
-    def results(part: Stack, deaths: int) -> Results:
+    def results(part: Stack, deaths: int, alone: int = 0) -> Results:
         try:
             return attempt(part)
         except Died as death:
@@ -27,8 +27,9 @@ def train_apart(stack: Stack, attempt: Callable[[Stack], Results], trainer: str,
             if len(part) > 1:
                 middle = len(part) // 2
                 return results(part[:middle], deaths) + results(part[middle:], deaths)
-            if deaths < ATTEMPTS and not death.judged:
-                return results(part, deaths)
+            alone += 1
+            if (deaths < ATTEMPTS or alone < 2) and not death.judged:
+                return results(part, deaths, alone)
             cause = death.cause or f"its training took the process down {deaths} times ({death.how})"
             return (TrialResult(part[0], State.FAILED, (), seconds(), trainer, cause),)
 

@@ -20,6 +20,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from regsweep.config import StudyConfig
 from regsweep.config.schema import SamplerConfig
@@ -184,10 +185,9 @@ class Search:
     def _storage_errors(self) -> Iterator[None]:
         try:
             yield
-        except (optuna.exceptions.StorageInternalError, OSError) as error:
-            cause = error.__cause__ or error
-            line = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-            raise StorageError(f"{self._database}: the study can't be used ({line}); run the command again") from None
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError) as error:
+            advice = "run the command again, or `regsweep repair`"
+            raise StorageError(f"{self._database}: the study can't be used ({_first_line(error)}); {advice}") from None
 
 
 def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
@@ -203,8 +203,8 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
     except KeyError:
         return ()
-    except optuna.exceptions.StorageInternalError as error:
-        raise StorageError(f"{workspace.optuna_db}: can't be read ({error})") from None
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
+        raise StorageError(f"{workspace.optuna_db}: can't be read ({_first_line(error)})") from None
     finally:
         if storage is not None:
             storage.remove_session()
@@ -213,6 +213,11 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
         Told(trial.number, _STATES[trial.state], trial.value, trial.params) if trial.state in _STATES else None
         for trial in trials
     )
+
+
+def _first_line(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
 
 
 def _connect(place: Path) -> sqlite3.Connection:

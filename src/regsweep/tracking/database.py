@@ -97,13 +97,14 @@ class Database:
         folder = self._folder(run)
         shutil.rmtree(folder / "model", ignore_errors=True)
         self._models.write(content.model, folder / "model", run=run, made=content.times[1], networks=content.networks)
+        reach("mlflow/model", run)
         self._sign(run)
 
     def drop_model(self, run: str) -> None:
         """Remove a model from a run's artifacts."""
-        if (folder := self._folder(run) / "model").is_dir():
-            shutil.rmtree(folder)
-            self._sign(run)
+        shutil.rmtree(self._folder(run) / "model", ignore_errors=True)
+        reach("mlflow/model", run)
+        self._sign(run)
 
     def remove(self, run: str) -> None:
         """Remove a run and its artifacts."""
@@ -116,8 +117,8 @@ class Database:
         return hashlib.sha256(f"{self._family.parent}/{content.kind}/{content.key}".encode()).hexdigest()[:32]
 
     def _folder(self, run: str) -> Path:
-        known = self._connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run,)).fetchone()
-        return Path(known[0] if known else f"{self._family.artifacts}/{run}/artifacts")
+        # Not what the database says: a workspace may have been copied or moved.
+        return Path(self._family.artifacts) / run / "artifacts"
 
     def _sign(self, run: str) -> None:
         digest = write_sums(self._folder(run))

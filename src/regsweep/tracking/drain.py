@@ -9,6 +9,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -142,7 +143,10 @@ class _Loop:
             # What is written before an order comes is recorded before it is obeyed.
             order = self._order
             try:
-                recorder = recorder or Recorder(self._workspace, self._book)
+                if recorder is None:
+                    recorder = Recorder(self._workspace, self._book)
+                    # The driver may be waiting, though nothing is left to copy.
+                    self._link.send(("recorded", recorder.trials))
                 if order == "judged":
                     # Damaged records have been made again meanwhile.
                     recorder.refresh()
@@ -151,7 +155,7 @@ class _Loop:
                     recorder.interrupt()
                     return
                 if order == "judged":
-                    recorder.judged()
+                    recorder.judged(alive=partial(self._link.send, ("recorded", recorder.trials)))
                     self._link.send(("done", recorder.experiment_id))
                     return
                 self._retry, wait = FIRST_RETRY, POLL
@@ -178,10 +182,12 @@ class _Loop:
             self._order = self._link.recv()
 
 
-def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None], *, remove: Sequence[str] = ()) -> int:
+def sync(
+    workspace: Workspace, book: RecordBook, progress: Callable[[int], None], *, remove: Sequence[str] = (), lead: bool = True
+) -> int:
     """Record in this process what a study's runs in MLflow lack; returns how many trials were missing. Raises StorageError.
 
-    Runs to `remove` go first.
+    Runs to `remove` go first; the champion takes the alias if the study is to `lead`.
     """
     from regsweep.tracking.recorder import Recorder
 
@@ -198,7 +204,7 @@ def sync(workspace: Workspace, book: RecordBook, progress: Callable[[int], None]
 
         unread = _copy(recorder, copied)
         if (book.folder / "champion").is_dir():
-            recorder.judged()
+            recorder.judged(lead=lead)
         else:
             recorder.interrupt()
         if unread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import url2pathname
 
+from regsweep.book import RecordBook
+from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts
 from regsweep.tracking.content import Point
-from regsweep.tracking.names import KEY, KIND, PARENT, STUDY
+from regsweep.tracking.names import BOOK, KEY, KIND, PARENT, STUDY
+
+# Artifacts are written before their run: a folder without one is a leftover after so many seconds.
+YOUNG = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,26 +42,34 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Of one study: its own runs (one, if all is well), their children, and artifact folders that belong to no run."""
+    """Of one study: its own runs (one, if all is well), their children, and the experiment's artifacts that belong to no run."""
 
     studies: list[Recorded]
     children: list[Recorded]
     orphans: list[Path]
 
 
-def inspect(workspace: Workspace, facts: StudyFacts) -> Inspection:
+def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspection:
     """Read a study's runs, from the workspace's database or the study's tracking server. Raises StorageError."""
     if facts.config.tracking.uri is not None:
-        return _from_server(workspace, facts)
+        return _from_server(workspace, book, facts)
+    # Listed before the database is read: a recorder at work writes artifacts first.
+    home = workspace.artifacts / facts.config.experiment
+    listed = [place for place in home.glob("?" * 32) if time.time() - place.stat().st_mtime > YOUNG]
     if not workspace.mlflow_db.is_file():
-        return Inspection([], [], [])
-    with closing(sqlite3.connect(f"{workspace.mlflow_db.as_uri()}?mode=ro", uri=True, timeout=60)) as database:
-        # One moment of the database, whatever is being written meanwhile.
-        database.execute("BEGIN")
-        return _from_database(database, facts.study)
+        return Inspection([], [], listed)
+    try:
+        with closing(sqlite3.connect(f"{workspace.mlflow_db.as_uri()}?mode=ro", uri=True, timeout=15)) as database:
+            # One moment of the database, whatever is being written meanwhile.
+            database.execute("BEGIN")
+            recorded = _from_database(database, facts.study)
+            known = {row[0] for row in database.execute("SELECT run_uuid FROM runs")}
+    except sqlite3.Error as error:
+        raise StorageError(f"{workspace.mlflow_db}: can't be read ({error}); `regsweep repair` makes it anew") from None
+    return _sorted(recorded, [place for place in listed if place.name not in known])
 
 
-def _from_database(database: sqlite3.Connection, study: str) -> Inspection:
+def _from_database(database: sqlite3.Connection, study: str) -> list[Recorded]:
     mine = "SELECT run_uuid FROM tags WHERE key = ? AND value = ?"
     columns = "SELECT run_uuid, status, artifact_uri FROM runs"
     runs = f"{columns} WHERE lifecycle_stage = 'active' AND run_uuid IN ({mine}) ORDER BY start_time"
@@ -71,15 +85,13 @@ def _from_database(database: sqlite3.Connection, study: str) -> Inspection:
 
     points: dict[str, list[Point]] = defaultdict(list)
     metrics = f"SELECT run_uuid, key, value, is_nan, timestamp, step FROM metrics WHERE run_uuid IN ({mine})"
-    for run, key, value, is_nan, time, step in database.execute(metrics, (STUDY, study)):
-        points[run].append((key, math.nan if is_nan else value, time, step))
+    for run, key, value, is_nan, stamp, step in database.execute(metrics, (STUDY, study)):
+        points[run].append((key, math.nan if is_nan else value, stamp, step))
     tags, params = texts("tags"), texts("params")
-    recorded = [Recorded(run, status, tags[run], params[run], points[run], folder) for run, (status, folder) in found.items()]
-    known = {row[0] for row in database.execute("SELECT run_uuid FROM runs")}
-    return _sorted(recorded, _orphans(recorded, known))
+    return [Recorded(run, status, tags[run], params[run], points[run], folder) for run, (status, folder) in found.items()]
 
 
-def _from_server(workspace: Workspace, facts: StudyFacts) -> Inspection:
+def _from_server(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspection:
     from regsweep.tracking.store import open_store, storage_errors
 
     client = open_store(workspace, facts.config.tracking.uri)
@@ -89,7 +101,7 @@ def _from_server(workspace: Workspace, facts: StudyFacts) -> Inspection:
             return Inspection([], [], [])
         recorded, token = [], None
         while True:
-            query = f"tags.`{STUDY}` = '{facts.study}'"
+            query = f"tags.`{BOOK}` = '{book.id}'"
             order = ["attributes.start_time ASC"]
             page = client.search_runs([experiment.experiment_id], query, max_results=1000, order_by=order, page_token=token)
             for run in page:
@@ -105,13 +117,5 @@ def _sorted(recorded: Sequence[Recorded], orphans: list[Path]) -> Inspection:
     return Inspection(studies, [run for run in recorded if PARENT in run.tags], orphans)
 
 
-def _orphans(recorded: Sequence[Recorded], known: set[str]) -> list[Path]:
-    """Folders of runs that the database does not know, beside those of a study's runs."""
-    homes = {run.folder.parents[1] for run in recorded if run.folder is not None}
-    return sorted(
-        place for home in homes if home.is_dir() for place in home.iterdir() if place.name not in known and len(place.name) == 32
-    )
-
-
 def _path(uri: str) -> Path:
-    return Path(url2pathname(uri.removeprefix("file://")))
+    return Path(url2pathname(uri.removeprefix("file://")) if uri.startswith("file://") else uri)

@@ -10,3 +10,5 @@ SUMS = "regsweep.artifacts.sha256"
 MODELS = "regsweep.models"
 # MLflow's own: the run that a run belongs to.
 PARENT = "mlflow.parentRunId"
+# Of a study whose runs lie on a server, and of its children: the id of its book of records.
+BOOK = "regsweep.book"

@@ -6,13 +6,14 @@ timestamps come from the record, so a replay changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from regsweep.book import RecordBook, read_champion
+from regsweep.errors import UnreadableError
 from regsweep.failpoints import reach
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
@@ -22,9 +23,9 @@ from regsweep.tracking.content import RunContent, baseline_run, champion_key, ch
 from regsweep.tracking.database import Database, known_schema
 from regsweep.tracking.entities import as_input, make_experiment, study_params, user
 from regsweep.tracking.ledger import Child, Ended, Family, Ledger
-from regsweep.tracking.names import KIND, MODELS, STUDY
+from regsweep.tracking.names import BOOK, KIND, MODELS, STUDY
 from regsweep.tracking.server import Server
-from regsweep.tracking.store import find_run, open_store, storage_errors
+from regsweep.tracking.store import find_runs, open_store, storage_errors
 from regsweep.tracking.view import save_views, table_tag
 from regsweep.trial import State, higher_is_better
 
@@ -66,18 +67,21 @@ class Recorder:
 
     def trial(self, number: int) -> None:
         """Record a trial."""
-        record = self._book.trial(number)
-        assert record is not None
+        record = self._record(number)
         wanted = self._facts.config.tracking.models == "all" or number in self._models
         self._child(trial_run(self._book, record, self._model(record) if wanted else None))
 
-    def judged(self) -> None:
-        """Record baselines and champion, register its model, and end the parent run with report and verdict."""
+    def judged(self, *, lead: bool = True, alive: Callable[[], None] = lambda: None) -> None:
+        """Record baselines and champion, register its model, and end the parent run with report and verdict.
+
+        Its version takes the alias `champion` if the study is to `lead`, or if nobody has it; `alive` is called now and then.
+        """
         reach("mlflow/judging")
         for baseline in self._book.contents("baseline"):
             if ("baseline", baseline["name"]) not in self._ended:
                 self._child(baseline_run(self._book, baseline))
-        self._keep_best_models()
+                alive()
+        self._keep_best_models(alive)
         last = max((trial["finished"] for trial in self._book.contents("trial")), default=0)
         content = read_champion(self._book)
         if content is None:
@@ -85,14 +89,12 @@ class Recorder:
             return
         champion = ("champion", champion_key(content))
         if champion not in self._ended:
-            record = self._book.trial(content["trial"])
-            model = self._model(record) if record is not None else None
-            assert record is not None and model is not None
-            self._child(champion_run(self._book, record, content, model))
+            record = self._record(content["trial"])
+            self._child(champion_run(self._book, record, content, self._model(record)))
         with self._guard():
             # The alias belongs to the study that ended last.
             reach("mlflow/registering")
-            self._register(self._ended[champion])
+            self._register(self._ended[champion], lead=lead)
         values = {f"val/{name}": value for name, value in content["val"].items()}
         values |= {"trials": float(len(self._book.numbers())), "test_openings": float(len(content["openings"]))}
         self._finish(content["verdict"], values, max(last, content["finished"]))
@@ -132,9 +134,13 @@ class Recorder:
         commit = self._facts.environment.commit
         family = Family(
             experiment=self._experiment,
-            artifacts=str(self._client.get_experiment(self._experiment).artifact_location),
+            artifacts=str(workspace.artifacts / self._facts.config.experiment),
             parent=self.study_run_id,
-            tags={**_common_tags(self._facts.study), **({"mlflow.source.git.commit": commit} if commit else {})},
+            tags={
+                **_common_tags(self._facts.study),
+                **({BOOK: self._book.id} if self._facts.config.tracking.uri is not None else {}),
+                **({"mlflow.source.git.commit": commit} if commit else {}),
+            },
             user=user(),
         )
         if self._facts.config.tracking.uri is None and known_schema(workspace.mlflow_db):
@@ -147,10 +153,17 @@ class Recorder:
             self._ended[content.kind, content.key] = self._ledger.write(content)
             reach("mlflow/recorded", content.key)
 
+    def _record(self, number: int) -> TrialRecord:
+        record = self._book.trial(number)
+        if record is None:
+            # It may be about to be replaced.
+            raise UnreadableError(f"{self._book.place(number)}: there is no record; run the study again")
+        return record
+
     def _model(self, record: TrialRecord) -> Model | None:
         return self._features.encoding.model(record.result) if record.result.state is State.COMPLETE else None
 
-    def _keep_best_models(self) -> None:
+    def _keep_best_models(self, alive: Callable[[], None]) -> None:
         """Where not every trial has a model: the best ones now get theirs, and those that were better before lose it."""
         kind, _, count = self._facts.config.tracking.models.partition(":")
         if kind == "all":
@@ -160,9 +173,9 @@ class Recorder:
         best = {content["number"] for content in scored[: int(count or 0)]}
         with self._guard():
             for number in sorted(best - self._models):
-                record = self._book.trial(number)
-                assert record is not None
+                record = self._record(number)
                 self._ledger.put_model(self._ended["trial", str(number)], trial_run(self._book, record, self._model(record)))
+                alive()
             for number in sorted(self._models - best):
                 self._ledger.drop_model(self._ended["trial", str(number)])
             self._models = best
@@ -179,11 +192,18 @@ class Recorder:
 
     def _study_run(self) -> Run:
         facts = self._facts
-        known = find_run(self._client, self._experiment, {KIND: "study", STUDY: facts.study})
+        # Several folders may hold a study of that name; on a server they are told apart.
+        mine = {STUDY: facts.study} | ({BOOK: self._book.id} if facts.config.tracking.uri is not None else {})
+        found = find_runs(self._client, self._experiment, {KIND: "study", **mine})
+        for double in found[1:]:
+            # The client repeats a request whose answer was lost.
+            self._client.delete_run(double.info.run_id)
+        known = found[0] if found else None
         if known is not None:
             self._client.update_run(known.info.run_id, "RUNNING")
         tags = {
             **_common_tags(facts.study),
+            **mine,
             KIND: "study",
             "mlflow.note.content": facts.config.question,
             "regsweep.dataset.sha256": facts.dataset.sha256,
@@ -198,7 +218,7 @@ class Recorder:
         self._client.log_dict(run.info.run_id, content["dataset"], "dataset.json")
         return run
 
-    def _register(self, run_id: str) -> None:
+    def _register(self, run_id: str, *, lead: bool) -> None:
         name = self._facts.config.experiment
         try:
             self._client.create_registered_model(name, description=self._facts.config.question)
@@ -210,7 +230,8 @@ class Recorder:
         if mine is None:
             source = self._client.get_run(run_id).info.artifact_uri + "/model"
             mine = self._client.create_model_version(name, source, run_id, tags={STUDY: self._facts.study})
-        self._client.set_registered_model_alias(name, "champion", mine.version)
+        if lead or "champion" not in self._client.get_registered_model(name).aliases:
+            self._client.set_registered_model_alias(name, "champion", mine.version)
 
 
 def _common_tags(study: str) -> dict[str, str]:

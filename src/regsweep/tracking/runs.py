@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.tracking.names import KEY, KIND, STUDY
-from regsweep.tracking.store import find_run, open_store, storage_errors
+from regsweep.tracking.store import find_runs, open_store, storage_errors
 
 
 class Runs:
@@ -34,10 +34,10 @@ class Runs:
         """The run of a study's trial."""
         known = self._client.get_experiment_by_name(experiment)
         tags = {KIND: "trial", STUDY: study, KEY: str(number)}
-        run = find_run(self._client, known.experiment_id, tags) if known is not None else None
-        if run is None:
+        found = find_runs(self._client, known.experiment_id, tags) if known is not None else []
+        if not found:
             raise ConfigError(f"trial {number} of study {study!r} has no run in MLflow yet; run the study again to record it")
-        return run
+        return found[0]
 
     def by_id(self, run_id: str) -> Run:
         """The run with an id; only trials and champions can be rebuilt."""

@@ -79,11 +79,10 @@ def storage_errors(workspace: Workspace, uri: str | None = None) -> Iterator[Non
         ) from error
 
 
-def find_run(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
-    """The run of an experiment that has all the tags, if there is one; of several the oldest."""
+def find_runs(client: MlflowClient, experiment: str, tags: dict[str, str]) -> list[Run]:
+    """The runs of an experiment that have all the tags, the oldest first."""
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    found = client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time ASC"])
-    return found[0] if found else None
+    return list(client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"]))
 
 
 def child_runs(client: MlflowClient, experiment: str, parent: str) -> Iterator[Run]:
