@@ -65,7 +65,25 @@ def gone(pid: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("mates", "attempts"), [(0, 3), (1, 3), (2, 3), (3, 3), (7, 4)])
+def test_a_mate_that_is_killed_once_by_accident_is_unharmed() -> None:
+    stack = tuple(spec(seed=seed) for seed in range(8))
+    accidents = [stack[0]]
+
+    def attempt(part: tuple[TrialSpec, ...]) -> tuple[TrialResult, ...]:
+        if stack[5] in part:
+            raise Died("SIGSEGV")
+        if len(part) == 1 and part[0] in accidents:
+            accidents.clear()
+            raise Died("SIGKILL")
+        if len(part) > 1 and stack[0] in part:
+            raise Died("SIGKILL")
+        return tuple(TrialResult(member, State.COMPLETE, (), 0.0, "stacked") for member in part)
+
+    results = train_apart(stack, attempt, "stacked", lambda: 2.5)
+    assert [result.spec for result in results if result.state is State.FAILED] == [stack[5]]
+
+
+@pytest.mark.parametrize(("mates", "attempts"), [(0, 3), (1, 3), (2, 4), (3, 4), (7, 5)])
 def test_a_stack_is_halved_until_the_culprit_is_alone(mates: int, attempts: int) -> None:
     stack = tuple(spec(seed=seed) for seed in range(mates + 1))
     culprit, seen = stack[mates // 2], []
