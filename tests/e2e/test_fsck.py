@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -65,10 +66,10 @@ def folder_of(root: Path, kind: str, key: object) -> Path:
         return Path(connection.execute(query, (kind, str(key))).fetchone()[0])
 
 
-def contents(root: Path) -> dict[str, bytes]:
-    """Every file of a workspace but the databases' side files and the locks."""
+def contents(root: Path) -> dict[str, str]:
+    """The sha256 of every file of a workspace but the databases' side files and the locks."""
     return {
-        str(place.relative_to(root)): place.read_bytes()
+        str(place.relative_to(root)): hashlib.sha256(place.read_bytes()).hexdigest()
         for place in sorted(root.rglob("*"))
         if place.is_file() and not place.name.endswith(("-wal", "-shm", "lock"))
     }
@@ -116,7 +117,11 @@ def stray_artifacts(root: Path) -> None:
 
 
 def leave_running(root: Path) -> None:
-    optuna.load_study(study_name="five", storage=f"sqlite:///{root}/optuna.db").ask()
+    storage = optuna.storages.RDBStorage(f"sqlite:///{root}/optuna.db")
+    optuna.load_study(study_name="five", storage=storage).ask()
+    # Else it would be tidied up some time later.
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def forget_optuna(root: Path) -> None:
@@ -130,10 +135,12 @@ def lose_a_trial(root: Path) -> None:
 
 
 def write_untold(root: Path) -> None:
-    storage = f"sqlite:///{root}/optuna.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{root}/optuna.db")
     trials = optuna.load_study(study_name="five", storage=storage).get_trials()
     optuna.delete_study(study_name="five", storage=storage)
     optuna.create_study(study_name="five", storage=storage).add_trials(trials[:4])
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def double_a_run(root: Path) -> None:

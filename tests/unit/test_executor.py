@@ -97,7 +97,7 @@ def test_a_stack_is_halved_until_the_culprit_is_alone(mates: int, attempts: int)
     results = train_apart(stack, attempt, "stacked", lambda: 2.5)
     assert [result.spec for result in results] == list(stack)
     assert [result.spec for result in results if result.state is State.FAILED] == [culprit]
-    assert results[mates // 2].cause == f"its training took the process down {attempts} times (SIGSEGV)"
+    assert results[mates // 2].cause == "its training took the process down, alone too (SIGSEGV)"
     assert results[mates // 2].seconds == 2.5
     assert len(seen) == attempts
     assert seen[-1] == 1

@@ -30,7 +30,7 @@ def train_apart(stack: Stack, attempt: Callable[[Stack], Results], trainer: str,
             alone += 1
             if (deaths < ATTEMPTS or alone < 2) and not death.judged:
                 return results(part, deaths, alone)
-            cause = death.cause or f"its training took the process down {deaths} times ({death.how})"
+            cause = death.cause or f"its training took the process down, alone too ({death.how})"
             return (TrialResult(part[0], State.FAILED, (), seconds(), trainer, cause),)
 
     return results(stack, 0)
