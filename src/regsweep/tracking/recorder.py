@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from regsweep.book import RecordBook, read_champion
 from regsweep.errors import UnreadableError
 from regsweep.failpoints import reach
+from regsweep.folder import read_content
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
 from regsweep.record import TrialRecord
@@ -123,9 +124,13 @@ class Recorder:
     def _is_stale(self, child: Child, ended: Ended) -> bool:
         kind, key = child
         name = {"trial": f"trial-{key:0>5}", "baseline": f"baseline-{key}", "champion": "champion"}.get(kind, kind)
-        now = digest(self._book.folder / name)
-        if now is None or now == ended.record:
-            # Where the record is gone, the run may hold its only copy.
+        place = self._book.folder / name
+        if digest(place) in (None, ended.record):
+            return False
+        try:
+            read_content(place)
+        except UnreadableError:
+            # Where the record is damaged, the run may hold its only copy.
             return False
         # The runs of earlier champions stay.
         return kind != "champion" or key == champion_key(read_champion(self._book) or {"trial": None, "openings": ()})
