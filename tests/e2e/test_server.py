@@ -18,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 
 from regsweep.config import compose
+from regsweep.errors import StorageError
 from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.study import Outcome, gather, run_study
@@ -92,32 +93,40 @@ def assert_nothing_lost_or_doubled(root: Path, server: Server, outcome: Outcome,
         assert listed == run.data.tags["regsweep.artifacts.sha256"]
 
 
+def recorded(server: Server) -> int:
+    """How many trials the server holds to their end."""
+    client = MlflowClient(server.uri)
+    found = [e.experiment_id for e in client.search_experiments() if e.name == "diabetes"]
+    ended = "tags.`regsweep.kind` = 'trial' AND attributes.status != 'RUNNING'"
+    return len(client.search_runs(found, ended, max_results=1000)) if found else 0
+
+
 def disturbed(root: Path, server: Server, trials: int, kills: int) -> None:
-    """Run a study over whose recording the server is killed and restarted so many times."""
-    recorded_before = 0
+    """Run a study, and sync where the server was away at its end, while the server is killed and restarted so many times."""
+    killed_at = []
 
     def torment() -> None:
-        nonlocal recorded_before
-        client = MlflowClient(server.uri)
         for kill in range(kills):
-            goal = (kill + 1) * trials // (kills + 2)
-            while recorded_before < goal:
+            while (count := recorded(server)) < (kill + 1) * trials // (kills + 2):
                 time.sleep(0.1)
-                found = [e.experiment_id for e in client.search_experiments() if e.name == "diabetes"]
-                recorded_before = (
-                    len(client.search_runs(found, "tags.`regsweep.kind` = 'trial'", max_results=1000)) if found else 0
-                )
             server.kill()
+            killed_at.append(count)
             time.sleep(0.5)
             server.start()
 
     tormentor = Thread(target=torment)
     tormentor.start()
     outcome = run_study(gather(compose(study_of(server, trials))[0]), Workspace(root), Silent())
-    tormentor.join()
-    if outcome.problem is not None:
-        # The server was away at the very end.
-        sync(Workspace(root), outcome.book, lambda _: None)
+    problem = outcome.problem
+    while problem is not None or tormentor.is_alive():
+        try:
+            sync(Workspace(root), outcome.book, lambda _: None)
+            problem = None
+        except StorageError as error:
+            problem = error.problems[0]
+            time.sleep(0.5)
+    assert len(killed_at) == kills
+    assert max(killed_at) < trials
     assert_nothing_lost_or_doubled(root, server, outcome, trials)
 
 
