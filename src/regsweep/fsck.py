@@ -5,9 +5,11 @@ In: a study's records. Out: what is wrong, one line each; `repair` acts on them.
 
 from __future__ import annotations
 
+import gc
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +46,23 @@ class Checked:
 
 def check(workspace: Workspace, book: RecordBook) -> Checked:
     """Compare a study's records with what Optuna and MLflow hold of it."""
+    with _no_collection():
+        return _check(workspace, book)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    # Half a million metric points are held at once; the collector would look at them again and again.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _check(workspace: Workspace, book: RecordBook) -> Checked:
     findings = [Finding(f"{place}: was left by a crash") for place in leftovers(book.folder)]
     try:
         facts = book.facts()
