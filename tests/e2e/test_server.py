@@ -88,7 +88,8 @@ def assert_nothing_lost_or_doubled(root: Path, server: Server, outcome: Outcome,
         if run.data.tags["regsweep.kind"] == "study":
             continue
         folder = server.artifacts / experiment / run.info.run_id / "artifacts"
-        assert differences(folder, read_sums(folder)) == []
+        # What a killed server was receiving stays on its disk, beside what was sent again.
+        assert [name for name in differences(folder, read_sums(folder)) if ".artifact.uploading." not in name] == []
         listed = hashlib.sha256((folder / SUMS_FILE).read_bytes()).hexdigest()
         assert listed == run.data.tags["regsweep.artifacts.sha256"]
 
