@@ -157,6 +157,10 @@ class RecordBook:
         for place in sorted(self.folder.glob(f"{prefix}-*")):
             yield read_content(place)
 
+    def scored(self) -> list[Path]:
+        """The folders of all that says how the test rows were opened and what came of it."""
+        return [place for pattern in ("test-openings", "champion", "baseline-*") for place in sorted(self.folder.glob(pattern))]
+
     def place(self, number: int) -> Path:
         """The folder of a trial's record."""
         return self.folder / f"trial-{number:05d}"

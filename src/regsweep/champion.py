@@ -86,8 +86,7 @@ def read_openings(book: RecordBook) -> list[dict[str, Any]]:
     """
     kept, scored = (_openings_in(book.folder / name) for name in ("test-openings", "champion"))
     known = max(kept, scored, key=len)
-    scores = [place for pattern in ("test-openings", "champion", "baseline-*") for place in book.folder.glob(pattern)]
-    if not known and scores:
+    if not known and (scores := book.scored()):
         raise UnreadableError(
             f"{scores[0]}: the test rows have been opened, but the record of when and for what is lost; "
             f"restore {book.folder / 'test-openings'}, or begin another study with study=NAME"

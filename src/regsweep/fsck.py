@@ -121,8 +121,7 @@ def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> I
 
 def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool, list[RunContent], list[Finding]]:
     """Whether the study is judged, the runs of what was scored on the test rows, and what is missing of it."""
-    scored = [place for pattern in ("test-openings", "champion", "baseline-*") for place in sorted(book.folder.glob(pattern))]
-    if not scored:
+    if not book.scored():
         return False, [], []
     runs: list[RunContent] = []
     problems: list[Finding] = []

@@ -143,7 +143,7 @@ class Recorder:
             parent=self.study_run_id,
             tags={
                 **_common_tags(self._facts.study),
-                **({BOOK: self._book.id} if self._facts.config.tracking.uri is not None else {}),
+                **self._mine(),
                 **({"mlflow.source.git.commit": commit} if commit else {}),
             },
             user=user(),
@@ -197,9 +197,7 @@ class Recorder:
 
     def _study_run(self) -> Run:
         facts = self._facts
-        # Several folders may hold a study of that name; on a server they are told apart.
-        mine = {STUDY: facts.study} | ({BOOK: self._book.id} if facts.config.tracking.uri is not None else {})
-        found = find_runs(self._client, self._experiment, {KIND: "study", **mine})
+        found = find_runs(self._client, self._experiment, {KIND: "study", **self._mine()})
         for double in found[1:]:
             # The client repeats a request whose answer was lost.
             self._client.delete_run(double.info.run_id)
@@ -208,7 +206,7 @@ class Recorder:
             self._client.update_run(known.info.run_id, "RUNNING")
         tags = {
             **_common_tags(facts.study),
-            **mine,
+            **self._mine(),
             KIND: "study",
             "mlflow.note.content": facts.config.question,
             "regsweep.dataset.sha256": facts.dataset.sha256,
@@ -222,6 +220,12 @@ class Recorder:
         self._client.log_dict(run.info.run_id, content["environment"], "environment.json")
         self._client.log_dict(run.info.run_id, content["dataset"], "dataset.json")
         return run
+
+    def _mine(self) -> dict[str, str]:
+        """The tags that tell this study's runs from others'."""
+        # Several folders may hold a study of that name; on a server they are told apart.
+        tracking = self._facts.config.tracking
+        return {STUDY: self._facts.study} | ({BOOK: self._book.id} if tracking.uri is not None else {})
 
     def _register(self, run_id: str, *, lead: bool) -> None:
         name = self._facts.config.experiment

@@ -9,7 +9,6 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Metric, Param, Run
 
 from regsweep.failpoints import reach
-from regsweep.sums import write_sums
 from regsweep.tracking.artifacts import write_artifacts
 from regsweep.tracking.content import RunContent
 from regsweep.tracking.ledger import Child, Ended, Family, tags_of
@@ -75,9 +74,9 @@ class Server:
         """Add a model, and list the artifacts anew."""
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "artifacts"
-            write_artifacts(content, folder, self._models, run)
+            digest = write_artifacts(content, folder, self._models, run)
             self._client.log_artifacts(run, str(folder))
-            self._client.set_tag(run, SUMS, write_sums(folder))
+            self._client.set_tag(run, SUMS, digest)
 
     def drop_model(self, run: str) -> None:
         """MLflow's client can't delete artifacts: the model stays."""
