@@ -26,6 +26,8 @@ from regsweep.predictor import pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
 
+ENDED_FILE = "ended.json"
+
 
 class RecordBook:
     """The records of one study on disk."""
@@ -108,6 +110,20 @@ class RecordBook:
         except StorageError:
             # Where nothing can be written, nothing is at work.
             return False
+
+    def end(self, reason: str) -> None:
+        """Write down what ended the search, and at how many trials."""
+        reach("study/ending")
+        write_json(self.folder / ENDED_FILE, {"kind": "ended", "trials": len(self.numbers()), "reason": reason})
+        reach("study/ended")
+
+    def ended(self) -> str | None:
+        """What ended the search at the trials that there are; None where it has not come to an end, or the note is damaged."""
+        try:
+            content = read_json(self.folder / ENDED_FILE)
+        except UnreadableError:
+            return None
+        return str(content["reason"]) if content["trials"] == len(self.numbers()) else None
 
     def touch(self) -> None:
         """Make this the study that ran last."""

@@ -19,6 +19,7 @@ from rich.table import Table
 from regsweep.book import RecordBook, read_champion
 from regsweep.champion import best_trial
 from regsweep.config import StudyConfig
+from regsweep.config.schema import BudgetConfig
 from regsweep.errors import ConfigError, NotReproducedError, UnreadableError
 from regsweep.leaderboard import as_table, leaderboard
 from regsweep.paths import Workspace
@@ -99,6 +100,8 @@ def run_and_show(config: StudyConfig) -> int:
     finally:
         bar.close()
     _print_study(console, outcome.book, trials=SHOWN)
+    if config.budget != BudgetConfig():
+        console.print(f"the search was ended by {outcome.book.ended()}")
     if outcome.judgement.note:
         console.print(f"note: {outcome.judgement.note}", style="yellow")
     if outcome.problem:
@@ -148,6 +151,8 @@ def show_studies(workspace: Workspace) -> None:
         values = [content["objective"] for content in contents if content["objective"] is not None]
         best = (max if higher_is_better(config.objective) else min)(values, default=None)
         state = "running" if book.held() else "judged" if read_champion(book) else "unfinished"
+        if state == "judged":
+            state += _by_budget(book.ended())
         failed = sum(content["state"] == State.FAILED for content in contents)
         shown = "" if best is None else f"{config.objective} {best:,.4g}"
         table.add_row(book.folder.name, config.experiment, f"{len(contents)} of {config.n_trials}", str(failed), shown, state)
@@ -215,8 +220,14 @@ def _print_checked(console: Console, checked: Checked, advice: str) -> None:
     for finding in checked.findings:
         console.print(finding.text, soft_wrap=True)
     state = f"{checked.told} of {checked.n_trials} trials, {'judged' if checked.judged else 'not judged'}"
+    state += _by_budget(checked.ended)
     found = f"{len(checked.findings)} problems" if checked.findings else "whole"
     console.print(f"{checked.study}: {state}: {found}{advice if checked.findings else ''}", soft_wrap=True)
+
+
+def _by_budget(ended: str | None) -> str:
+    """The name of the budget that ended a study before its last trial."""
+    return f", ended by {ended.partition('=')[0]}" if ended is not None and ended.startswith("budget.") else ""
 
 
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:

@@ -31,6 +31,8 @@ NAMES = (
     "mlflow/judging",
     "mlflow/registering",
     "mlflow/judged",
+    "study/ending",
+    "study/ended",
     "judge/opening",
     "judge/opened",
     "judge/judged",

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from regsweep.book import RecordBook, read_champion
+from regsweep.book import ENDED_FILE, RecordBook, read_champion
 from regsweep.errors import RegsweepError, StorageError, UnreadableError
-from regsweep.folder import leftovers, read_content
+from regsweep.folder import leftovers, read_content, read_json
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.search import Told, kept_trials
@@ -35,13 +35,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Checked:
-    """A study as it was found: Optuna holds `told` of `n_trials` trials; it is `judged` once a champion was scored."""
+    """A study as it was found: Optuna holds `told` of `n_trials` trials; it is `judged` once a champion was scored.
+
+    `ended`: the budget that has ended the search at these trials, in words.
+    """
 
     study: str
     told: int
     n_trials: int
     judged: bool
     findings: tuple[Finding, ...]
+    ended: str | None = None
 
 
 def check(workspace: Workspace, book: RecordBook) -> Checked:
@@ -71,6 +75,7 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
         return Checked(book.folder.name, 0, 0, False, (*findings, Finding(str(error).splitlines()[0])))
     records, damaged = _records(book)
     findings += damaged
+    findings += _note(book)
     contents = [trial_run(book, record, None) for record in records.values()]
     judged, scores, problems = _scores(book, records)
     findings += problems
@@ -79,11 +84,12 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
         kept = kept_trials(workspace, facts.study)
         findings += _slots(records, kept)
         found = inspect(workspace, book, facts)
-        findings += _study_runs(found.studies, bool(contents), ended=judged and len(kept) >= facts.config.n_trials)
+        ended = book.ended() is not None or len(kept) >= facts.config.n_trials
+        findings += _study_runs(found.studies, bool(contents), ended=judged and ended)
         findings += _child_runs(found, (*contents, *scores))
     except StorageError as error:
         findings += [Finding(problem) for problem in error.problems]
-    return Checked(facts.study, len(kept), facts.config.n_trials, judged, tuple(findings))
+    return Checked(facts.study, len(kept), facts.config.n_trials, judged, tuple(findings), book.ended())
 
 
 def _records(book: RecordBook) -> tuple[dict[int, TrialRecord], list[Finding]]:
@@ -97,6 +103,15 @@ def _records(book: RecordBook) -> tuple[dict[int, TrialRecord], list[Finding]]:
         assert record is not None
         records[number] = record
     return records, damaged
+
+
+def _note(book: RecordBook) -> Iterator[Finding]:
+    """The note of what ended the search may be missing, but not damaged."""
+    try:
+        if (place := book.folder / ENDED_FILE).is_file():
+            read_json(place)
+    except UnreadableError as error:
+        yield Finding(error.problems[0])
 
 
 def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> Iterator[Finding]:

@@ -92,8 +92,8 @@ class TrialRecord:
 def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     """What makes a study this study: changing any of it changes its table of trials. Keys are dotted, for messages.
 
-    Threads are part of it: sums over large batches are rounded in another order. `n_trials` is not: a study that is extended
-    equals one that was as long from the start.
+    Threads are part of it: sums over large batches are rounded in another order. `n_trials` and `budget` are not: a study that is
+    extended equals one that was as long from the start.
     """
     values = config.model_dump(mode="json")
     parts: dict[str, Any] = {"dataset.sha256": sha256}

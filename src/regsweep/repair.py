@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from regsweep.book import RecordBook
+from regsweep.book import ENDED_FILE, RecordBook
 from regsweep.champion import read_openings
 from regsweep.errors import StorageError, UnreadableError
 from regsweep.folder import read_folder, tidy
@@ -38,6 +38,9 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
         for database in (workspace.optuna_db, workspace.mlflow_db):
             _set_aside(database, announce)
         facts = _restore_facts(book, announce)
+        if (place := book.folder / ENDED_FILE).is_file() and book.ended() is None:
+            # The same `regsweep run` writes anew what it says.
+            place.unlink()
         _copy_back(workspace, book, facts, announce)
         try:
             read_openings(book)

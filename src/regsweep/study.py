@@ -12,11 +12,13 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Protocol
 
 from regsweep.book import RecordBook
+from regsweep.budget import Budget
 from regsweep.champion import Judgement, judge
 from regsweep.config import StudyConfig
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
@@ -99,7 +101,7 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
 
 
 def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock) -> Outcome:
-    """Run a study to `n_trials` in total, judge its champion and report.
+    """Run a study until a budget ends it, judge its champion and report.
 
     Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
     when records can't be written or another run holds the study; what was told stays in place. MLflow is written beside the
@@ -111,8 +113,10 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
         book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
         search, drain = Search(workspace, facts.study, config), Drain(workspace, book)
         try:
+            budget = Budget(config, search.told(), clock)
             watcher.begin(facts, told=len(search.told()))
-            with make_executor(config, material.prepared) as executor:
+            with ExitStack() as open_executors:
+                executor = open_executors.enter_context(make_executor(config, material.prepared))
                 if lost := _lost(search, book):
                     watcher.redoing([proposal.number for proposal in lost])
                 for told, record in zip(lost, Flight(lost, book, facts, executor, clock).land(), strict=True):
@@ -120,9 +124,14 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                     if (record.result.state, record.objective) != (told.state, told.value):
                         raise StorageError(_came_out_otherwise(book, told, record))
                 _stop_at_failures(search, book, config.max_failures)
-                for record in _search(search, book, facts, executor, clock):
+                for record in _search(search, book, facts, executor, budget, clock):
                     watcher.trial(record)
                     drain.hold_back(record.number)
+                book.end(budget.spent() or "the space has no other trial")
+                if search.waiting():
+                    # What is still in training is not wanted.
+                    executor.close()
+                    executor = open_executors.enter_context(make_executor(config, material.prepared))
                 watcher.judging()
                 judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
                 write_report(book, facts, judgement, search.importance())
@@ -167,23 +176,34 @@ def train_lost(material: Material, search: Search, book: RecordBook, clock: Cloc
             pass
 
 
-def _search(search: Search, book: RecordBook, facts: StudyFacts, executor: Executor, clock: Clock) -> Iterator[TrialRecord]:
-    """Ask, train and tell to the end, and yield each trial when it is told.
+def _search(
+    search: Search, book: RecordBook, facts: StudyFacts, executor: Executor, budget: Budget, clock: Clock
+) -> Iterator[TrialRecord]:
+    """Ask, train and tell until a budget ends it, and yield each trial when it is told.
 
-    Where proposals don't depend on each other, a second flight is in training while the first one lands.
+    Where proposals don't depend on each other, a second flight is in training while the first one lands. What is in training
+    beyond the trial that ends the study leaves nothing: a trial's record is written just before it is told.
     """
     config, flights, pace = facts.config, deque[Flight](), Pace(facts.config.parallel_trials)
-    while True:
-        while len(flights) < 2 and (proposals := search.next_batch(config.n_trials, pace.size)):
+    if untold := book.place(number := len(search.told())).is_dir():
+        # A kill came between a trial's record and its telling: it is told now, whatever budget this call has.
+        flights.append(Flight(search.next_batch(number + 1), book, facts, executor, clock))
+    while untold or budget.spent() is None:
+        while not untold and len(flights) < 2 and (proposals := search.next_batch(config.n_trials, pace.size)):
             flights.append(Flight(proposals, book, facts, executor, clock))
         if not flights:
             return
         flight = flights.popleft()
         for record in flight.land():
             search.tell(record.number, record.result.state, record.objective)
+            budget.told(record.number, record.objective)
             yield record
+            if record.result.state is State.FAILED:
+                _stop_at_failures(search, book, config.max_failures)
+            if budget.spent() is not None:
+                return
         pace.landed(flight, clock())
-        _stop_at_failures(search, book, config.max_failures)
+        untold = False
 
 
 def _stop_at_failures(search: Search, book: RecordBook, max_failures: int) -> None:

@@ -180,6 +180,15 @@ class ExecutorConfig(Model):
     memory_gb: Annotated[float, Field(gt=0)] | None = None
 
 
+class BudgetConfig(Model):
+    """What ends a study before `n_trials` (null: nothing): `seconds` of searching in one call, a `target` for the objective,
+    `no_improvement` over so many trials."""
+
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    target: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    no_improvement: Count | None = None
+
+
 class StudyConfig(Model):
     """One study: data, split, space, sampler, budget and seed, and what happens around them."""
 
@@ -188,6 +197,7 @@ class StudyConfig(Model):
     study: str | None
     seed: Seed
     n_trials: Count
+    budget: BudgetConfig = BudgetConfig()
     parallel_trials: Count
     max_failures: Count
     objective: Literal["val/mse", "val/mae", "val/r2"]

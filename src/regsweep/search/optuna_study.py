@@ -81,6 +81,10 @@ class Search:
             if trial.state in _STATES
         )
 
+    def waiting(self) -> int:
+        """How many trials were asked and not told."""
+        return len(self._trials()) - self._told
+
     def failures(self) -> int:
         """How many trials have failed."""
         return sum(trial.state is TrialState.FAIL for trial in self._trials())

@@ -8,6 +8,8 @@ RECORD = "regsweep.record.sha256"
 SUMS = "regsweep.artifacts.sha256"
 # Of a study's run: the trials that have a model, where not all have.
 MODELS = "regsweep.models"
+# Of a study's run: the budget that ended the search, in words.
+ENDED = "regsweep.ended"
 # MLflow's own: the run that a run belongs to.
 PARENT = "mlflow.parentRunId"
 # Of a study whose runs lie on a server, and of its children: the id of its book of records.

@@ -24,7 +24,7 @@ from regsweep.tracking.content import RunContent, baseline_run, champion_key, ch
 from regsweep.tracking.database import Database, known_schema
 from regsweep.tracking.entities import as_input, make_experiment, study_params, user
 from regsweep.tracking.ledger import Child, Ended, Family, Ledger
-from regsweep.tracking.names import BOOK, KIND, MODELS, STUDY
+from regsweep.tracking.names import BOOK, ENDED, KIND, MODELS, STUDY
 from regsweep.tracking.server import Server
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 from regsweep.tracking.view import save_views, table_tag
@@ -189,6 +189,7 @@ class Recorder:
     def _finish(self, verdict: str, values: Mapping[str, float], finished: int) -> None:
         note = f"**{verdict}**\n\n{self._facts.config.question}"
         tags = {"regsweep.verdict": verdict, "mlflow.note.content": note} | table_tag("leaderboard.json")
+        tags |= {ENDED: ended} if (ended := self._book.ended()) is not None else {}
         metrics = [Metric(*point) for point in points_at(finished, values)]
         with self._guard():
             self._client.log_artifacts(self.study_run_id, str(self._book.folder / "report"))
