@@ -1,9 +1,13 @@
-"""The command line: run, compare, studies, sync, fsck, repair, reproduce, ui. Every heavy import waits until its command runs."""
+"""The command line: run, plan, compare, studies, sync, fsck, repair, reproduce, ui.
+
+Every heavy import waits until its command runs.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +20,7 @@ from regsweep.errors import ConfigError, RegsweepError
 from regsweep.redact import Sink
 from regsweep.signals import Signals, Stopped
 
+_BEGAN = time.perf_counter()
 FOLDER = click.option("--dir", "folder", default="mlruns", show_default=True, help="The workspace that runs were written to.")
 
 
@@ -54,11 +59,27 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
     from regsweep.console import run_and_show
 
     codes = []
-    for config in studies:
-        codes.append(_guarded(partial(run_and_show, config)))
+    for position, config in enumerate(studies):
+        codes.append(_guarded(partial(run_and_show, config, None if position else _BEGAN)))
         if _signals.code is not None:
             break
     return max(codes)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+def plan(overrides: tuple[str, ...]) -> None:
+    """Say what a study is going to take: trials, configurations, trainings, time, disk. Runs nothing of it.
+
+    OVERRIDES as for `run`. A calibration of some ten seconds, in a temporary folder, tells how fast this machine is; how far off
+    the last estimates were is shown below.
+    """
+    from regsweep.config import compose
+
+    (config,) = compose(overrides)
+    from regsweep.plan_view import plan_and_show
+
+    plan_and_show(config, _BEGAN)
 
 
 @cli.command()

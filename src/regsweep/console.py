@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class Bar:
     """Shows a study's progress: trials done, best objective, time."""
 
     def __init__(self, console: Console, config: StudyConfig) -> None:
-        self._config, self._best = config, float("nan")
+        self._config, self._best, self.told = config, float("nan"), 0
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
             console=console,
@@ -50,6 +51,7 @@ class Bar:
         self._recording: TaskID | None = None
 
     def begin(self, facts: StudyFacts, told: int) -> None:
+        self.told = told
         for note in facts.dataset.notes:
             self._progress.console.print(f"note: {note}", style="yellow")
         rows = f"{facts.dataset.rows} rows, {len(facts.dataset.features)} features"
@@ -85,12 +87,17 @@ class Bar:
             self._progress.stop()
 
 
-def run_and_show(config: StudyConfig) -> int:
-    """Run a study with a progress bar, then print leaderboard, verdict and where everything lies."""
+def run_and_show(config: StudyConfig, began: float | None = None) -> int:
+    """Run a study with a progress bar, then print leaderboard, verdict and where everything lies.
+
+    `began`: `time.perf_counter()` when the study's time began, for estimates to be compared with.
+    """
+    began = time.perf_counter() if began is None else began
+    from regsweep.planning.history import keep
     from regsweep.runner import warm_up
     from regsweep.study import gather, run_study
 
-    console = _console()
+    console = plain_console()
     workspace = Workspace(Path(config.tracking.dir))
     warm_up(config)
     material = gather(config)
@@ -100,6 +107,8 @@ def run_and_show(config: StudyConfig) -> int:
     finally:
         bar.close()
     _print_study(console, outcome.book, trials=SHOWN)
+    if bar.told == 0 and len(outcome.book.numbers()) == config.n_trials:
+        keep(workspace, material.facts.study, config.n_trials, time.perf_counter() - began)
     if config.budget != BudgetConfig():
         console.print(f"the search was ended by {outcome.book.ended()}")
     if outcome.judgement.note:
@@ -125,7 +134,7 @@ def run_and_show(config: StudyConfig) -> int:
 
 def show_leaderboard(workspace: Workspace, *, experiment: str | None, study: str | None, trials: int) -> None:
     """Print a study's leaderboard, and which other studies of the experiment there are."""
-    console = _console()
+    console = plain_console()
     books = find_books(workspace, experiment)
     book = books[0]
     if study is not None:
@@ -156,14 +165,14 @@ def show_studies(workspace: Workspace) -> None:
         failed = sum(content["state"] == State.FAILED for content in contents)
         shown = "" if best is None else f"{config.objective} {best:,.4g}"
         table.add_row(book.folder.name, config.experiment, f"{len(contents)} of {config.n_trials}", str(failed), shown, state)
-    _console().print(table)
+    plain_console().print(table)
 
 
 def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
     """Copy into MLflow what it lacks of the studies' records."""
     from regsweep.tracking.drain import sync
 
-    console = _console()
+    console = plain_console()
     for book in reversed(find_books(workspace, experiment)):
         name = book.folder.name
         if book.held():
@@ -184,7 +193,7 @@ def check_and_show(workspace: Workspace, study: str | None) -> int:
     """Print what is wrong with studies; returns the exit code."""
     from regsweep.fsck import check
 
-    console = _console()
+    console = plain_console()
     checked = []
     for book in _named(workspace, study):
         if book.held():
@@ -199,7 +208,7 @@ def repair_and_show(workspace: Workspace, study: str | None) -> int:
     """Repair studies and print what was done; returns the exit code of a check afterwards."""
     from regsweep.repair import repair
 
-    console = _console()
+    console = plain_console()
     wrong = False
     for book in _named(workspace, study):
         checked = repair(workspace, book, partial(console.print, soft_wrap=True))
@@ -249,7 +258,7 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
         run = runs.trial(facts.config.experiment, facts.study, best.number)
     else:
         run = runs.by_id(target)
-    console = _console()
+    console = plain_console()
     console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})")
     with tempfile.TemporaryDirectory() as folder:
         answer = reproduce(runs.fetch(run, Path(folder)), tolerance=tolerance, announce=console.print)
@@ -300,7 +309,8 @@ def _page(experiment: object, server: str) -> str:
     return f"{server}/#/experiments/{experiment}/runs?{view}"
 
 
-def _console() -> Console:
+def plain_console() -> Console:
+    """A console that takes what it prints as it is."""
     # Names of columns and files are data: no markup in them. Piped output has no width of its own; rich would cut it to 80.
     console = Console(markup=False, highlight=False)
     return console if console.is_terminal else Console(markup=False, highlight=False, width=WIDE)

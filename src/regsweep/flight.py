@@ -60,11 +60,11 @@ class Pace:
         self.size = first
         self._last = 0
 
-    def landed(self, flight: Flight, now: int) -> None:
-        """Take in how long a flight took since it was submitted, or since the one before it had landed."""
-        milliseconds = max(1, now - max(flight.submitted, self._last))
+    def landed(self, trials: int, submitted: int, now: int) -> None:
+        """Take in how long a flight took since it was submitted, or since the one before it had landed; times in milliseconds."""
+        milliseconds = max(1, now - max(submitted, self._last))
         self._last = now
-        self.size = max(1, min(LARGEST, 4 * self.size, int(flight.trials * SECONDS * 1000 / milliseconds)))
+        self.size = max(1, min(LARGEST, 4 * self.size, int(trials * SECONDS * 1000 / milliseconds)))
 
 
 class _Training:

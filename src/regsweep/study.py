@@ -202,7 +202,7 @@ def _search(
                 _stop_at_failures(search, book, config.max_failures)
             if budget.spent() is not None:
                 return
-        pace.landed(flight, clock())
+        pace.landed(flight.trials, flight.submitted, clock())
         untold = False
 
 

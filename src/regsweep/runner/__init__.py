@@ -6,9 +6,9 @@ from regsweep.config import StudyConfig
 from regsweep.data.features import Prepared
 from regsweep.runner import process
 from regsweep.runner.executor import Executor, Inline
-from regsweep.runner.processes import Processes
+from regsweep.runner.processes import Processes, cores
 
-__all__ = ["Executor", "Inline", "Processes", "make_executor", "warm_up"]
+__all__ = ["Executor", "Inline", "Processes", "cores", "make_executor", "warm_up", "workers_of"]
 
 
 def warm_up(config: StudyConfig) -> None:
@@ -23,3 +23,8 @@ def make_executor(config: StudyConfig, data: Prepared) -> Executor:
     if asked.kind == "inline":
         return Inline(config.trainer, data)
     return Processes(config.trainer, data, workers=asked.workers, trial_seconds=asked.trial_seconds, memory_gb=asked.memory_gb)
+
+
+def workers_of(config: StudyConfig) -> int:
+    """How many stacks are trained at a time."""
+    return 1 if config.executor.kind == "inline" else config.executor.workers or cores()

@@ -34,7 +34,7 @@ class Processes(Executor):
         trial_seconds: float | None = None,
         memory_gb: float | None = None,
     ) -> None:
-        super().__init__(config, data, workers or _cores())
+        super().__init__(config, data, workers or cores())
         limits = Limits(trial_seconds, memory_gb or memory_share(self._workers, config.memory_gb))
         start = partial(WorkerProcess, config, data, limits)
         self._pool = [Worker(start, self._place, config.kind) for _ in range(self._workers)]
@@ -62,5 +62,6 @@ class Processes(Executor):
         min(self._pool, key=lambda worker: worker.ends(job.load, speed)).take(job, speed)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

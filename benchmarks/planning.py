@@ -1,0 +1,97 @@
+"""How far off `regsweep plan` is: five studies of different kinds, estimated, then run, each in a new process and workspace.
+
+    python -m benchmarks.planning [--repeats R] [--only NAME ...]
+
+An estimate comes from the command's own calibration, right before the run; none of these studies is what anything was fitted to.
+The wall time of `regsweep run` counts, from the start of its process to its end, and the bytes that lie in its workspace. What
+else the machine does meanwhile is in the ratios: compare them on a machine that is idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.common import save, show
+
+STUDIES: dict[str, tuple[str, ...]] = {
+    "diabetes, 40 trials, TPE": ("n_trials=40",),
+    "insurance, 100 trials, random": ("dataset=insurance", "sampler=random", "n_trials=100"),
+    "economics, 24 trials, 5 folds": ("dataset=economics", "split=kfold", "n_trials=24"),
+    "sine, 30 wide networks": (
+        "dataset=sine",
+        "n_trials=30",
+        "space.parameters.width={type: int, low: 128, high: 512, when: {parameter: depth, at_least: 1}}",
+        "baselines=closed_form",
+    ),
+    "cubic, 100 trials, random, one worker": ("dataset=cubic", "sampler=random", "n_trials=100", "executor.workers=1"),
+}
+PLAN = """
+import sys, json, time
+began = time.perf_counter()
+from pathlib import Path
+from regsweep.config import compose
+from regsweep.planning import estimate
+from regsweep.runner import warm_up
+from regsweep.study import gather
+import regsweep.console
+if __name__ == "__main__":
+    (config,) = compose(sys.argv[1:])
+    warm_up(config)
+    expected = estimate(gather(config), time.perf_counter() - began)
+    print(json.dumps([expected.seconds, expected.bytes, time.perf_counter() - began]))
+"""
+
+
+def measure(overrides: tuple[str, ...], folder: Path) -> dict[str, float]:
+    """Estimate a study, then run it."""
+    folder.mkdir()
+    script = folder / "plan.py"
+    script.write_text(PLAN, encoding="utf-8")
+    said = subprocess.run([sys.executable, str(script), *overrides], cwd=folder, check=True, capture_output=True, text=True)
+    seconds, size, calibration = json.loads(said.stdout.splitlines()[-1])
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "regsweep.cli", "run", *overrides], cwd=folder, check=True, capture_output=True)
+    actual = time.perf_counter() - began
+    found = sum(512 * place.lstat().st_blocks for place in (folder / "mlruns").rglob("*"))
+    return {
+        "estimate": seconds,
+        "actual": actual,
+        "actual / estimate": actual / seconds,
+        "estimated MB": size / 1e6,
+        "actual MB": found / 1e6,
+        "calibration": calibration,
+    }
+
+
+def main() -> None:
+    """Measure, print the table and write benchmarks/results/planning.json."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=3, help="medians count")
+    parser.add_argument("--only", nargs="*", choices=STUDIES, default=list(STUDIES))
+    asked = parser.parse_args()
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in asked.only:
+            load = os.getloadavg()[0]
+            overrides = STUDIES[name]
+            repeats = [measure(overrides, Path(temporary) / f"{len(found)}-{repeat}") for repeat in range(asked.repeats)]
+            middle = {key: median(repeat[key] for repeat in repeats) for key in repeats[0]}
+            found[name] = {"overrides": overrides, "load average before": load, "median": middle, "repeats": repeats}
+            print(f"{name}: {middle['estimate']:.1f} s estimated, {middle['actual']:.1f} s actual", flush=True)
+    columns = list(next(iter(found.values()))["median"])
+    rows = [[name, *(one["median"][column] for column in columns)] for name, one in found.items()]
+    show(f"median of {asked.repeats}", ("study", *columns), rows)
+    save("planning", {"repeats": asked.repeats, "studies": found})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What `regsweep plan` shows."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from rich.table import Table
+
+from regsweep.book import RecordBook
+from regsweep.config import StudyConfig
+from regsweep.console import plain_console
+from regsweep.paths import Workspace
+from regsweep.planning import Count, Estimate, compared, count, estimate, promise
+from regsweep.runner import warm_up
+from regsweep.study import gather
+
+SHOWN = 5
+
+
+def plan_and_show(config: StudyConfig, began: float) -> None:
+    """Calibrate, then print what a study is going to take. `began`: `time.perf_counter()` when the process started."""
+    console = plain_console()
+    # In the order of a run, so that starting takes as long.
+    warm_up(config)
+    material = gather(config)
+    with console.status("calibrating"):
+        expected = estimate(material, time.perf_counter() - began)
+    workspace, study = Workspace(Path(config.tracking.dir)), material.facts.study
+    promise(workspace, study, config.n_trials, expected.seconds)
+    console.print(f"{study}: nothing has been run")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in _lines(config, expected, count(config.space), len(material.prepared.folds)):
+        table.add_row(name, text)
+    there = len(RecordBook(workspace.records / study).numbers())
+    if there:
+        table.add_row("there already", f"{there} trials; time and disk are for the whole study from nothing")
+    table.add_row("calibration", f"{time.perf_counter() - began:.0f} s")
+    console.print(table)
+    if last := compared(workspace)[-SHOWN:]:
+        console.print("the last estimates, and how long the studies took:")
+        shown = Table("study", "trials", "estimate", "actual", "actual / estimate", box=None, pad_edge=False)
+        for one in last:
+            shown.add_row(one.study, str(one.trials), _duration(one.estimate), _duration(one.actual), f"{one.ratio:.2f}")
+        console.print(shown)
+
+
+def _lines(config: StudyConfig, expected: Estimate, counted: Count, folds: int) -> list[tuple[str, str]]:
+    budgets = [f"budget.{name}={value:g}" for name, value in config.budget if value is not None]
+    earlier = f"; {' or '.join(budgets)} may end it earlier" if budgets else ""
+    if counted.total is None:
+        configurations = f"infinitely many: {', '.join(counted.continuous)} {_are(counted.continuous)} continuous"
+    else:
+        few = "; fewer than trials, so some come twice" if counted.total < config.n_trials else ""
+        configurations = f"{counted.total:,} distinct{few}"
+    each = f" ({folds} folds)" if folds > 1 else ""
+    total, search = expected.seconds, expected.search
+    if config.budget.seconds is not None and search > config.budget.seconds:
+        total, search = total - search + config.budget.seconds, config.budget.seconds
+    notes = []
+    if config.pruner.kind != "none":
+        notes.append("pruning not counted")
+    if config.tracking.uri is not None:
+        notes.append("as if MLflow were written here")
+    time_ = f"about {_duration(total)}, of which {_duration(search)} is the search"
+    return [
+        ("trials", f"{config.n_trials}{earlier}"),
+        ("configurations", configurations),
+        ("trainings", f"{expected.trainings}{each}"),
+        ("time", "; ".join([time_, *notes])),
+        ("disk", f"about {expected.bytes / 1e6:,.0f} MB in {config.tracking.dir}"),
+    ]
+
+
+def _are(names: tuple[str, ...]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else str(timedelta(seconds=round(seconds)))

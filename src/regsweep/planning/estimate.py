@@ -1,0 +1,122 @@
+"""The estimate of a study: a rehearsal gives what every study takes, a simulated search what its trials take.
+
+time = rehearsal, from the start of the process to its end, without its trials
+     + the search as simulated with measured speeds, or what driver, recorder and trainings take of the cores, if that is more
+     + reading the records for judgement and report
+disk = rehearsal, without its trials + trials x (weights + curves + the rest of a trial in the rehearsal)
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from regsweep.config import StudyConfig
+from regsweep.folder import read_folder, write_folder
+from regsweep.paths import Workspace
+from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
+from regsweep.planning.simulate import Machine, makespan, simulate
+from regsweep.runner import cores, workers_of
+from regsweep.search import Search
+from regsweep.study import Material
+from regsweep.train.plan import Speed
+from regsweep.trial import CURVES, TrialSpec, spec_from_values
+
+# Trials that are trained to measure how fast that goes here.
+SAMPLE = 16
+# Seconds that the search is simulated for at most.
+PATIENCE = 2.0
+# Records are read so many times at the end of a study.
+READINGS = 4
+# CPU seconds that a trial takes the recorder, by `benchmarks.end_to_end`; bytes of a metric point in MLflow's database, with its
+# indices, and of a number in a record.
+RECORDING, POINT_BYTES, NUMBER_BYTES = 0.01, 250, 20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trainings` in it."""
+
+    seconds: float
+    search: float
+    bytes: float
+    trainings: int
+
+
+def estimate(material: Material, spent: float) -> Estimate:
+    """Estimate a study after a calibration of some ten seconds. `spent`: seconds from the start of the process up to here."""
+    config = material.config
+    with tempfile.TemporaryDirectory(prefix="regsweep-plan-") as temporary:
+        folder = Path(temporary)
+        began = time.perf_counter()
+        rehearsed = rehearse(material, folder / "rehearsal")
+        whole = spent + time.perf_counter() - began
+        writing = _writing(rehearsed, folder)
+        machine = Machine(workers_of(config), Speed().trace, writing)
+        random = config.model_copy(update={"sampler": config.sampler.model_copy(update={"kind": "random"})})
+        with Trainer(config, material.prepared) as trainer:
+            proposed = _search(random, folder / "sample").next_batch(SAMPLE, SAMPLE)
+            machine = trainer.measure([spec_from_values(one.params, seed=one.number) for one in proposed], machine)
+            batch = trainer.plan([record.result.spec for record in rehearsed.book.trials()])
+            first = makespan(batch, machine, traced=False)[0] + rehearsed.trials * writing
+            course = simulate(config, _search(config, folder / "course"), trainer.plan, machine, PATIENCE)
+        # Trainings leave cores to others only where there are fewer workers than cores.
+        available = cores()
+        others = config.n_trials * (RECORDING + writing)
+        search = max(course.seconds, (course.work + others) / min(available, machine.workers + 1))
+        seconds = whole - first + search + config.n_trials * READINGS * rehearsed.reading
+        size = _bytes(config, rehearsed, course.specs, material, folder / "rehearsal")
+    return Estimate(seconds, search, size, config.n_trials * len(material.prepared.folds))
+
+
+def _search(config: StudyConfig, folder: Path) -> Search:
+    folder.mkdir()
+    return Search(Workspace(folder), "plan", config)
+
+
+def _writing(rehearsed: Rehearsed, folder: Path) -> float:
+    """Seconds to write a trial's record, durably."""
+    content, arrays = read_folder(rehearsed.book.place(0))
+    began = time.perf_counter()
+    write_folder(folder / "record", content, arrays)
+    return time.perf_counter() - began
+
+
+def _bytes(config: StudyConfig, rehearsed: Rehearsed, specs: Sequence[TrialSpec], material: Material, folder: Path) -> float:
+    """Bytes on disk. A trial's record lies there and, copied, in MLflow's artifacts; the model holds the weights once more."""
+    folds, inputs = len(material.prepared.folds), material.prepared.folds[0].inputs
+    models = {"all": config.n_trials, "none": 0}.get(config.tracking.models)
+    copies = 2 + (int(config.tracking.models.partition(":")[2]) / config.n_trials if models is None else models / config.n_trials)
+
+    def known(spec: TrialSpec) -> float:
+        dims = (inputs, *spec.widths, 1)
+        weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(dims))
+        points = len(CURVES) * spec.epochs
+        return folds * (4 * copies * weights + 2 * NUMBER_BYTES * points) + POINT_BYTES * points
+
+    done = [record.result.spec for record in rehearsed.book.trials()]
+    places = [*rehearsed.book.folder.glob("trial-*"), *_trial_artifacts(folder)]
+    trials = sum(map(_size, places)) + POINT_BYTES * len(CURVES) * sum(spec.epochs for spec in done)
+    rest = max(0.0, trials - sum(map(known, done))) / len(done)
+    return _size(folder) - trials + config.n_trials * (rest + float(np.mean([known(spec) for spec in specs])))
+
+
+def _trial_artifacts(folder: Path) -> Iterator[Path]:
+    """The artifacts of trials: folders of runs and of their models."""
+    for place in (folder / "artifacts").glob("*/*"):
+        if (place / "artifacts" / "record" / "record.json").is_file():
+            yield place
+
+
+def _size(place: Path) -> int:
+    """Bytes that a file, or a folder with all in it, takes on disk, in whole blocks."""
+    found = place.lstat()
+    # Windows doesn't say how many blocks there are.
+    own = 512 * getattr(found, "st_blocks", -(-found.st_size // 512))
+    return own + (sum(map(_size, place.iterdir())) if place.is_dir() else 0)

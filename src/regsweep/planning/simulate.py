@@ -1,0 +1,132 @@
+"""The search of a study, gone through without training: real proposals and stacks, times from the cost model.
+
+In: a search to ask and tell, what stacks cost, how fast the machine is. Out: when each trial would be told, and the work in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from regsweep.config import StudyConfig
+from regsweep.flight import Pace
+from regsweep.search import Proposal, Search
+from regsweep.train.plan import Load
+from regsweep.trial import State, TrialSpec, spec_from_values, trial_seed
+
+Plan = Callable[[Sequence[TrialSpec]], Sequence[Load]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How many `workers` train; seconds of a `trace` and of `writing` a trial; `slowness` times what the cost model says."""
+
+    workers: int
+    trace: float
+    writing: float
+    slowness: float = 1.0
+
+
+@dataclass
+class Pool:
+    """Simulated workers: until when each is busy, the programs that it has `traced`; seconds of `work` in all."""
+
+    machine: Machine
+    work: float = 0.0
+    ends: list[float] = field(init=False)
+    traced: list[set[tuple[int, str, bool]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ends = [0.0] * self.machine.workers
+        self.traced = [set() for _ in self.ends]
+
+    def train(self, loads: Sequence[Load], now: float) -> dict[int, float]:
+        """Place loads as the executor does; for each position of a spec the second at which it has been trained."""
+        finished: dict[int, float] = {}
+        for load in loads:
+            costs = [self._cost(load, worker) for worker in range(len(self.ends))]
+            worker = min(range(len(costs)), key=lambda index: max(self.ends[index], now) + costs[index])
+            self.work += costs[worker]
+            self.ends[worker] = max(self.ends[worker], now) + costs[worker]
+            self.traced[worker].add(load.program)
+            finished |= dict.fromkeys(load.positions, self.ends[worker])
+        return finished
+
+    def _cost(self, load: Load, worker: int) -> float:
+        trace = 0.0 if load.program in self.traced[worker] else self.machine.trace
+        return trace + load.seconds * self.machine.slowness
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a search comes to: `specs` of the trials gone through, the `seconds` until all are told, the `work` in training."""
+
+    specs: tuple[TrialSpec, ...]
+    seconds: float
+    work: float
+
+
+@dataclass
+class _InFlight:
+    proposals: Sequence[Proposal]
+    finished: dict[int, float]
+    submitted: float
+
+
+def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, patience: float) -> Course:
+    """Go through the search as `study` does, with made-up objectives; what `patience` seconds don't reach is extrapolated."""
+    began, now, rng = time.perf_counter(), 0.0, np.random.default_rng(config.seed)
+    pool, pace, flights = Pool(machine), Pace(config.parallel_trials), deque[_InFlight]()
+    specs: list[TrialSpec] = []
+    told: list[float] = []
+    asked: list[float] = []
+    while len(told) < config.n_trials and (not told or time.perf_counter() - began < patience):
+        while len(flights) < 2:
+            started = time.perf_counter()
+            proposals = search.next_batch(config.n_trials, pace.size)
+            if not proposals:
+                break
+            spent = time.perf_counter() - started
+            now += spent
+            asked += [spent / len(proposals)] * len(proposals)
+            new = [spec_from_values(one.params, seed=trial_seed(config.seed, one.number)) for one in proposals]
+            specs += new
+            flights.append(_InFlight(proposals, pool.train(plan(new), now), now))
+        if not flights:
+            break
+        flight = flights.popleft()
+        for position, proposal in enumerate(flight.proposals):
+            started = time.perf_counter()
+            search.tell(proposal.number, State.COMPLETE, float(rng.uniform()))
+            now = max(now, flight.finished[position]) + time.perf_counter() - started + machine.writing
+            told.append(now)
+        pace.landed(len(flight.proposals), round(1000 * flight.submitted), round(1000 * now))
+    left = config.n_trials - len(told)
+    if not told or not left or (not flights and not search.next_batch(config.n_trials, 1)):
+        return Course(tuple(specs), now, pool.work)
+    # From here on as in the latter half, but for asking: samplers take longer the more they know.
+    half = len(told) // 2
+    each = (told[-1] - told[half]) / (len(told) - 1 - half) if len(told) - 1 > half else told[-1] / len(told)
+    growth = _growth(asked) * (config.n_trials - half) / 2
+    return Course(tuple(specs), now + left * (each + growth), pool.work * config.n_trials / len(specs))
+
+
+def _growth(asked: Sequence[float]) -> float:
+    """By how many seconds asking for a trial takes longer than for the one before it; 0 where it hardly does."""
+    third = len(asked) // 3
+    if third == 0:
+        return 0.0
+    before, after = float(np.median(asked[-2 * third : -third])), float(np.median(asked[-third:]))
+    # Less than a quarter more may be chance, and would be multiplied by thousands of trials.
+    return (after - before) / third if after > 1.25 * before else 0.0
+
+
+def makespan(loads: Sequence[Load], machine: Machine, *, traced: bool) -> tuple[float, int]:
+    """Seconds until workers have trained these loads, and how many programs the busiest traces."""
+    pool = Pool(machine if not traced else replace(machine, trace=0.0))
+    pool.train(loads, 0.0)
+    return max(pool.ends, default=0.0), max((len(programs) for programs in pool.traced), default=0)

@@ -1,0 +1,210 @@
+"""Counting configurations, the simulated search, and estimates kept beside what came of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regsweep.config import StudyConfig, compose
+from regsweep.config.space import SpaceConfig
+from regsweep.paths import Workspace
+from regsweep.planning import compared, count, promise
+from regsweep.planning.history import keep
+from regsweep.planning.simulate import Machine, _growth, makespan, simulate
+from regsweep.search import Search
+from regsweep.space import draw
+from regsweep.train.plan import Load
+
+BASE: dict[str, Any] = {
+    "depth": 1, "width": 8, "activation": "relu", "learning_rate": 0.01, "epochs": 3, "batch_size": 16, "optimizer": "adam",
+}  # fmt: skip
+
+
+def space(*, per_layer_width: bool = False, **parameters: Any) -> SpaceConfig:
+    return SpaceConfig.model_validate({"per_layer_width": per_layer_width, "parameters": {**BASE, **parameters}})
+
+
+class Walker:
+    """Suggests along a path of choices, and notes how many there were at each turn."""
+
+    def __init__(self, path: Sequence[int]) -> None:
+        self.path, self.turns = list(path), list[int]()
+
+    def _at(self, options: Sequence[Any]) -> Any:
+        position = len(self.turns)
+        self.turns.append(len(options))
+        return options[self.path[position] if position < len(self.path) else 0]
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        return int(self._at(range(low, high + 1, step)))
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        assert low == high
+        return low
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._at(choices)
+
+
+def walked(asked: SpaceConfig) -> set[tuple[tuple[str, Any], ...]]:
+    """Every assignment, by going every way through `draw`."""
+    found, waiting = set(), [[]]
+    while waiting:
+        path = waiting.pop()
+        walker = Walker(path)
+        found.add(tuple(draw(asked, walker).items()))
+        for turn in range(len(path), len(walker.turns)):
+            waiting += [[*path, *[0] * (turn - len(path)), choice] for choice in range(1, walker.turns[turn])]
+    return found
+
+
+WHEN = {"parameter": "depth", "at_least": 1}
+SPACES = {
+    "constants": space(),
+    "one range": space(epochs={"type": "int", "low": 20, "high": 60, "step": 10}),
+    "a condition": space(
+        depth={"type": "int", "low": 0, "high": 4},
+        width={"type": "int", "low": 8, "high": 12, "when": WHEN},
+        activation={"type": "choice", "choices": ["relu", "tanh"], "when": WHEN},
+        batch_size={"type": "choice", "choices": [16, 32, 64]},
+    ),
+    "a width per layer": space(
+        per_layer_width=True,
+        depth={"type": "int", "low": 0, "high": 3},
+        width={"type": "choice", "choices": [4, 8, 16], "when": WHEN},
+        activation={"type": "choice", "choices": ["relu", "tanh"], "when": WHEN},
+    ),
+    "a condition on a condition, values one by one": space(
+        depth={"type": "int", "low": 0, "high": 6, "step": 2},
+        dropout={"type": "choice", "choices": [0.0, 0.1, 0.2], "when": {"parameter": "depth", "one_of": [2, 3, 6]}},
+        l2={"type": "choice", "choices": [0.1, 0.2], "when": {"parameter": "dropout", "at_least": 0.1}},
+    ),
+    "thresholds between the values of a range": space(
+        epochs={"type": "int", "low": 3, "high": 18, "step": 5},
+        dropout={"type": "choice", "choices": [0.1, 0.2], "when": {"parameter": "epochs", "at_least": 7.5}},
+        l2={"type": "choice", "choices": [0.1, 0.2, 0.3], "when": {"parameter": "epochs", "one_of": [8, 9, 18]}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_as_many_configurations_are_counted_as_there_are_ways_to_draw(name: str) -> None:
+    assert count(SPACES[name]).total == len(walked(SPACES[name]))
+
+
+def test_a_count_by_hand() -> None:
+    # Depth 0: 3 batch sizes. Depth 1 to 4: 5 widths x 2 activations x 3 batch sizes each.
+    assert count(SPACES["a condition"]).total == 3 + 4 * 5 * 2 * 3
+    # 2 activations x (3 + 9 + 27) widths, and the linear network.
+    assert count(SPACES["a width per layer"]).total == 2 * 39 + 1
+
+
+def test_a_continuous_parameter_counts_where_it_can_be_drawn() -> None:
+    dropout = {"type": "float", "low": 0.0, "high": 0.5, "when": {"parameter": "depth", "at_least": 2}}
+    assert count(space(dropout=dropout)).total == 1
+    found = count(space(dropout=dropout, depth={"type": "int", "low": 1, "high": 2}))
+    assert (found.total, found.continuous) == (None, ("dropout",))
+    assert count(space(l2={"type": "float", "low": 0.1, "high": 0.1})).total == 1
+
+
+def test_large_spaces_are_counted_without_being_listed() -> None:
+    wide = {"type": "int", "low": 1, "high": 10**12}
+    deep = {"type": "int", "low": 0, "high": 64}
+    found = count(
+        space(per_layer_width=True, depth=deep, width={"type": "int", "low": 1, "high": 100, "when": WHEN}, epochs=wide)
+    )
+    assert found.total == 10**12 * sum(100**depth for depth in range(65))
+
+
+def flat(seconds: float) -> Any:
+    """Every spec is a load by itself, all of one program."""
+    return lambda specs: [Load((position,), seconds, (1, "relu", False)) for position in range(len(specs))]
+
+
+def study(*overrides: str) -> StudyConfig:
+    return compose(["n_trials=12", "parallel_trials=4", *overrides])[0]
+
+
+def test_a_simulated_search_takes_as_long_as_its_batches(tmp_path: Path) -> None:
+    config = study("sampler.startup_trials=4")
+    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(2, 1.0, 0.0), patience=60)
+    # Three batches of four, two at a time, twenty seconds each; each worker traces once.
+    assert course.seconds == pytest.approx(61, abs=2)
+    assert course.work == pytest.approx(122, abs=0.1)
+    assert len(course.specs) == 12
+
+
+def test_a_search_that_needs_no_answers_keeps_workers_busy(tmp_path: Path) -> None:
+    config = study("sampler=random", "n_trials=13")
+    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(3, 0.0, 0.0), patience=60)
+    # A worker less idle than with batches of four on three workers, which would take 20 seconds each.
+    assert course.seconds == pytest.approx(50, abs=2)
+
+
+def test_what_patience_does_not_reach_is_extrapolated(tmp_path: Path) -> None:
+    config = study("sampler=random", "n_trials=4000")
+    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(1.0), Machine(1, 0.0, 0.0), patience=0.5)
+    assert len(course.specs) < 4000
+    assert course.seconds == pytest.approx(4000, rel=0.05)
+    assert course.work == pytest.approx(4000, rel=0.05)
+
+
+def test_the_makespan_is_that_of_the_longest_line() -> None:
+    loads = [Load((0,), 3.0, (1, "relu", False)), Load((1,), 2.0, (1, "tanh", False)), Load((2,), 2.0, (1, "tanh", False))]
+    # The second worker has traced tanh already: 1 + 2 + 2 = 5 there, 1 + 3 on the first.
+    assert makespan(loads, Machine(2, 1.0, 0.0), traced=False) == (5.0, 1)
+    assert makespan(loads, Machine(2, 1.0, 0.0), traced=True) == (4.0, 1)
+    assert makespan(loads, Machine(2, 1.0, 0.0, slowness=2.0), traced=True)[0] == 8.0
+
+
+def test_what_asking_takes_longer_and_longer_is_seen() -> None:
+    # 1 ms more with every trial; and noise around 10 ms.
+    assert _growth([0.001 * trial for trial in range(90)]) == pytest.approx(0.001)
+    assert _growth([0.009, 0.010, 0.011] * 30) == 0.0
+    assert _growth([0.1]) == 0.0
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_an_estimate_is_compared_once_with_the_study_it_was_made_for(tmp_path: Path, cache: Path) -> None:
+    workspace = Workspace(tmp_path / "mlruns")
+    promise(workspace, "one", 40, 9.0)
+    promise(workspace, "one", 40, 10.0)
+    promise(workspace, "one", 80, 20.0)
+    assert not workspace.root.exists()
+    assert compared(workspace) == ()
+    assert keep(workspace, "other", 40, 5.0) is None
+    assert keep(Workspace(tmp_path / "elsewhere"), "one", 40, 5.0) is None
+    found = keep(workspace, "one", 40, 12.0)
+    assert found is not None
+    assert (found.estimate, found.actual, found.ratio) == (10.0, 12.0, 1.2)
+    assert keep(workspace, "one", 40, 13.0) is None
+    assert keep(workspace, "one", 80, 22.0) is not None
+    assert [(one.trials, one.actual) for one in compared(workspace)] == [(40, 12.0), (80, 22.0)]
+    assert not [place for place in cache.rglob("*") if place.name.startswith(".plans.json")]
+
+
+@pytest.mark.parametrize("damage", ['{"a": 1}', "[1, 2]", "no json", "[{}]"])
+def test_damaged_files_are_as_good_as_none(tmp_path: Path, cache: Path, damage: str) -> None:
+    workspace = Workspace(tmp_path / "mlruns")
+    workspace.root.mkdir()
+    (workspace.root / "plans.json").write_text(damage)
+    (cache / "regsweep").mkdir(parents=True)
+    (cache / "regsweep" / "plans.json").write_text(damage)
+    assert compared(workspace) == ()
+    assert keep(workspace, "one", 40, 5.0) is None
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path / "file"))
+    promise(Workspace(tmp_path), "one", 40, 10.0)
+    assert keep(Workspace(tmp_path), "one", 40, 12.0) is None
