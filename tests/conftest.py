@@ -14,7 +14,14 @@ import pytest
 from regsweep.config import StudyConfig, compose
 
 ROOT = Path(__file__).resolve().parents[1]
-TINY = ("n_trials=3", "parallel_trials=2", "space.parameters.epochs=3", "bootstrap_resamples=200", "executor=inline")
+TINY = (
+    "n_trials=3",
+    "parallel_trials=2",
+    "space.parameters.epochs=3",
+    "bootstrap_resamples=200",
+    "executor=inline",
+    "insight.ablation=false",
+)
 
 
 def shared_data() -> Path | None:

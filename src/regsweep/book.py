@@ -181,6 +181,11 @@ class RecordBook:
         """The folder of a trial's record."""
         return self.folder / f"trial-{number:05d}"
 
+    @property
+    def insight(self) -> Path:
+        """The file that says what mattered."""
+        return self.folder / "insight.json"
+
     def networks(self, number: int) -> Path:
         """The folder of a champion's `.keras` files."""
         return self.folder / f"network-{number:05d}"

@@ -77,6 +77,7 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
     findings += damaged
     findings += _note(book)
     contents = [trial_run(book, record, None) for record in records.values()]
+    findings += _insight(book)
     judged, scores, problems = _scores(book, records)
     findings += problems
     kept: tuple[Told | None, ...] = ()
@@ -132,6 +133,15 @@ def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> I
     for number in sorted(records):
         if number >= len(kept):
             yield Finding(f"trial {number}: has a record that Optuna was not told")
+
+
+def _insight(book: RecordBook) -> Iterator[Finding]:
+    """What the study taught is whole, if it is there."""
+    if book.insight.exists():
+        try:
+            read_json(book.insight)
+        except UnreadableError as error:
+            yield from (Finding(problem) for problem in error.problems)
 
 
 def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool, list[RunContent], list[Finding]]:

@@ -1,15 +1,19 @@
 """The four numbers by which predictions are judged: MSE, RMSE, MAE and R².
 
 In: the target and its prediction, both of shape (n,) and in target units. Out: floats, computed in float64 whatever came in.
-Main calls: `score` for all four, or one by its name.
+Main calls: `score` for all four, or one by its name; `fenced` tames outliers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+# A value is out if it lies so many interquartile ranges beyond the quartiles (Tukey, Exploratory Data Analysis, 1977).
+FENCE: Final = 1.5
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -75,3 +79,13 @@ def r2(y: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 def score(y: npt.ArrayLike, prediction: npt.ArrayLike) -> Scores:
     """All four metrics of `prediction` against `y`, both of shape (n,) in target units; ValueError for other shapes."""
     return Scores(mse=mse(y, prediction), rmse=rmse(y, prediction), mae=mae(y, prediction), r2=r2(y, prediction))
+
+
+def fenced(values: FloatArray, *, upward: bool) -> FloatArray:
+    """Values (n,) with those beyond Tukey's fence on the worse side at the fence; `upward` says that higher is better."""
+    first, third = np.quantile(values, [0.25, 0.75])
+    reach = FENCE * (third - first)
+    if reach <= 0:
+        return values
+    tamed: FloatArray = np.maximum(values, first - reach) if upward else np.minimum(values, third + reach)
+    return tamed

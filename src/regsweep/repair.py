@@ -13,6 +13,7 @@ from regsweep.champion import read_openings
 from regsweep.errors import StorageError, UnreadableError
 from regsweep.folder import read_folder, tidy
 from regsweep.fsck import Checked, check
+from regsweep.insight import read_insight
 from regsweep.paths import Workspace
 from regsweep.record import Features, StudyFacts
 from regsweep.search import Search, Told, kept_trials
@@ -42,6 +43,9 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
             # The same `regsweep run` writes anew what it says.
             place.unlink()
         _copy_back(workspace, book, facts, announce)
+        if book.insight.exists() and read_insight(book) is None:
+            book.insight.unlink()
+            announce(f"{book.insight}: was damaged; the same `regsweep run` makes it again")
         try:
             read_openings(book)
         except UnreadableError as error:

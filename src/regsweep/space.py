@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -32,6 +34,40 @@ def draw(space: SpaceConfig, suggester: Suggester) -> dict[str, Scalar]:
 def greatest(space: SpaceConfig, name: str) -> float:
     """The greatest value a numeric parameter can take."""
     return max(float(value) for value in space.parameters[name].values())
+
+
+def parameter_of(space: SpaceConfig, key: str) -> Parameter | None:
+    """The parameter that a drawn value's key belongs to: `width_2` to `width`."""
+    return space.parameters.get("width" if re.fullmatch(r"width_\d+", key) else key)
+
+
+def central(space: SpaceConfig) -> dict[str, Scalar]:
+    """The configuration in the middle of the space: of ranges the middle (on their scale, of whole numbers or steps the lower
+    one of two), of choices the first."""
+    return draw(space, _Middle())
+
+
+def middle_of(space: SpaceConfig, key: str) -> Scalar:
+    """The middle of what a key can be drawn from. Raises KeyError for a key that the space doesn't know."""
+    parameter = parameter_of(space, key)
+    if parameter is None:
+        raise KeyError(key)
+    return _draw_one(key, parameter, _Middle())
+
+
+class _Middle:
+    """Suggests middles."""
+
+    def suggest_int(self, _name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        if log:
+            return min(high, max(low, round(math.sqrt(low * high))))
+        return low + (high - low) // step // 2 * step
+
+    def suggest_float(self, _name: str, low: float, high: float, *, log: bool = False) -> float:
+        return math.sqrt(low * high) if log else (low + high) / 2
+
+    def suggest_categorical(self, _name: str, choices: Sequence[Scalar]) -> Any:
+        return choices[0]
 
 
 def _keys(space: SpaceConfig, name: str, values: dict[str, Scalar]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, StorageError, TooManyFailuresError
 from regsweep.flight import Flight, Pace
+from regsweep.insight import look_into
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.write import write_report
@@ -134,7 +135,9 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                     executor = open_executors.enter_context(make_executor(config, material.prepared))
                 watcher.judging()
                 judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
-                write_report(book, facts, judgement, search.importance())
+                records = tuple(book.trials())
+                insight = look_into(book, facts, records, judgement.trial if judgement is not None else None, executor)
+                write_report(book, facts, records, judgement, insight)
                 if judgement is not None:
                     _save_networks(book, judgement, material.prepared, executor)
             total = len(book.numbers())

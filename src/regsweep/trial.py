@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -101,6 +102,11 @@ class TrialResult:
             return {}
         rows = np.mean([fold.curves[fold.kept_epoch] for fold in self.folds], axis=0)
         return dict(zip(CURVES, rows.tolist(), strict=True))
+
+    def score(self, objective: str) -> float | None:
+        """An objective of a complete trial, if it is finite: a metric at the kept epoch, mean over folds."""
+        value = self.final.get(objective) if self.state is State.COMPLETE else None
+        return value if value is not None and math.isfinite(value) else None
 
     @property
     def best(self) -> dict[str, float]:

@@ -142,10 +142,3 @@ def test_r2_is_maximised_without_a_flipped_sign(tmp_path: Path) -> None:
         search.tell(proposal.number, State.COMPLETE, 0.1 * proposal.number)
     assert [trial.value for trial in search.told()] == [0.0, 0.1, 0.2]
     assert search._study.best_trial.number == 2
-
-
-def test_importance_names_what_matters(tmp_path: Path) -> None:
-    go_on(tmp_path, config("random"), 60)
-    importance = Search(Workspace(tmp_path), "s", config("random")).importance()
-    assert max(importance, key=lambda name: importance[name]) in ("learning_rate", "depth")
-    assert sum(importance.values()) == pytest.approx(1)

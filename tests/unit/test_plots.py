@@ -7,7 +7,6 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 
 from regsweep.record import TrialRecord
 from regsweep.report import plots
@@ -88,21 +87,6 @@ def test_without_a_complete_trial_a_sentence_says_so(draw: Callable[[list[TrialR
     failed = [record(0, [], state=State.FAILED), record(1, [np.nan]), record(2, [1.0], state=State.PRUNED)]
     assert is_sentence(draw(failed), "No trial is complete: 2 failed, 1 stopped early.")
     assert is_sentence(draw([]), "no trial yet")
-
-
-def test_importance_is_sorted_and_written_beside_its_bar() -> None:
-    figure = plots.parameter_importance({"width": 0.25, "depth": 0.7, "l2": 0.05, "epochs": float("nan")}, "fANOVA")
-    (axes,) = figure.axes
-    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    assert [bar.get_width() for bar in bars] == [0.05, 0.25, 0.7]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["l2", "width", "depth"]
-    assert [text.get_text() for text in axes.texts] == ["0.050", "0.250", "0.700"]
-    assert "fANOVA" in figure.get_suptitle()
-
-
-@pytest.mark.parametrize("importance", [{}, {"depth": float("nan")}])
-def test_without_importance_a_sentence_says_so(importance: dict[str, float]) -> None:
-    assert is_sentence(plots.parameter_importance(importance, "fANOVA"), "No importance can be told")
 
 
 def test_parallel_axes_follow_the_search_space_and_its_logarithms() -> None:

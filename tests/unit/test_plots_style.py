@@ -14,6 +14,7 @@ from regsweep.report.scale import fit_scale
 from regsweep.report.style import metric_unit, number, spread, with_unit
 from regsweep.trial import State
 from tests.unit.plot_parts import BASELINES, LINEAR, record, trials
+from tests.unit.test_plots_insight import ABLATION, IMPORTANCE, SURFACE
 
 
 def every_figure() -> list[Figure]:
@@ -23,8 +24,12 @@ def every_figure() -> list[Figure]:
     several = record(0, [[9.0, 5.0, 4.0], [8.0, 7.0, 9.0]], kept=[2, 1])
     return [
         plots.optimization_history([*found, record(60, [np.nan], state=State.FAILED)], "val/mse", "dollars", BASELINES),
-        plots.parameter_importance({"depth": 0.7, "width": 0.3}, "PED-ANOVA"),
-        plots.parameter_importance({}, "PED-ANOVA"),
+        plots.parameter_importance(IMPORTANCE, "val/mse"),
+        plots.parameter_importance([], "val/mse"),
+        plots.empirical_distribution(found, "val/mse", "dollars", BASELINES),
+        plots.ablation_path(ABLATION, 3, "dollars", BASELINES),
+        plots.slices([*found, record(61, params=LINEAR)], "val/mse", "dollars"),
+        plots.contour(found, SURFACE, "val/mse", "dollars"),
         plots.parallel_coordinates([*found, record(61, params=LINEAR)], "val/mse", "dollars"),
         plots.learning_curves(several, "thousand metric tons of CO2 per capita"),
         plots.predicted_against_true(1e8 * y, 1e8 * y + 1, "charges", "$", "On $ and $"),

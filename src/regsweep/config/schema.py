@@ -163,6 +163,16 @@ def _is_server(uri: str) -> bool:
         return False
 
 
+class InsightConfig(Model):
+    """What is learnt from a finished study. `ablation`: train the path from the default configuration to the champion.
+
+    `ablation_seconds`: after so long its remaining steps are taken as one.
+    """
+
+    ablation: bool
+    ablation_seconds: Annotated[float, Field(gt=0)]
+
+
 class ExecutorConfig(Model):
     """Where stacks of trials are trained: `processes` on this machine, or `inline`, in the study's own process.
 
@@ -213,6 +223,7 @@ class StudyConfig(Model):
     baselines: BaselinesConfig
     tracking: TrackingConfig
     executor: ExecutorConfig
+    insight: InsightConfig
 
     @field_validator("experiment", "study")
     @classmethod

@@ -6,10 +6,8 @@ In: the records of a study, the objective's name, the target's unit. Out: a `Fig
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -18,10 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig
 from regsweep.record import TrialRecord
+from regsweep.report.parameters import ABSENT, ParameterAxis, parameter_axes, tick_marks
 from regsweep.report.scale import FloatArray, Scale, fit_scale
 from regsweep.report.search_plots import nothing_complete, objective_of
 from regsweep.report.style import (
@@ -29,7 +26,6 @@ from regsweep.report.style import (
     INK,
     ORANGE,
     SMALL,
-    STEPS,
     WIDTH,
     literal,
     metric_name,
@@ -39,24 +35,11 @@ from regsweep.report.style import (
     sentence_figure,
     with_unit,
 )
-from regsweep.trial import Scalar, higher_is_better
+from regsweep.trial import higher_is_better
 
-ABSENT: Final = "absent"
-
-# Values begin here where some trials lack the parameter; those stand at 0.
-_FLOOR: Final = 0.16
 _STRIP: Final = 0.1
 
 CROWDED: Final = 10
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """One vertical axis: where each trial stands, shape (trials,), and what is written where; heights are from 0 to 1."""
-
-    name: str
-    places: FloatArray
-    ticks: tuple[tuple[float, str], ...]
 
 
 def parallel_coordinates(records: Sequence[TrialRecord], objective: str, unit: str) -> Figure:
@@ -74,7 +57,7 @@ def parallel_coordinates(records: Sequence[TrialRecord], objective: str, unit: s
     found = np.array([values[record.number] for record in complete])
     upward = higher_is_better(objective)
     scale = fit_scale(found, higher_is_better=upward)
-    axes_of_parameters = _parameter_axes(complete)
+    axes_of_parameters = parameter_axes(complete)
     if not axes_of_parameters:
         return sentence_figure(f"{title}complete trials", "The search space leaves no hyperparameter to vary.")
     lines = [*axes_of_parameters, _objective_axis(found, scale, objective, unit)]
@@ -84,7 +67,7 @@ def parallel_coordinates(records: Sequence[TrialRecord], objective: str, unit: s
     title += f"{plural}; thick: the best, trial {complete[best].number}"
     figure = new_figure(title, height=5.0, width=max(WIDTH, 0.6 * len(lines)))
     axes = figure.add_subplot()
-    colours = _colours(upward=upward)
+    colours = value_colours(upward=upward)
     _draw_lines(axes, np.column_stack([line.places for line in lines]), colours, best, upward=upward)
     end = len(lines) - 1
     for x, line in enumerate(lines):
@@ -100,66 +83,13 @@ def parallel_coordinates(records: Sequence[TrialRecord], objective: str, unit: s
     return figure
 
 
-def _parameter_axes(complete: Sequence[TrialRecord]) -> list[_Axis]:
-    space = complete[0].facts.config.space
-    keys = {key for record in complete for key in record.params}
-    order = {name: place for place, name in enumerate(space.parameters)}
-    searched = {key: parameter for key in keys if (parameter := _searched(space, key)) is not None}
-    ranked = sorted(searched, key=lambda key: (order.get(key, order.get("width", 0)), len(key), key))
-    return [_parameter_axis(key, searched[key], [record.params.get(key) for record in complete]) for key in ranked]
-
-
-def _searched(space: SpaceConfig, key: str) -> IntRange | FloatRange | Choice | None:
-    """The parameter that `key` was drawn from, if it could be drawn differently."""
-    parameter: Parameter | None = space.parameters.get("width" if re.fullmatch(r"width_\d+", key) else key)
-    match parameter:
-        case IntRange() | FloatRange() if parameter.low < parameter.high:
-            return parameter
-        case Choice() if len(parameter.choices) > 1:
-            return parameter
-    return None
-
-
-def _parameter_axis(key: str, parameter: IntRange | FloatRange | Choice, values: Sequence[Scalar | None]) -> _Axis:
-    floor = _FLOOR if None in values else 0.0
-    ticks = [(0.0, ABSENT)] if floor else []
-    if isinstance(parameter, Choice):
-        heights = dict(zip(parameter.choices, np.linspace(floor, 1, len(parameter.choices)).tolist(), strict=True))
-        places = np.array([0.0 if value is None else heights[value] for value in values])
-        return _Axis(key, places, (*ticks, *((height, _text(choice)) for choice, height in heights.items())))
-    scale = Scale(parameter.log, parameter.low, parameter.high)
-    numbers = np.array([parameter.low if value is None else float(value) for value in values])
-    absent = np.array([value is None for value in values])
-    marks = _marks(scale, whole=isinstance(parameter, IntRange))
-    inner = [(floor + (1 - floor) * float(scale.position(mark)), text) for mark, text in marks]
-    return _Axis(key, np.where(absent, 0.0, floor + (1 - floor) * scale.position(numbers)), (*ticks, *inner))
-
-
-def _objective_axis(found: FloatArray, scale: Scale, objective: str, unit: str) -> _Axis:
+def _objective_axis(found: FloatArray, scale: Scale, objective: str, unit: str) -> ParameterAxis:
     heading = textwrap.fill(with_unit(metric_name(objective), metric_unit(objective, unit)), 14)
-    marks = [(float(scale.position(mark)), text) for mark, text in _marks(scale, whole=False, ends=False)]
-    return _Axis(heading, scale.position(found), tuple(marks))
+    marks = [(float(scale.position(mark)), text) for mark, text in tick_marks(scale, whole=False, ends=False)]
+    return ParameterAxis(heading, scale.position(found), tuple(marks))
 
 
-def _marks(scale: Scale, *, whole: bool, ends: bool = True) -> list[tuple[float, str]]:
-    """Values to write beside an axis: its ends, if asked, and round values between that keep their distance."""
-    if scale.log:
-        decades = math.log10(scale.high / scale.low)
-        proposed = LogLocator(subs=(1.0,) if decades >= 2 else (1.0, 2.0, 5.0), numticks=12).tick_values(scale.low, scale.high)
-    else:
-        proposed = MaxNLocator(6, integer=whole, steps=STEPS).tick_values(scale.low, scale.high)
-    chosen = [scale.low, scale.high] if ends else []
-    for value in np.asarray(proposed, dtype=np.float64).tolist():
-        if scale.holds(value) and all(abs(scale.position(value) - scale.position(other)) > 0.06 for other in chosen):
-            chosen.append(value)
-    return [(value, number(value)) for value in sorted(chosen)]
-
-
-def _text(value: Scalar) -> str:
-    return value.replace("_", "_\n") if isinstance(value, str) else number(value)
-
-
-def _colours(*, upward: bool) -> Colormap:
+def value_colours(*, upward: bool) -> Colormap:
     """Viridis without its palest part, dark where the objective is good."""
     shades = colormaps["viridis"](np.linspace(0.0, 0.9, 256))
     return ListedColormap(shades[::-1] if upward else shades)
@@ -180,7 +110,7 @@ def _draw_lines(axes: Axes, places: FloatArray, colours: Colormap, best: int, *,
         axes.plot(*segments[best].T, color=colour, linewidth=thick, solid_joinstyle="round", label=label, zorder=4)
 
 
-def _draw_axis(axes: Axes, x: int, line: _Axis, *, last: bool, raised: bool) -> None:
+def _draw_axis(axes: Axes, x: int, line: ParameterAxis, *, last: bool, raised: bool) -> None:
     lowest = min((height for height, text in line.ticks if text != ABSENT), default=0.0)
     bottom = lowest if any(text == ABSENT for _, text in line.ticks) else 0.0
     axes.plot([x, x], [bottom, 1], color=INK, linewidth=1.0, zorder=5)

@@ -1,16 +1,22 @@
-"""All figures of a report. In: records, importances or predictions. Out: `matplotlib.figure.Figure`, ready for `savefig`."""
+"""All figures of a report. In: records, insight or predictions. Out: `matplotlib.figure.Figure`, ready for `savefig`."""
 
 from __future__ import annotations
 
 from regsweep.report.champion_plots import learning_curves, predicted_against_true, residuals
+from regsweep.report.insight_plots import ablation_path, empirical_distribution, parameter_importance
 from regsweep.report.parallel_plot import parallel_coordinates
-from regsweep.report.search_plots import optimization_history, parameter_importance
+from regsweep.report.search_plots import optimization_history
+from regsweep.report.space_plots import contour, slices
 
 __all__ = [
+    "ablation_path",
+    "contour",
+    "empirical_distribution",
     "learning_curves",
     "optimization_history",
     "parallel_coordinates",
     "parameter_importance",
     "predicted_against_true",
     "residuals",
+    "slices",
 ]

@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from regsweep.metrics import FENCE
 from regsweep.report.style import log_ticks
 
 FloatArray = npt.NDArray[np.float64]
-
-# Tukey's fence (Exploratory Data Analysis, 1977): a value is out if it lies so many interquartile ranges beyond the quartiles.
-FENCE: Final = 1.5
 
 _FEWEST: Final = 5
 

@@ -1,7 +1,7 @@
-"""Figures of a search: how the objective went, which hyperparameters mattered.
+"""How the objective went, trial by trial.
 
-In: the records of a study, the objective's name (`val/mse`) and the target's unit, or importances by name. Out: a `Figure`.
-Main calls: `optimization_history`, `parameter_importance`; `parallel_coordinates` has a file of its own.
+In: the records of a study, the objective's name (`val/mse`) and the target's unit. Out: a `Figure`. Main call:
+`optimization_history`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,18 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from regsweep.baselines import describe
 from regsweep.record import TrialRecord
 from regsweep.report.scale import FloatArray, Scale, fit_scale
 from regsweep.report.style import (
     BLUE,
-    BODY,
     GREEN,
     GREY,
     INK,
     ORANGE,
     PURPLE,
     SMALL,
-    STEPS,
     count_ticks,
     label_right,
     metric_name,
@@ -44,11 +41,13 @@ REFERENCE: Final = "least_squares_qr"
 
 MANY: Final = 300
 
+# Of the best baseline, and of least squares beside it.
+BASELINE_STYLES: Final = ((GREEN, "-."), (PURPLE, "--"))
+
 
 def objective_of(record: TrialRecord, objective: str) -> float | None:
     """The objective at the kept epoch, in its own unit; None for a trial that is not complete or has no finite value."""
-    value = record.result.final.get(objective) if record.result.state is State.COMPLETE else None
-    return value if value is not None and math.isfinite(value) else None
+    return record.result.score(objective)
 
 
 def nothing_complete(records: Sequence[TrialRecord]) -> str:
@@ -72,7 +71,7 @@ def optimization_history(records: Sequence[TrialRecord], objective: str, unit: s
     if not values:
         return sentence_figure(f"{name[:1].upper()}{name[1:]} by trial", nothing_complete(records))
     upward = higher_is_better(objective)
-    shown = _compared(baselines, upward=upward)
+    shown = compared(baselines, upward=upward)
     found = np.array(list(values.values()))
     scale = fit_scale(found, higher_is_better=upward, also=shown.values())
     frame = scale.widened(0.15, 0.05) if upward else scale.widened(0.05, 0.15)
@@ -109,28 +108,6 @@ def optimization_history(records: Sequence[TrialRecord], objective: str, unit: s
         handletextpad=0.4,
         columnspacing=1.4,
     )
-    return figure
-
-
-def parameter_importance(importance: Mapping[str, float], evaluator: str) -> Figure:
-    """Bars of importance (no unit), the greatest on top, values that are not finite left out; `evaluator` names the method."""
-    finite = {name: value for name, value in importance.items() if math.isfinite(value)}
-    title = f"How much each hyperparameter matters to the objective, by {evaluator}"
-    if not finite:
-        return sentence_figure(title, "No importance can be told: that takes several complete trials with different objectives.")
-    ordered = sorted(finite, key=lambda name: finite[name])
-    figure = new_figure(title, height=1.3 + 0.32 * len(ordered))
-    axes = figure.add_subplot()
-    shares = math.isclose(sum(finite.values()), 1.0, abs_tol=1e-3)
-    style_axes(axes, x="importance, as a share of all hyperparameters together" if shares else "importance", y="")
-    axes.grid(visible=False, axis="y")
-    bars = axes.barh(ordered, [finite[name] for name in ordered], height=0.62, color=BLUE)
-    axes.bar_label(bars, [f"{finite[name]:.3f}" for name in ordered], padding=4, fontsize=SMALL, color=INK)
-    axes.tick_params(axis="y", length=0, labelsize=BODY)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(-0.5 - 0.5 * (len(ordered) == 1), len(ordered) - 0.5 + 0.5 * (len(ordered) == 1))
-    axes.set_xlim(min(0.0, *finite.values()), 1.1 * max(*finite.values(), 0.0) or 1.0)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS))
     return figure
 
 
@@ -178,7 +155,7 @@ def _mark_edge(axes: Axes, ordered: Sequence[TrialRecord], values: Mapping[int, 
             )
 
 
-def _compared(baselines: Mapping[str, float], *, upward: bool) -> dict[str, float]:
+def compared(baselines: Mapping[str, float], *, upward: bool) -> dict[str, float]:
     """The best baseline, and the reference if it is another one."""
     finite = {name: value for name, value in baselines.items() if math.isfinite(value)}
     if not finite:
@@ -191,7 +168,7 @@ def _draw_baselines(axes: Axes, baselines: Mapping[str, float], frame: Scale) ->
     """Draw a line for each, the best first; return their labels."""
     labels = []
     for index, (name, value) in enumerate(baselines.items()):
-        colour, dashes = ((GREEN, "-."), (PURPLE, "--"))[index]
+        colour, dashes = BASELINE_STYLES[index]
         held = bool(frame.holds(value))
         if held:
             axes.axhline(value, color=colour, linestyle=dashes, linewidth=1.5, label=f"_{name}", zorder=3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -15,8 +17,14 @@ from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
 
 
-def write_report(book: RecordBook, facts: StudyFacts, judgement: Judgement | None, importance: Mapping[str, float]) -> Path:
-    """Write the report of a finished study into its book and return the folder."""
+def write_report(
+    book: RecordBook,
+    facts: StudyFacts,
+    records: Sequence[TrialRecord],
+    judgement: Judgement | None,
+    insight: Mapping[str, Any],
+) -> Path:
+    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says."""
     folder = book.folder / "report"
     folder.mkdir(exist_ok=True)
     frame = as_frame(leaderboard(book))
@@ -25,22 +33,33 @@ def write_report(book: RecordBook, facts: StudyFacts, judgement: Judgement | Non
     frame.astype(object).where(frame.notna(), None).to_json(folder / "leaderboard.json", orient="split", index=False)
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
-    for name, figure in _figures(book, facts, judgement, importance):
+    for name, figure in _figures(book, facts, records, judgement, insight):
         figure.savefig(folder / f"{name}.png", dpi=120)
+    # MLflow's study run takes this folder.
+    shutil.copy(book.insight, folder)
     return folder
 
 
 def _figures(
-    book: RecordBook, facts: StudyFacts, judgement: Judgement | None, importance: Mapping[str, float]
+    book: RecordBook,
+    facts: StudyFacts,
+    records: Sequence[TrialRecord],
+    judgement: Judgement | None,
+    insight: Mapping[str, Any],
 ) -> Iterator[tuple[str, Figure]]:
     objective, unit, target = facts.config.objective, facts.dataset.unit, facts.dataset.target
-    records: list[TrialRecord] = list(book.trials())
-    yield "optimization_history", plots.optimization_history(records, objective, unit, _validation(book, objective))
-    yield "parameter_importance", plots.parameter_importance(importance, "PED-ANOVA")
+    compared = _validation(book, objective)
+    yield "optimization_history", plots.optimization_history(records, objective, unit, compared)
+    yield "empirical_distribution", plots.empirical_distribution(records, objective, unit, compared)
+    yield "parameter_importance", plots.parameter_importance(insight["importance"], objective)
+    yield "slices", plots.slices(records, objective, unit)
+    yield "contour", plots.contour(records, insight["surface"], objective, unit)
     yield "parallel_coordinates", plots.parallel_coordinates(records, objective, unit)
     if judgement is None:
         return
     yield "learning_curves", plots.learning_curves(judgement.trial, unit)
+    if insight["ablation"] is not None:
+        yield "ablation_path", plots.ablation_path(insight["ablation"], judgement.trial.number, unit, compared)
     arrays = read_folder(book.folder / "champion")[1]
     title = f"{facts.dataset.name}: champion (trial {judgement.trial.number}) on the test rows"
     yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)

@@ -8,7 +8,6 @@ undisturbed one would have; what was asked and not told needs no storage.
 from __future__ import annotations
 
 import sqlite3
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,16 +125,6 @@ class Search:
             self._keep(told)
         self._told += 1
         reach("search/told", number)
-
-    def importance(self) -> dict[str, float]:
-        """PED-ANOVA importance of each hyperparameter (Watanabe et al. 2023), in parts of 1; {} where trials are too few."""
-        with warnings.catch_warnings():
-            complete = [trial for trial in self._trials() if trial.state is TrialState.COMPLETE]
-            if len({trial.value for trial in complete}) < 4:
-                return {}
-            # Optuna warns of hyperparameters that few trials have; the plot says how many trials there are.
-            warnings.simplefilter("ignore", UserWarning)
-            return dict(optuna.importance.get_param_importances(self._study))
 
     def restore(self, records: Sequence[Told]) -> None:
         """Keep these trials and no others; their numbers have no gaps."""

@@ -1,0 +1,108 @@
+"""`insight.json` beside a study's trials: importance by two methods, and the ablation path to the champion.
+
+In: a judged study's records and an executor to train what the path needs. Out: the record's content. Main call: `look_into`.
+What follows from records is made from records; nothing here sees a test row.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from regsweep.book import RecordBook
+from regsweep.errors import UnreadableError
+from regsweep.folder import read_json, write_json
+from regsweep.insight.ablation import AblationPath, Configuration, ablate
+from regsweep.insight.surface import surface
+from regsweep.record import StudyFacts, TrialRecord
+from regsweep.runner import Executor
+from regsweep.search.importance import importances
+from regsweep.space import central
+from regsweep.trial import State, higher_is_better, spec_from_values
+
+
+def look_into(
+    book: RecordBook, facts: StudyFacts, records: Sequence[TrialRecord], champion: TrialRecord | None, executor: Executor
+) -> dict[str, Any]:
+    """Write `insight.json`, or return what it says if it is there already and of these trials and this champion."""
+    objective = facts.config.objective
+    about = {
+        "kind": "insight",
+        "study": facts.study,
+        "objective": objective,
+        "trials": [record.number for record in records if record.result.state is State.COMPLETE],
+        "champion": champion.number if champion is not None else None,
+        "switches": facts.config.insight.model_dump(mode="json"),
+    }
+    known = read_insight(book)
+    if known is not None and {key: known.get(key) for key in about} == about:
+        return known
+    found = importances(records, objective, seed=facts.config.seed)
+    # The first method's, fANOVA's: it looks at the whole space, as the surface does.
+    greatest = list(found[0].values)[:2] if found else []
+    content = about | {
+        "importance": [asdict(one) for one in found],
+        "surface": surface(records, objective, greatest, seed=facts.config.seed),
+        "ablation": _ablation(facts, champion, executor) if champion is not None and facts.config.insight.ablation else None,
+    }
+    write_json(book.insight, content)
+    return content
+
+
+def read_insight(book: RecordBook) -> dict[str, Any] | None:
+    """What `insight.json` says; None where there is none or it is damaged: it can be made again."""
+    try:
+        return read_json(book.insight)
+    except UnreadableError:
+        return None
+
+
+def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> dict[str, Any] | None:
+    config, objective = facts.config, facts.config.objective
+    goal_value = champion.result.final[objective]
+    if not math.isfinite(goal_value):
+        return None
+    began = time.monotonic()
+    path = ablate(
+        config.space,
+        central(config.space),
+        champion.params,
+        goal_value,
+        partial(_train, executor, objective, champion.result.spec.seed),
+        upward=higher_is_better(objective),
+        enough=lambda: time.monotonic() - began > config.insight.ablation_seconds,
+    )
+    return {"objective": objective, "seed": champion.result.spec.seed, **_json(path), "seconds": time.monotonic() - began}
+
+
+def _train(executor: Executor, objective: str, seed: int, configurations: Sequence[Configuration]) -> list[float | None]:
+    """Train configurations side by side, all with the champion's seed, and read the objective on the validation rows."""
+    specs = [spec_from_values(one, seed=seed) for one in configurations]
+    loads = [([specs[position] for position in load.positions], load) for load in executor.plan(specs)]
+    futures = [(load, stack, executor.submit(stack, load)) for stack, load in loads]
+    values: list[float | None] = [None] * len(specs)
+    for load, stack, future in futures:
+        for position, result in zip(load.positions, executor.collect(future, stack), strict=True):
+            values[position] = result.score(objective)
+    return values
+
+
+def _json(path: AblationPath) -> Mapping[str, Any]:
+    return {
+        "start": dict(path.start),
+        "value": path.value,
+        "trainings": path.trainings,
+        "steps": [
+            {
+                "flipped": list(step.flipped),
+                "changes": {name: list(change) for name, change in step.changes.items()},
+                "value": step.value,
+                "tried": dict(step.tried),
+            }
+            for step in path.steps
+        ],
+    }

@@ -1,0 +1,86 @@
+"""How the objective depends on two hyperparameters, the others averaged out: partial dependence of a random forest.
+
+In: records and two names. Out: the grid and the mean prediction at each of its points, as plain values. Main call: `surface`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter, SpaceConfig
+from regsweep.metrics import fenced
+from regsweep.record import TrialRecord
+from regsweep.space import middle_of, parameter_of
+from regsweep.trial import Scalar, higher_is_better
+
+FEWEST: Final = 10
+TREES: Final = 64
+# Points along an axis of real numbers, and trials whose other hyperparameters are averaged over.
+POINTS: Final = 24
+BACKGROUND: Final = 60
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def surface(records: Sequence[TrialRecord], objective: str, names: Sequence[str], *, seed: int) -> dict[str, Any] | None:
+    """The objective over the two hyperparameters `names`, `mean[row][column]` belonging to `y[row]` and `x[column]`.
+
+    The forest of 64 trees learns from the complete trials that have both; objectives worse than Tukey's fence are learnt as
+    the fence. Its predictions are averaged over the other hyperparameters of those trials (Friedman 2001), of at most 60 of
+    them, evenly chosen. None where fewer than ten trials have both or there are not two names.
+    """
+    if len(names) != 2:
+        return None
+    both = [record for record in records if record.result.score(objective) is not None and {*names} <= {*record.params}]
+    values = np.array([record.result.score(objective) for record in both], dtype=np.float64)
+    if len(both) < FEWEST or len(np.unique(values)) < 2:
+        return None
+    from sklearn.ensemble import RandomForestRegressor
+
+    space = both[0].facts.config.space
+    keys = sorted({key for record in both for key in record.params if not isinstance(parameter_of(space, key), Fixed)})
+    rows = [{key: record.params[key] if key in record.params else middle_of(space, key) for key in keys} for record in both]
+    forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=seed, n_jobs=1)
+    forest.fit(_encoded(space, keys, rows), fenced(values, upward=higher_is_better(objective)))
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(BACKGROUND, len(rows))).round().astype(int))
+    background = [rows[index] for index in chosen]
+    x, y = (_grid(space, name, other) for name, other in (names, reversed(names)))
+    asked = [{**row, names[0]: across, names[1]: along} for along in y for across in x for row in background]
+    mean = forest.predict(_encoded(space, keys, asked)).reshape(len(y), len(x), len(background)).mean(axis=2)
+    return {"names": list(names), "trials": len(both), "x": x, "y": y, "mean": mean.tolist()}
+
+
+def _grid(space: SpaceConfig, name: str, other: str) -> list[Scalar]:
+    """Values along an axis, where the other hyperparameter exists as far as that depends on this one."""
+    related = parameter_of(space, other)
+    when = related.when if related is not None and related.when is not None and related.when.parameter == name else None
+    return [value for value in _values_of(parameter_of(space, name)) if when is None or when.holds({name: value})]
+
+
+def _values_of(parameter: Parameter | None) -> list[Scalar]:
+    match parameter:
+        case Choice():
+            return list(parameter.choices)
+        case IntRange() if (parameter.high - parameter.low) // parameter.step < POINTS and not parameter.log:
+            return list(range(parameter.low, parameter.high + 1, parameter.step))
+        case IntRange() | FloatRange():
+            ends = (float(parameter.low), float(parameter.high))
+            spaced: list[Scalar] = (np.geomspace if parameter.log else np.linspace)(*ends, POINTS).tolist()
+            return spaced
+    raise TypeError(f"a hyperparameter without a choice has no axis, but got {parameter!r}")
+
+
+def _encoded(space: SpaceConfig, keys: Sequence[str], rows: Sequence[Mapping[str, Scalar]]) -> FloatArray:
+    """Numbers as they are, which is all that trees ask of a scale; a column of 0 and 1 per choice."""
+    columns: list[npt.ArrayLike] = []
+    for key in keys:
+        parameter: Parameter | None = parameter_of(space, key)
+        if isinstance(parameter, Choice):
+            columns += [[float(row[key] == choice) for row in rows] for choice in parameter.choices]
+        else:
+            columns.append([float(row[key]) for row in rows])
+    return np.array(columns, dtype=np.float64).T

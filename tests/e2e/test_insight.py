@@ -1,0 +1,70 @@
+"""What a finished study teaches, with real training and real MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from regsweep.book import RecordBook
+from regsweep.config import compose
+from regsweep.fsck import check
+from regsweep.insight import read_insight
+from regsweep.insight.record import _train
+from regsweep.paths import Workspace
+from regsweep.repair import repair
+from regsweep.runner import make_executor
+from regsweep.space import central
+from regsweep.study import Outcome, gather, run_study
+from tests.conftest import TINY
+from tests.helpers import Silent
+
+OPTIONS = (*TINY, "dataset=diabetes", "n_trials=6", "insight.ablation=true", "split=kfold", "split.folds=2", "baselines=none")
+
+
+@pytest.fixture
+def outcome(workspace: Path) -> Outcome:
+    return run_study(gather(compose(OPTIONS)[0]), Workspace(workspace), Silent())
+
+
+def test_the_path_is_trained_and_ends_at_the_champion(outcome: Outcome, workspace: Path) -> None:
+    content = read_insight(outcome.book)
+    assert content is not None
+    champion, path = outcome.judgement.trial, content["ablation"]
+    assert (content["champion"], path["steps"][-1]["value"]) == (champion.number, champion.objective)
+    assert path["start"] == central(champion.facts.config.space)
+    here = dict(path["start"])
+    for step in path["steps"]:
+        assert step["value"] == min(value for value in step["tried"].values() if value is not None)
+        here |= {name: after for name, (_, after) in step["changes"].items()}
+    assert {name: value for name, value in here.items() if value is not None} == champion.params
+    # The champion comes out to the last bit if it is trained as a step; so does the start.
+    material = gather(champion.facts.config)
+    with make_executor(champion.facts.config, material.prepared) as executor:
+        again = _train(executor, "val/mse", champion.result.spec.seed, [champion.params, path["start"]])
+    assert again == [champion.objective, path["value"]]
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    (parent,) = client.search_runs([str(outcome.experiment_id)], "tags.`regsweep.kind` = 'study'")
+    present = {entry.path for entry in client.list_artifacts(parent.info.run_id)}
+    assert present >= {"insight.json", "ablation_path.png", "slices.png", "contour.png", "empirical_distribution.png"}
+
+
+def test_a_finished_study_trains_no_path_again_and_damage_is_found(outcome: Outcome, workspace: Path) -> None:
+    place, config = outcome.book.insight, outcome.facts.config
+    before = place.read_bytes()
+    run_study(gather(config), Workspace(workspace), Silent())
+    assert place.read_bytes() == before
+    book = RecordBook(outcome.book.folder)
+    assert check(Workspace(workspace), book).findings == ()
+    place.write_bytes(before.replace(b"steps", b"stops"))
+    (finding,) = check(Workspace(workspace), book).findings
+    assert "insight.json" in finding.text
+    said: list[str] = []
+    assert repair(Workspace(workspace), book, said.append).findings == ()
+    assert any("insight.json" in line for line in said)
+    run_study(gather(config), Workspace(workspace), Silent())
+    now = read_insight(book)
+    assert now is not None
+    assert b"steps" in place.read_bytes()
+    assert check(Workspace(workspace), book).findings == ()
