@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from regsweep.config import StudyConfig, compose
 from regsweep.config.space import SpaceConfig
 from regsweep.paths import Workspace
 from regsweep.planning import compared, count, promise
+from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
+from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
 from regsweep.planning.simulate import Machine, _growth, makespan, simulate
 from regsweep.search import Search
 from regsweep.space import draw
+from regsweep.study import gather
 from regsweep.train.plan import Load
 
 BASE: dict[str, Any] = {
@@ -208,3 +212,30 @@ def test_a_cache_that_cannot_be_written_costs_nothing(tmp_path: Path, monkeypatc
     monkeypatch.setenv("XDG_CACHE_HOME", os.fspath(tmp_path / "file"))
     promise(Workspace(tmp_path), "one", 40, 10.0)
     assert keep(Workspace(tmp_path), "one", 40, 12.0) is None
+
+
+def test_specs_are_drawn_from_the_whole_space_and_follow_from_the_seed() -> None:
+    asked = compose([])[0].space
+    drawn = random_specs(asked, 400, seed=0)
+    assert drawn == random_specs(asked, 400, seed=0)
+    assert drawn != random_specs(asked, 400, seed=1)
+    assert {spec.depth for spec in drawn} == {0, 1, 2, 3, 4}
+    assert {spec.epochs for spec in drawn} == {20, 30, 40, 50, 60}
+    assert {spec.batch_size for spec in drawn} == {16, 32, 64}
+    widths = [spec.widths[0] for spec in drawn if spec.depth]
+    assert min(widths) >= 8 and max(widths) <= 128
+    # On a log scale half of the draws lie below the geometric mean of the ends.
+    assert np.mean(np.array(widths) < 32) == pytest.approx(0.5, abs=0.08)
+    rates = np.array([spec.learning_rate for spec in drawn])
+    assert np.mean(rates < np.sqrt(1e-4 * 3e-2)) == pytest.approx(0.5, abs=0.08)
+
+
+def test_baselines_of_a_large_table_are_extrapolated_by_their_power_of_the_rows() -> None:
+    material = gather(compose(["dataset=line", "dataset.n_samples=20000", "baselines.names=[mean,ridge_closed_form]"])[0])
+    assert not fitted_in_rehearsal(material.prepared)
+    assert fitted_in_rehearsal(gather(compose(["dataset=line"])[0]).prepared)
+    # The first baseline takes 1 s on 500 rows and 4 s on 1,000: the square. The second one always takes half a second.
+    clock = iter([0.0, 1.0, 1.0, 5.0, 5.0, 5.5, 5.5, 6.0])
+    rows = len(material.prepared.folds[0].y_train)
+    found = baseline_seconds(material.config.baselines, material.prepared, lambda: next(clock))
+    assert found == pytest.approx(4.0 * (rows / 1000) ** 2 + 0.5)

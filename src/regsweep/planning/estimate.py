@@ -20,13 +20,15 @@ import numpy as np
 from regsweep.config import StudyConfig
 from regsweep.folder import read_folder, write_folder
 from regsweep.paths import Workspace
+from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
+from regsweep.planning.draws import random_specs
 from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
 from regsweep.planning.simulate import Machine, makespan, simulate
 from regsweep.runner import cores, workers_of
 from regsweep.search import Search
 from regsweep.study import Material
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, TrialSpec, spec_from_values
+from regsweep.trial import CURVES, TrialSpec
 
 # Trials that are trained to measure how fast that goes here.
 SAMPLE = 16
@@ -57,12 +59,11 @@ def estimate(material: Material, spent: float) -> Estimate:
         began = time.perf_counter()
         rehearsed = rehearse(material, folder / "rehearsal")
         whole = spent + time.perf_counter() - began
+        baselines = 0.0 if fitted_in_rehearsal(material.prepared) else baseline_seconds(config.baselines, material.prepared)
         writing = _writing(rehearsed, folder)
         machine = Machine(workers_of(config), Speed().trace, writing)
-        random = config.model_copy(update={"sampler": config.sampler.model_copy(update={"kind": "random"})})
         with Trainer(config, material.prepared) as trainer:
-            proposed = _search(random, folder / "sample").next_batch(SAMPLE, SAMPLE)
-            machine = trainer.measure([spec_from_values(one.params, seed=one.number) for one in proposed], machine)
+            machine = trainer.measure(random_specs(config.space, SAMPLE, config.seed), machine)
             batch = trainer.plan([record.result.spec for record in rehearsed.book.trials()])
             first = makespan(batch, machine, traced=False)[0] + rehearsed.trials * writing
             course = simulate(config, _search(config, folder / "course"), trainer.plan, machine, PATIENCE)
@@ -70,7 +71,7 @@ def estimate(material: Material, spent: float) -> Estimate:
         available = cores()
         others = config.n_trials * (RECORDING + writing)
         search = max(course.seconds, (course.work + others) / min(available, machine.workers + 1))
-        seconds = whole - first + search + config.n_trials * READINGS * rehearsed.reading
+        seconds = whole + baselines - first + search + config.n_trials * READINGS * rehearsed.reading
         size = _bytes(config, rehearsed, course.specs, material, folder / "rehearsal")
     return Estimate(seconds, search, size, config.n_trials * len(material.prepared.folds))
 

@@ -18,6 +18,7 @@ from regsweep.config.schema import BudgetConfig
 from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter
 from regsweep.data.features import Prepared
 from regsweep.paths import Workspace
+from regsweep.planning.baselines import fitted_in_rehearsal
 from regsweep.planning.simulate import Machine, makespan
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor, make_executor
@@ -58,6 +59,7 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
     """Run one batch of the study to its verdict in a folder."""
     config = material.config
     trials = min(config.n_trials, config.parallel_trials)
+    baselines = config.baselines if fitted_in_rehearsal(material.prepared) else config.baselines.model_copy(update={"names": ()})
     short = config.model_copy(
         update={
             "study": "rehearsal",
@@ -65,6 +67,7 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
             "max_failures": trials + 1,
             "budget": BudgetConfig(),
             "space": config.space.model_copy(update={"parameters": _shorter(config, material.prepared)}),
+            "baselines": baselines,
             "tracking": config.tracking.model_copy(update={"kind": "local", "dir": str(folder), "uri": None}),
         }
     )
