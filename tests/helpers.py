@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from regsweep.config import StudyConfig, compose
 from regsweep.data.features import Encoding, FoldEncoding
+from regsweep.paths import Workspace
 from regsweep.predictor import NumberColumn, TargetScale
 from regsweep.record import Features, StudyFacts, TrialRecord
-from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec
+from regsweep.search import Search
+from regsweep.trial import FoldResult, Network, Scalar, State, TrialResult, TrialSpec
 
 
 def spec(**changes: object) -> TrialSpec:
@@ -64,3 +69,49 @@ class Silent:
     def recording(self, done: int, of: int) -> None: ...
 
     def judging(self) -> None: ...
+
+
+# gp needs torch, which is not among the dependencies.
+SAMPLERS = (
+    "tpe", "random", "qmc", "cmaes", "nsga2", "grid", "brute_force", "kt_random", "kt_bayesian", "kt_grid"
+)  # fmt: skip
+FINITE = ("grid", "brute_force", "kt_grid")
+FINITE_SPACE = (
+    "space.parameters.depth.high=2", "space.parameters.width.high=10", "space.parameters.width.log=false",
+    "space.parameters.activation.choices=[relu,tanh]", "space.parameters.learning_rate=0.003", "space.parameters.epochs=3",
+    "space.parameters.batch_size.choices=[16,32]", "space.parameters.optimizer=adam", "space.parameters.dropout=0",
+    "space.parameters.l2=0",
+)  # fmt: skip
+Table = list[tuple[int, dict[str, Scalar], float | None]]
+
+
+def search_config(sampler: str, *overrides: str, space: Sequence[str] | None = None) -> StudyConfig:
+    """A study in batches of three over a space that the sampler can search."""
+    space = space if space is not None else FINITE_SPACE if sampler in FINITE else ()
+    start = ["sampler.startup_trials=5"] if sampler == "kt_bayesian" else []
+    population = ["sampler.population=6"] if sampler in ("nsga2", "cmaes") else []
+    return compose([f"sampler={sampler}", "parallel_trials=3", *start, *population, *space, *overrides])[0]
+
+
+def value_of(params: Mapping[str, Scalar]) -> float:
+    """A smooth objective with a known best at learning rate 0.003 and depth 2; every batch size differs a little."""
+    return (
+        (math.log10(float(params["learning_rate"])) + 2.5) ** 2
+        + (int(params["depth"]) - 2) ** 2 / 4
+        + (float(params["batch_size"]) / 1000)
+    )
+
+
+def go_on(folder: Path, study: StudyConfig, n_trials: int, *, stop_after: int | None = None, at_most: int = 0) -> Table:
+    """Ask and tell until `n_trials`, or give up after so many tells, as a killed driver would."""
+    search = Search(Workspace(folder), "s", study)
+    table: Table = []
+    while batch := search.next_batch(n_trials, at_most):
+        # A second one, where there is one already, as the study asks for it.
+        for proposal in (*batch, *search.next_batch(n_trials, at_most)):
+            if stop_after is not None and len(table) == stop_after:
+                return table
+            params = dict(proposal.params)
+            search.tell(proposal.number, State.COMPLETE, value_of(params))
+            table.append((proposal.number, params, value_of(params)))
+    return table

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig, keys
 from regsweep.trial import Scalar
 
 
@@ -26,9 +26,20 @@ def draw(space: SpaceConfig, suggester: Suggester) -> dict[str, Scalar]:
     values: dict[str, Scalar] = {}
     for name, parameter in space.parameters.items():
         if parameter.when is None or parameter.when.holds(values):
-            for key in _keys(space, name, values):
+            for key in keys(space, name, int(values.get("depth", 0))):
                 values[key] = _draw_one(key, parameter, suggester)
     return values
+
+
+def every_key(space: SpaceConfig) -> dict[str, Parameter]:
+    """The parameter of every key that a configuration can have, in the order of the space; constants are left out."""
+    deepest = int(greatest(space, "depth"))
+    return {
+        key: parameter
+        for name, parameter in space.parameters.items()
+        if len(set(parameter.values())) > 1
+        for key in keys(space, name, deepest)
+    }
 
 
 def greatest(space: SpaceConfig, name: str) -> float:
@@ -68,13 +79,6 @@ class _Middle:
 
     def suggest_categorical(self, _name: str, choices: Sequence[Scalar]) -> Any:
         return choices[0]
-
-
-def _keys(space: SpaceConfig, name: str, values: dict[str, Scalar]) -> Iterator[str]:
-    if name == "width" and space.per_layer_width:
-        yield from (f"width_{layer}" for layer in range(1, int(values["depth"]) + 1))
-    else:
-        yield name
 
 
 def _draw_one(key: str, parameter: Parameter, suggester: Suggester) -> Scalar:

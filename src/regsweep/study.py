@@ -128,7 +128,7 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 for record in _search(search, book, facts, executor, budget, clock):
                     watcher.trial(record)
                     drain.hold_back(record.number)
-                book.end(budget.spent() or "the space has no other trial")
+                book.end(budget.spent() or search.ended or "the space has no other trial")
                 if search.waiting():
                     # What is still in training is not wanted.
                     executor.close()

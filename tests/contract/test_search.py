@@ -2,143 +2,237 @@
 
 from __future__ import annotations
 
+import json
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from regsweep.config import StudyConfig, compose
-from regsweep.errors import StorageError
+from regsweep.config import compose
+from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
-from regsweep.search import Search
-from regsweep.trial import Scalar, State
+from regsweep.search import Search, kept_trials
+from regsweep.trial import State
+from tests.helpers import FINITE, FINITE_SPACE, SAMPLERS, Table, go_on, search_config, value_of
 
-SAMPLERS = ("tpe", "random")
-Table = list[tuple[int, dict[str, Scalar], float | None]]
-
-
-def config(sampler: str, *overrides: str) -> StudyConfig:
-    return compose([f"sampler={sampler}", "parallel_trials=3", *overrides])[0]
+# Every sampler's own model or grid is at work before these are over.
+TRIALS = {sampler: 9 if sampler == "kt_bayesian" else 24 for sampler in SAMPLERS}
+EVERY = pytest.mark.parametrize("sampler", SAMPLERS)
 
 
-def value_of(params: dict[str, Scalar]) -> float:
-    """A smooth objective with a known best at learning rate 0.003 and depth 2."""
-    import math
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Table]:
+    """The trials of a sampler's study that nothing disturbed."""
+    tables: dict[str, Table] = {}
 
-    return (math.log10(float(params["learning_rate"])) + 2.5) ** 2 + (int(params["depth"]) - 2) ** 2 / 4
+    def table(sampler: str) -> Table:
+        if sampler not in tables:
+            tables[sampler] = go_on(tmp_path_factory.mktemp(sampler), search_config(sampler), TRIALS[sampler])
+        return tables[sampler]
 
-
-def go_on(folder: Path, study: StudyConfig, n_trials: int, *, stop_after: int | None = None) -> Table:
-    """Ask and tell until `n_trials`, or give up after so many tells, as a killed driver would."""
-    search = Search(Workspace(folder), "s", study)
-    table: Table = []
-    while batch := search.next_batch(n_trials):
-        for proposal in batch:
-            if stop_after is not None and len(table) == stop_after:
-                return table
-            params = dict(proposal.params)
-            search.tell(proposal.number, State.COMPLETE, value_of(params))
-            table.append((proposal.number, params, value_of(params)))
     return table
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("cut", [1, 13, 14])
-def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path: Path, sampler: str, cut: int) -> None:
-    whole = go_on(tmp_path / "whole", config(sampler), 18)
-    first = go_on(tmp_path / "cut", config(sampler), 18, stop_after=cut)
+@EVERY
+def test_proposals_lie_in_the_space_keep_its_conditions_and_differ(sampler: str, whole: Callable[[str], Table]) -> None:
+    table = whole(sampler)
+    assert [number for number, _, _ in table] == list(range(TRIALS[sampler]))
+    finite = sampler in FINITE
+    for _, params, _ in table:
+        assert int(params["depth"]) in range(3 if finite else 5)
+        assert ("width" in params) == ("activation" in params) == (int(params["depth"]) > 0)
+        if not finite:
+            assert 1e-4 <= float(params["learning_rate"]) <= 3e-2
+            assert 1e-6 <= float(params["l2"]) <= 1e-2
+            assert params["batch_size"] in (16, 32, 64)
+            assert ("dropout" in params) == (int(params["depth"]) > 0)
+            assert int(params["epochs"]) in (20, 30, 40, 50, 60)
+    assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == len(table)
+    depths = {int(params["depth"]) for _, params, _ in table}
+    assert len(depths) >= 3
+
+
+@EVERY
+@pytest.mark.parametrize("cut", [1, 4, 8])
+def test_an_interrupted_study_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, sampler: str, cut: int, whole: Callable[[str], Table]
+) -> None:
+    cut = cut if sampler == "kt_bayesian" else 3 * cut - 1
+    first = go_on(tmp_path, search_config(sampler), TRIALS[sampler], stop_after=cut)
     assert len(first) == cut
-    assert first + go_on(tmp_path / "cut", config(sampler), 18) == whole
-    assert [number for number, _, _ in whole] == list(range(18))
+    assert first + go_on(tmp_path, search_config(sampler), TRIALS[sampler]) == whole(sampler)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("first", [2, 12, 13, 17])
-def test_an_extended_study_equals_one_that_was_as_long_from_the_start(tmp_path: Path, sampler: str, first: int) -> None:
-    whole = go_on(tmp_path / "whole", config(sampler), 18)
-    assert go_on(tmp_path / "short", config(sampler), first) + go_on(tmp_path / "short", config(sampler), 18) == whole
+@EVERY
+def test_an_extended_study_equals_one_that_was_as_long_from_the_start(
+    tmp_path: Path, sampler: str, whole: Callable[[str], Table]
+) -> None:
+    table: Table = []
+    for n_trials in (2, TRIALS[sampler] - 1, TRIALS[sampler]):
+        table += go_on(tmp_path, search_config(sampler), n_trials)
+        assert len(table) == n_trials
+        assert go_on(tmp_path, search_config(sampler), n_trials) == []
+    assert table == whole(sampler)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_asked_trials_that_an_earlier_version_kept_are_asked_again(tmp_path: Path, sampler: str) -> None:
+@EVERY
+def test_how_many_are_trained_at_once_changes_nothing(tmp_path: Path, sampler: str, whole: Callable[[str], Table]) -> None:
+    assert go_on(tmp_path, search_config(sampler), TRIALS[sampler], at_most=12) == whole(sampler)
+
+
+def test_proposals_are_the_same_in_another_process(tmp_path: Path, whole: Callable[[str], Table]) -> None:
+    program = (
+        "import sys; from pathlib import Path; from tests.helpers import *; import json;"
+        "print(json.dumps({s: go_on(Path(sys.argv[1]) / s, search_config(s), n) for s, n in json.loads(sys.argv[2]).items()}))"
+    )
+    there = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, str(tmp_path), json.dumps(TRIALS)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    here = {sampler: whole(sampler) for sampler in SAMPLERS}
+    assert json.loads(there.stdout.splitlines()[-1]) == json.loads(json.dumps(here))
+
+
+@EVERY
+def test_another_seed_gives_other_proposals(tmp_path: Path, sampler: str, whole: Callable[[str], Table]) -> None:
+    other = go_on(tmp_path, search_config(sampler, "seed=1"), 6)
+    # Keras Tuner's grid has one order.
+    assert (other == whole(sampler)[:6]) == (sampler == "kt_grid")
+
+
+@EVERY
+def test_failures_in_a_row_are_survived_and_results_that_are_no_numbers_are_failures(tmp_path: Path, sampler: str) -> None:
+    search = Search(Workspace(tmp_path), "s", search_config(sampler))
+    results = [(State.FAILED, None)] * 3 + [(State.COMPLETE, math.nan), (State.COMPLETE, math.inf), (State.FAILED, None)]
+    # Keras Tuner's grid proposes less than a batch at first.
+    while batch := search.next_batch(6):
+        for proposal in batch:
+            search.tell(proposal.number, *results[proposal.number])
+    assert search.failures() == 6
+    rest = go_on(tmp_path, search_config(sampler), TRIALS[sampler])
+    again = Search(Workspace(tmp_path), "s", search_config(sampler))
+    assert [told.state for told in again.told()] == [State.FAILED] * 6 + [State.COMPLETE] * (TRIALS[sampler] - 6)
+    assert [told.value for told in again.told()[:6]] == [None] * 6
+    assert [dict(told.params) for told in again.told()[6:]] == [params for _, params, _ in rest]
+
+
+@EVERY
+def test_the_database_says_what_was_told_and_can_be_written_anew(
+    tmp_path: Path, sampler: str, whole: Callable[[str], Table]
+) -> None:
+    go_on(tmp_path, search_config(sampler), 8)
+    search = Search(Workspace(tmp_path), "s", search_config(sampler))
+    told = search.told()
+    search.restore(told)
+    kept = kept_trials(Workspace(tmp_path), "s")
+    assert [one.params.items() <= mine.params.items() for one, mine in zip(kept, told, strict=True) if one] == [True] * 8
+    assert [(one.number, dict(one.params), one.value) for one in search.told()] == whole(sampler)[:8]
+    assert go_on(tmp_path, search_config(sampler), TRIALS[sampler]) == whole(sampler)[8:]
+
+
+def test_asked_trials_that_an_earlier_version_kept_are_asked_again(tmp_path: Path, whole: Callable[[str], Table]) -> None:
     import optuna
 
-    whole = go_on(tmp_path / "whole", config(sampler), 18)
-    go_on(tmp_path / "old", config(sampler), 18, stop_after=14)
-    kept = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/old/optuna.db")
+    go_on(tmp_path, search_config("tpe"), 24, stop_after=14)
+    kept = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/optuna.db")
     kept.ask()
     kept.ask()
-    go_on(tmp_path / "old", config(sampler), 18)
-    trials = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/old/optuna.db").get_trials()
-    assert [(trial.number, trial.value) for trial in trials] == [(number, value) for number, _, value in whole]
+    go_on(tmp_path, search_config("tpe"), 24)
+    trials = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/optuna.db").get_trials()
+    assert [(trial.number, trial.value) for trial in trials] == [(number, value) for number, _, value in whole("tpe")]
 
 
 def test_a_trial_that_another_program_adds_is_noticed(tmp_path: Path) -> None:
     import optuna
 
-    search = Search(Workspace(tmp_path), "s", config("random"))
+    search = Search(Workspace(tmp_path), "s", search_config("random"))
     (proposal,) = search.next_batch(1)
     optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path}/optuna.db").ask()
     with pytest.raises(StorageError, match="added by another program"):
         search.tell(proposal.number, State.COMPLETE, 1.0)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_the_budget_counts_over_all_calls(tmp_path: Path, sampler: str) -> None:
-    assert len(go_on(tmp_path, config(sampler), 4)) == 4
-    assert len(go_on(tmp_path, config(sampler), 4)) == 0
-    assert [number for number, _, _ in go_on(tmp_path, config(sampler), 7)] == [4, 5, 6]
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_proposals_are_the_same_in_another_process_and_differ_by_seed(tmp_path: Path, sampler: str) -> None:
-    here = go_on(tmp_path / "here", config(sampler, "seed=0"), 12)
-    program = (
-        "import sys; from pathlib import Path; from tests.contract.test_search import *;"
-        f"print(go_on(Path(sys.argv[1]), config({sampler!r}, 'seed=0'), 12))"
-    )
-    there = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "there")],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert there.stdout.strip() == str(here)
-    assert go_on(tmp_path / "seed1", config(sampler, "seed=1"), 12) != here
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_proposals_lie_in_the_space_and_keep_its_conditions(tmp_path: Path, sampler: str) -> None:
-    for _, params, _ in go_on(tmp_path, config(sampler), 30):
-        assert 0 <= int(params["depth"]) <= 4
-        assert 1e-4 <= float(params["learning_rate"]) <= 3e-2
-        assert int(params["epochs"]) in (20, 30, 40, 50, 60)
-        assert params["batch_size"] in (16, 32, 64)
-        assert ("width" in params) == ("activation" in params) == ("dropout" in params) == (int(params["depth"]) > 0)
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "kt_bayesian"])
+def test_trials_that_another_version_proposed_count_as_they_are(tmp_path: Path, sampler: str) -> None:
+    # As if another Optuna had drawn other learning rates.
+    study = search_config(sampler)
+    go_on(tmp_path, study, 6)
+    search = Search(Workspace(tmp_path), "s", study)
+    search.restore([type(t)(t.number, t.state, t.value, {**t.params, "learning_rate": 0.001}) for t in search.told()])
+    assert len(go_on(tmp_path, study, 10)) == 4
+    assert {told.params["learning_rate"] for told in Search(Workspace(tmp_path), "s", study).told()[:6]} == {0.001}
 
 
 def test_tpe_finds_better_trials_than_its_random_start(tmp_path: Path) -> None:
-    values = [value for _, _, value in go_on(tmp_path, config("tpe"), 60) if value is not None]
+    values = [value for _, _, value in go_on(tmp_path, search_config("tpe"), 60) if value is not None]
     assert min(values[10:]) < min(values[:10])
     assert sum(values[40:]) / 20 < sum(values[:10]) / 10
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_five_failures_in_a_row_are_survived_and_never_best(tmp_path: Path, sampler: str) -> None:
-    search = Search(Workspace(tmp_path), "s", config(sampler))
-    for _ in range(2):
-        for proposal in search.next_batch(6):
-            search.tell(proposal.number, State.FAILED, None)
-    assert len(go_on(tmp_path, config(sampler), 20)) == 14
-    states = [trial.state for trial in Search(Workspace(tmp_path), "s", config(sampler)).told()]
-    assert states == [State.FAILED] * 6 + [State.COMPLETE] * 14
+def test_sobol_points_cover_every_sixteenth_of_every_range(tmp_path: Path) -> None:
+    table = go_on(tmp_path, search_config("qmc"), 16)
+    for name, low, high in (("learning_rate", 1e-4, 3e-2), ("l2", 1e-6, 1e-2)):
+        shares = [math.log(float(params[name]) / low) / math.log(high / low) for _, params, _ in table]
+        assert sorted(int(16 * share) for share in shares) == list(range(16))
 
 
 def test_r2_is_maximised_without_a_flipped_sign(tmp_path: Path) -> None:
-    search = Search(Workspace(tmp_path), "s", config("random", "objective=val/r2"))
+    search = Search(Workspace(tmp_path), "s", search_config("random", "objective=val/r2"))
     for proposal in search.next_batch(3):
         search.tell(proposal.number, State.COMPLETE, 0.1 * proposal.number)
     assert [trial.value for trial in search.told()] == [0.0, 0.1, 0.2]
-    assert search._study.best_trial.number == 2
+    assert search._kept.best_trial.number == 2
+
+
+@pytest.mark.parametrize("sampler", ["grid", "brute_force", "kt_grid", "kt_random", "tpe", "random", "cmaes", "nsga2", "qmc"])
+def test_a_finite_space_is_searched_once_and_then_the_study_ends_with_a_word(tmp_path: Path, sampler: str) -> None:
+    # depth 0: 2 batch sizes; depth 1 or 2: 3 widths, 2 activations, 2 batch sizes.
+    study = search_config(sampler, *FINITE_SPACE)
+    search = Search(Workspace(tmp_path), "s", study)
+    seen = []
+    while batch := search.next_batch(40):
+        for proposal in batch:
+            seen.append(json.dumps(dict(proposal.params), sort_keys=True))
+            search.tell(proposal.number, State.COMPLETE, value_of(proposal.params))
+    assert len(set(seen)) == len(seen)
+    assert len(seen) == 26 or (sampler == "kt_random" and len(seen) > 13)
+    assert search.ended is not None
+    assert f"after {len(seen)} trials" in search.ended
+    assert go_on(tmp_path, study, 40) == []
+
+
+def test_a_grid_larger_than_the_budget_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the grid has 26 configurations, but n_trials=20; set n_trials=26"):
+        search_config("grid", "n_trials=20")
+    with pytest.raises(ConfigError, match=r"learning_rate, dropout, l2 can take any real number; set sampler\.points"):
+        compose(["sampler=grid"])
+    with pytest.raises(ConfigError, match="more than 100,000 configurations, but n_trials=40; narrow it"):
+        compose(["sampler=kt_grid", "sampler.points=3"])
+
+
+@pytest.mark.parametrize("sampler", ["grid", "kt_grid"])
+def test_a_range_of_real_numbers_is_cut_into_points_on_its_scale(tmp_path: Path, sampler: str) -> None:
+    ranges = ["space.parameters.depth=0", "space.parameters.batch_size=16", "space.parameters.learning_rate.high=1e-2"]
+    study = search_config(
+        sampler,
+        *ranges,
+        "space.parameters.l2=0",
+        "space.parameters.epochs=3",
+        "space.parameters.optimizer=adam",
+        "sampler.points=3",
+        space=(),
+    )
+    rates = sorted({float(params["learning_rate"]) for _, params, _ in go_on(tmp_path, study, 40)})
+    assert rates == pytest.approx([1e-4, 1e-3, 1e-2])
+
+
+def test_what_is_not_installed_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regsweep.config.sampler.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"needs torch, which is not installed; pip install 'regsweep\[gp\]'"):
+        compose(["sampler=gp"])

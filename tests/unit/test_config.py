@@ -9,6 +9,7 @@ from regsweep.config import compose
 from regsweep.config.compose import GROUPS
 from regsweep.errors import ConfigError
 from regsweep.paths import shipped
+from tests.helpers import FINITE, FINITE_SPACE
 
 
 def problems(*overrides: str, multirun: bool = False) -> list[str]:
@@ -118,12 +119,16 @@ def test_a_bare_value_is_a_constant() -> None:
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group != "experiments"])
-def test_every_shipped_option_is_valid(group: str) -> None:
+def test_every_shipped_option_is_valid(group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the extra `gp` were installed.
+    monkeypatch.setattr("regsweep.config.sampler.find_spec", lambda _: object())
     options = [place.stem for place in (shipped("conf") / group).glob("*.yaml") if not place.stem.startswith("_")]
     assert options
     for option in options:
         table = ["dataset.path=x", "dataset.target=y"]
         extra = {"csv": table, "parquet": table, "server": ["tracking.uri=http://127.0.0.1:5000"]}.get(option, [])
+        if option in FINITE:
+            extra = list(FINITE_SPACE)
         assert compose([f"{group}={option}", *extra])
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from regsweep.config.messages import composition_problem, secret_problem, validation_problems
+from regsweep.config.sampler import missing_package
 from regsweep.config.schema import StudyConfig
 from regsweep.errors import ConfigError
 from regsweep.paths import shipped
@@ -49,6 +50,9 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
     for combination in _combinations(overrides, multirun=multirun):
         try:
             studies.append(_checked(compose_plain(combination, folder=folder)))
+            # Not in the schema: records are read where it isn't installed.
+            if missing := missing_package(studies[-1].sampler):
+                raise ConfigError(missing)
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from regsweep.config.base import Count, Model, Seed
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.names import BASELINES, check_names
+from regsweep.config.sampler import SamplerConfig, sampler_problems
 from regsweep.config.space import SpaceConfig
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -74,13 +75,6 @@ class FeaturesConfig(Model):
     impute: Literal["mean", "median"]
     target_standardise: bool
     target_log: bool
-
-
-class SamplerConfig(Model):
-    """What proposes trials; `startup_trials` are drawn at random before TPE's model is used."""
-
-    kind: Literal["tpe", "random"]
-    startup_trials: Count = 10
 
 
 class PrunerConfig(Model):
@@ -234,3 +228,9 @@ class StudyConfig(Model):
                 f"but got {name!r}"
             )
         return name
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        if problems := sampler_problems(self.sampler, self.space, self.n_trials):
+            raise ValueError("\n".join(problems))
+        return self

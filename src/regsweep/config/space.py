@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -64,6 +65,10 @@ class IntRange(_Range):
         """The ends of the range."""
         return (self.low, self.high)
 
+    def grid(self, _points: int | None = None) -> Sequence[Scalar]:
+        """Every value."""
+        return range(self.low, self.high + 1, self.step)
+
 
 class FloatRange(_Range):
     """Real numbers from `low` to `high`."""
@@ -80,6 +85,19 @@ class FloatRange(_Range):
     def values(self) -> tuple[Scalar, ...]:
         """The ends of the range."""
         return (self.low, self.high)
+
+    def grid(self, points: int | None = None) -> Sequence[Scalar]:
+        """So many values, evenly spaced on the range's scale, the ends among them. Raises ValueError without `points`."""
+        if self.low == self.high:
+            return (self.low,)
+        if points is None:
+            raise ValueError("a range of real numbers has no grid of its own")
+        shares = [index / (points - 1) for index in range(1, points - 1)]
+        between = [
+            self.low * (self.high / self.low) ** share if self.log else self.low + (self.high - self.low) * share
+            for share in shares
+        ]
+        return (self.low, *between, self.high)
 
 
 class Choice(Model):
@@ -99,6 +117,10 @@ class Choice(Model):
         """The choices."""
         return self.choices
 
+    def grid(self, _points: int | None = None) -> Sequence[Scalar]:
+        """The choices."""
+        return self.choices
+
 
 class Fixed(Model):
     """A constant; written in YAML as the bare value."""
@@ -108,6 +130,10 @@ class Fixed(Model):
     when: Condition | None = None
 
     def values(self) -> tuple[Scalar, ...]:
+        """The value alone."""
+        return (self.value,)
+
+    def grid(self, _points: int | None = None) -> Sequence[Scalar]:
         """The value alone."""
         return (self.value,)
 
@@ -168,6 +194,33 @@ class SpaceConfig(Model):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+
+def keys(space: SpaceConfig, name: str, depth: int) -> tuple[str, ...]:
+    """Under which keys a parameter is drawn for networks of a depth: usually its name."""
+    if name == "width" and space.per_layer_width:
+        return tuple(f"width_{layer}" for layer in range(1, depth + 1))
+    return (name,)
+
+
+def configurations(space: SpaceConfig, points: int | None = None) -> Iterator[dict[str, Scalar]]:
+    """Every configuration of a space, each once; ranges of real numbers are cut into `points` values.
+
+    Raises ValueError at a range of real numbers without `points`.
+    """
+
+    def rest(names: tuple[str, ...], values: dict[str, Scalar]) -> Iterator[dict[str, Scalar]]:
+        if not names:
+            yield values
+            return
+        parameter = space.parameters[names[0]]
+        if parameter.when is not None and not parameter.when.holds(values):
+            yield from rest(names[1:], values)
+            return
+        for chosen in product(parameter.grid(points), repeat=len(drawn := keys(space, names[0], int(values.get("depth", 0))))):
+            yield from rest(names[1:], {**values, **dict(zip(drawn, chosen, strict=True))})
+
+    return rest(tuple(space.parameters), {})
 
 
 def _on_every_hidden_layer(when: Condition | None) -> bool:

@@ -1,5 +1,6 @@
-"""The search: what Optuna knows of a study. The only package that imports Optuna."""
+"""The search: where proposals come from, and what is kept of them. The only package that imports Optuna and Keras Tuner."""
 
-from regsweep.search.optuna_study import Proposal, Search, Told, kept_trials
+from regsweep.search.optuna_study import Search, kept_trials
+from regsweep.search.source import Proposal, Told
 
 __all__ = ["Proposal", "Search", "Told", "kept_trials"]

@@ -1,0 +1,135 @@
+"""What proposes trials, one model per kind: Optuna's samplers, and Keras Tuner's oracles (`kt_...`)."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from itertools import islice
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from regsweep.config.base import Count, Model
+from regsweep.config.space import FloatRange, IntRange, SpaceConfig, configurations
+
+# So many configurations of a grid are counted and put in order at most.
+LARGEST_GRID = 100_000
+
+
+class TpeSampler(Model):
+    """Tree-structured Parzen estimator (Bergstra et al. 2011); its model is used from trial `startup_trials` on."""
+
+    kind: Literal["tpe"]
+    startup_trials: Count = 10
+
+
+class RandomSampler(Model):
+    """Independent draws."""
+
+    kind: Literal["random"]
+
+
+class QmcSampler(Model):
+    """Scrambled Sobol points: random draws that cover the space more evenly."""
+
+    kind: Literal["qmc"]
+
+
+class CmaesSampler(Model):
+    """Covariance matrix adaptation (Hansen 2016) over the numbers that every trial has; the rest is drawn at random."""
+
+    kind: Literal["cmaes"]
+    startup_trials: Count = 1
+    population: Annotated[int, Field(ge=5)] | None = None
+
+
+class GpSampler(Model):
+    """Gaussian process with Matern kernel and expected improvement on the logarithm; needs the extra `gp`."""
+
+    kind: Literal["gp"]
+    startup_trials: Count = 10
+
+
+class GridSampler(Model):
+    """Every configuration once, in an order drawn from the seed; ranges of real numbers are cut into `points` values."""
+
+    kind: Literal["grid"]
+    points: Annotated[int, Field(ge=2)] | None = None
+
+
+class BruteForceSampler(Model):
+    """Every configuration once, drawn at random among those left."""
+
+    kind: Literal["brute_force"]
+
+
+class Nsga2Sampler(Model):
+    """The genetic algorithm NSGA-II (Deb et al. 2002); the first `population` trials are random."""
+
+    kind: Literal["nsga2"]
+    population: Annotated[int, Field(ge=2)] = 16
+
+
+class KtRandomSampler(Model):
+    """Keras Tuner's random search."""
+
+    kind: Literal["kt_random"]
+
+
+class KtBayesianSampler(Model):
+    """Keras Tuner's Gaussian process with a lower confidence bound; the first `startup_trials` complete ones are random."""
+
+    kind: Literal["kt_bayesian"]
+    startup_trials: Count = 10
+
+
+class KtGridSampler(Model):
+    """Keras Tuner's grid, in its own order: the seed changes nothing. Ranges of real numbers are cut into `points` values."""
+
+    kind: Literal["kt_grid"]
+    points: Annotated[int, Field(ge=2)] | None = None
+
+
+SamplerConfig = Annotated[
+    TpeSampler
+    | RandomSampler
+    | QmcSampler
+    | CmaesSampler
+    | GpSampler
+    | GridSampler
+    | BruteForceSampler
+    | Nsga2Sampler
+    | KtRandomSampler
+    | KtBayesianSampler
+    | KtGridSampler,
+    Field(discriminator="kind"),
+]
+
+
+def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) -> list[str]:
+    """What keeps a sampler from searching a space, a line each."""
+    if not isinstance(sampler, GridSampler | KtGridSampler | BruteForceSampler):
+        return []
+    points = getattr(sampler, "points", None)
+    ranges = [name for name, one in space.parameters.items() if isinstance(one, FloatRange) and one.low < one.high]
+    if ranges and points is None:
+        remedy = "give them choices" if sampler.kind == "brute_force" else "set sampler.points, or give them choices"
+        return [f"sampler={sampler.kind}: {', '.join(ranges)} can take any real number; {remedy}"]
+    if sampler.kind == "brute_force":
+        return []
+    size = sum(1 for _ in islice(configurations(space, points), LARGEST_GRID + 1))
+    if size > n_trials:
+        counted, advice = f"{size:,}", f"set n_trials={size}, or "
+        if size > LARGEST_GRID:
+            counted, advice = f"more than {LARGEST_GRID:,}", ""
+        wide = [name for name, one in space.parameters.items() if isinstance(one, IntRange) and len(one.grid()) > 10]
+        hint = f" ({', '.join(wide)}: give a step or choices)" if wide else ""
+        problem = f"the grid has {counted} configurations, but n_trials={n_trials}"
+        return [f"sampler={sampler.kind}: {problem}; {advice}narrow it{hint}"]
+    return []
+
+
+def missing_package(sampler: SamplerConfig) -> str | None:
+    """Say what has to be installed for a sampler, if anything."""
+    if sampler.kind == "gp" and find_spec("torch") is None:
+        return "sampler=gp: needs torch, which is not installed; pip install 'regsweep[gp]', or take sampler=tpe"
+    return None

@@ -1,0 +1,130 @@
+"""Proposals that are all different: those of the user first, then a source's, without what was there before.
+
+A proposal that equals an earlier one is asked for again, with another draw, then drawn at random, then looked for among the
+configurations that are left. Nothing is trained twice: where nothing is left, the study ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import optuna
+
+from regsweep.config import StudyConfig
+from regsweep.config.space import FloatRange, configurations
+from regsweep.search.source import Params, Proposal, Source, Told
+from regsweep.space import draw
+
+# How often a source is asked for another proposal, how many random ones are drawn then, how many configurations are looked at.
+ATTEMPTS, DRAWS, LOOKED_AT = 4, 20, 100_000
+
+
+class Fresh:
+    """The proposals of one study, by number, and why there are no more."""
+
+    def __init__(self, config: StudyConfig, source: Source) -> None:
+        self._config, self._source = config, source
+        self._proposals: list[Proposal] = []
+        self._known: set[frozenset[tuple[str, object]]] = set()
+        self._told = 0
+        self.ended: str | None = None
+
+    @property
+    def asked(self) -> int:
+        """How many proposals there are."""
+        return len(self._proposals)
+
+    def proposal(self, number: int) -> Proposal:
+        """One that was asked."""
+        return self._proposals[number]
+
+    def independent(self, number: int) -> bool:
+        """Whether the batch from this number on needs no results."""
+        return self._source.independent(number)
+
+    def ask(self, count: int) -> bool:
+        """Ask for a batch of so many proposals, or as many as there are without more results. False where there is none."""
+        before = self.asked
+        while self.ended is None and self.asked < before + count:
+            proposal = self._next(self.asked)
+            if proposal is None:
+                if self._told == self.asked:
+                    self.ended = f"{self._config.sampler.kind} has nothing more to propose after {self.asked} trials"
+                break
+            self._take(proposal)
+        return self.asked > before
+
+    def tell(self, told: Told) -> None:
+        """Pass on how a trial ended, in the order of numbers."""
+        self._source.tell(told)
+        self._told += 1
+
+    def go_on(self, told: Sequence[Told], size: int) -> None:
+        """Come, from the beginning, to where a study stands that was asked in batches of `size` and told these trials."""
+        if self._source.recalls:
+            whole = told[: len(told) // size * size]
+            self._source.recall(whole)
+            for one in whole:
+                self._take(Proposal(one.number, one.params))
+            self._told = len(whole)
+        while self._told < len(told):
+            if not self.ask(size):
+                # Another version of the sampler proposed more.
+                self.ended = None
+                self._impose(Proposal(self._told, told[self._told].params))
+            for one in told[self._told : self.asked]:
+                self._known.add(_key(one.params))
+                self._proposals[one.number] = Proposal(one.number, one.params)
+                self.tell(one)
+
+    def _next(self, number: int) -> Proposal | None:
+        for attempt in range(ATTEMPTS):
+            params = self._source.ask(number, attempt)
+            if params is None:
+                return None
+            if _key(params) not in self._known:
+                return Proposal(number, params)
+            self._source.drop(number)
+        params = self._drawn(number) or self._left()
+        if params is None:
+            self.ended = f"every configuration has been tried after {number} trials"
+            return None
+        proposal = Proposal(number, params)
+        self._source.impose(proposal)
+        return proposal
+
+    def _take(self, proposal: Proposal) -> None:
+        self._known.add(_key(proposal.params))
+        self._proposals.append(proposal)
+
+    def _impose(self, proposal: Proposal) -> None:
+        self._source.impose(proposal)
+        self._take(proposal)
+
+    def _drawn(self, number: int) -> Params | None:
+        for attempt in range(DRAWS):
+            params = random_params(self._config, number, attempt)
+            if _key(params) not in self._known:
+                return params
+        return None
+
+    def _left(self) -> Params | None:
+        space = self._config.space
+        if any(isinstance(parameter, FloatRange) and parameter.low < parameter.high for parameter in space.parameters.values()):
+            return None
+        every = islice(configurations(space), LOOKED_AT)
+        return next((params for params in every if _key(params) not in self._known), None)
+
+
+def random_params(config: StudyConfig, number: int, attempt: int, given: Params | None = None) -> Params:
+    """A configuration with these values, the others drawn at random by (study seed, trial number, attempt)."""
+    seed = int(np.random.SeedSequence([config.seed, number], spawn_key=(attempt, 1)).generate_state(1)[0])
+    study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=optuna.samplers.RandomSampler(seed=seed))
+    study.enqueue_trial(dict(given or {}))
+    return draw(config.space, study.ask())
+
+
+def _key(params: Params) -> frozenset[tuple[str, object]]:
+    return frozenset(params.items())

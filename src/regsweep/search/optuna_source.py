@@ -1,0 +1,104 @@
+"""Proposals of Optuna's samplers, from a study in memory.
+
+Most samplers see nothing but earlier trials. CMA-ES and NSGA-II leave notes in the study in memory (a generation, a state),
+which come again when the trials are asked and told again: nothing is unpickled that was on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FixedTrial, Trial, TrialState, create_trial
+
+from regsweep.config import StudyConfig
+from regsweep.search.samplers import PerTrialSampler
+from regsweep.search.source import Params, Proposal, Told
+from regsweep.space import draw
+from regsweep.trial import State, higher_is_better
+
+STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED}
+OPTUNAS = {ours: state for state, ours in STATES.items()}
+
+
+class OptunaSource:
+    """A study in memory with the configured sampler; its own trial numbers count what was dropped, too."""
+
+    def __init__(self, config: StudyConfig) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._config = config
+        self._sampler = PerTrialSampler(config)
+        self._study = memory_study(config.objective, self._sampler)
+        self._asked: dict[int, tuple[Trial, Params]] = {}
+        self.recalls = config.sampler.kind not in ("cmaes", "nsga2")
+
+    def independent(self, number: int) -> bool:
+        sampler = self._config.sampler
+        return sampler.kind in ("random", "qmc") or (sampler.kind in ("tpe", "gp") and number < sampler.startup_trials)
+
+    def ask(self, number: int, attempt: int) -> Params | None:
+        self._sampler.turn_to(number, attempt)
+        trial = self._study.ask()
+        # Values are drawn at the first suggestion, not at the ask: draw all now, in this order and thread.
+        params = draw(self._config.space, trial)
+        self._asked[number] = trial, params
+        return params
+
+    def drop(self, number: int) -> None:
+        self._study.tell(self._asked.pop(number)[0], state=TrialState.FAIL)
+
+    def impose(self, proposal: Proposal) -> None:
+        kinds = _distributions(self._config, proposal.params)
+        params = {name: proposal.params[name] for name in kinds}
+        self._study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=kinds))
+        latest = self._study.get_trials(deepcopy=False)[-1]
+        self._asked[proposal.number] = Trial(self._study, latest._trial_id), proposal.params
+
+    def tell(self, told: Told) -> None:
+        trial, params = self._asked.pop(told.number)
+        if dict(params) != dict(told.params):
+            # Another version of Optuna proposed it: what was trained is what counts.
+            self._study.tell(trial, state=TrialState.FAIL)
+            self._study.add_trial(frozen(self._config, told))
+        elif told.state is State.COMPLETE:
+            self._study.tell(trial, told.value)
+        else:
+            self._study.tell(trial, state=OPTUNAS[told.state])
+
+    def recall(self, told: Sequence[Told]) -> None:
+        self._study.add_trials([frozen(self._config, one) for one in told])
+
+
+def memory_study(objective: str, sampler: optuna.samplers.BaseSampler | None = None) -> optuna.Study:
+    """A study in memory."""
+    storage = optuna.storages.InMemoryStorage()
+    return optuna.create_study(
+        storage=storage, direction=direction(objective), sampler=sampler, pruner=optuna.pruners.NopPruner()
+    )
+
+
+def direction(objective: str) -> Literal["maximize", "minimize"]:
+    """Optuna's word for which values of the objective are better."""
+    return "maximize" if higher_is_better(objective) else "minimize"
+
+
+def _distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:
+    # Constants have none.
+    suggester = FixedTrial(dict(params))
+    draw(config.space, suggester)
+    return suggester.distributions
+
+
+def frozen(config: StudyConfig, told: Told) -> optuna.trial.FrozenTrial:
+    """A told trial as Optuna keeps it."""
+    kinds = _distributions(config, told.params)
+    trial = create_trial(
+        state=OPTUNAS[told.state],
+        value=told.value,
+        params={name: told.params[name] for name in kinds},
+        distributions=kinds,
+    )
+    trial.number = told.number
+    return trial

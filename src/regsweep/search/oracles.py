@@ -1,0 +1,211 @@
+"""Proposals of Keras Tuner's oracles: random search, Bayesian optimisation and grid. The only module that imports it.
+
+An oracle is kept in memory, asked and told by one thread, and never saved: a study that goes on asks and tells a new one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+
+from regsweep.config import StudyConfig
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter
+from regsweep.search.source import Params, Proposal, Told
+from regsweep.space import draw, every_key
+from regsweep.train.runtime import import_tensorflow
+from regsweep.trial import Scalar, State, higher_is_better
+
+import_tensorflow()
+
+import keras_tuner as kt  # noqa: E402
+
+# Where an oracle raises, it leaves its lock held: this limit, which counts failures in a row, is never reached.
+UNLIMITED = 2**62
+
+
+class OracleSource:
+    """One oracle. Trials that somebody else proposed are unknown to it."""
+
+    recalls = False
+
+    def __init__(self, config: StudyConfig) -> None:
+        self._config = config
+        with _quiet():
+            self._oracle = _make(config)
+        self._asked: dict[int, tuple[Any, Params]] = {}
+
+    def independent(self, number: int) -> bool:
+        return False
+
+    def ask(self, number: int, attempt: int) -> Params | None:
+        with _quiet():
+            trial = self._oracle.create_trial(f"{number} {attempt}")
+        if trial.status != "RUNNING":
+            return None
+        params = self._decoded(trial.hyperparameters.values)
+        self._asked[number] = trial, params
+        return params
+
+    def drop(self, number: int) -> None:
+        self._end(self._asked.pop(number)[0], "FAILED")
+
+    def impose(self, proposal: Proposal) -> None: ...
+
+    def tell(self, told: Told) -> None:
+        if told.number not in self._asked:
+            return
+        trial, params = self._asked.pop(told.number)
+        # Another version proposed what was trained, or it was stopped early: no result of this proposal.
+        if told.state is not State.COMPLETE or dict(params) != dict(told.params):
+            self._end(trial, "FAILED")
+            return
+        with _quiet():
+            self._oracle.update_trial(trial.trial_id, {"objective": told.value})
+        self._end(trial, "COMPLETED")
+
+    def recall(self, told: Sequence[Told]) -> None: ...
+
+    def _end(self, trial: Any, status: str) -> None:
+        trial.status = status
+        with _quiet():
+            self._oracle.end_trial(trial)
+
+    def _decoded(self, values: dict[str, Any]) -> Params:
+        return draw(self._config.space, _Decoder(self._config, values))
+
+
+def _make(config: StudyConfig) -> Any:
+    sampler = config.sampler
+    shared = {
+        "objective": kt.Objective("objective", "max" if higher_is_better(config.objective) else "min"),
+        "hyperparameters": _hyperparameters(config),
+        # 0 is no seed for Keras Tuner.
+        "seed": 1 + int(np.random.SeedSequence(config.seed).generate_state(1)[0] >> 1),
+        "max_consecutive_failed_trials": UNLIMITED,
+    }
+    match sampler.kind:
+        case "kt_random":
+            oracle = _unsaved(kt.oracles.RandomSearchOracle)(**shared, max_trials=None)
+        case "kt_bayesian":
+            oracle = _unsaved(kt.oracles.BayesianOptimizationOracle)(
+                **shared, max_trials=None, num_initial_points=sampler.startup_trials
+            )
+        case "kt_grid":
+            oracle = _unsaved(kt.oracles.GridSearchOracle)(**shared, max_trials=None)
+        case _:
+            raise ValueError(f"{sampler.kind!r} is no oracle")
+    oracle.verbose = 0
+    return oracle
+
+
+def _unsaved(base: Any) -> Callable[..., Any]:
+    """An oracle that writes no files: the study keeps what is needed."""
+
+    def nothing(*_: object) -> None: ...
+
+    made: Callable[..., Any] = type(base.__name__, (base,), {"save": nothing, "_save_trial": nothing})
+    return made
+
+
+def _hyperparameters(config: StudyConfig) -> Any:
+    """The space in Keras Tuner's words, without constants. What has a condition it has no words for is drawn always."""
+    hp, known = kt.HyperParameters(), every_key(config.space)
+    scopes: dict[str, list[tuple[str, list[Any]]]] = {}
+    for key, parameter in known.items():
+        conditions = _conditions(config, key, parameter, known, scopes)
+        if conditions is None:
+            continue
+        scopes[key] = conditions
+        with ExitStack() as stack:
+            for parent, values in conditions:
+                stack.enter_context(hp.conditional_scope(parent, values))
+            _register(hp, key, parameter, config)
+    return hp
+
+
+def _conditions(
+    config: StudyConfig,
+    key: str,
+    parameter: Parameter,
+    known: dict[str, Parameter],
+    scopes: dict[str, list[tuple[str, list[Any]]]],
+) -> list[tuple[str, list[Any]]] | None:
+    """Under which values of which hyperparameters, those of their own conditions first, this one exists; None: under none."""
+    _, _, layer = key.partition("width_")
+    parent = "depth" if layer else parameter.when.parameter if parameter.when is not None else None
+    if parent is None:
+        return []
+    owner = config.space.parameters[parent]
+    if isinstance(owner, FloatRange) and owner.low < owner.high:
+        return scopes.get(parent, [])
+    when = parameter.when
+    allowed = [
+        value
+        for value in owner.grid(None)
+        if (not layer or int(value) >= int(layer)) and (when is None or when.holds({when.parameter: value}))
+    ]
+    if not allowed:
+        return None
+    if parent not in known:
+        # A constant.
+        return []
+    if parent not in scopes:
+        return None
+    return [*scopes[parent], (parent, [_encoded(value, owner, config) for value in allowed])]
+
+
+def _register(hp: Any, key: str, parameter: Parameter, config: StudyConfig) -> None:
+    if _is_listed(parameter, config):
+        count = len(parameter.grid(getattr(config.sampler, "points", None)))
+        hp.Choice(key, list(range(count)), ordered=not isinstance(parameter, Choice))
+    elif isinstance(parameter, IntRange):
+        scale = {"sampling": "log"} if parameter.log else {"step": parameter.step}
+        hp.Int(key, parameter.low, parameter.high, **scale)
+    elif isinstance(parameter, FloatRange):
+        hp.Float(key, parameter.low, parameter.high, sampling="log" if parameter.log else "linear")
+
+
+def _is_listed(parameter: Parameter, config: StudyConfig) -> bool:
+    """Whether Keras Tuner is given the positions of the values: it can't mix types, and has other grids than we do."""
+    return isinstance(parameter, Choice) or config.sampler.kind == "kt_grid"
+
+
+def _encoded(value: Scalar, parameter: Parameter, config: StudyConfig) -> Any:
+    return list(parameter.grid(None)).index(value) if _is_listed(parameter, config) else value
+
+
+class _Decoder:
+    """Suggests what an oracle proposed."""
+
+    def __init__(self, config: StudyConfig, values: dict[str, Any]) -> None:
+        self._points, self._values = getattr(config.sampler, "points", None), values
+        self._listed = config.sampler.kind == "kt_grid"
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        if low == high:
+            return low
+        value = int(self._values[name])
+        return range(low, high + 1, step)[value] if self._listed else min(high, max(low, value))
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        if low == high:
+            return low
+        if self._listed:
+            grid = FloatRange(type="float", low=low, high=high, log=log).grid(self._points)
+            return float(grid[int(self._values[name])])
+        return min(high, max(low, float(self._values[name])))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
+        return choices[0] if len(choices) == 1 else choices[int(self._values[name])]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # It calls threading's old names at every turn, and scikit-learn's fits may say that they could be better.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

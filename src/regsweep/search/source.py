@@ -1,0 +1,81 @@
+"""Where proposals come from: asked for one trial at a time, told of every trial in the order of numbers.
+
+A source is a deterministic function of its seed and of what it was asked and told, in that order. A study that goes on asks and
+tells a new one as the old one was, so nothing of a source needs storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from regsweep.config import StudyConfig
+from regsweep.trial import Scalar, State
+
+Params = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A trial that waits for its result."""
+
+    number: int
+    params: Params
+
+
+@dataclass(frozen=True)
+class Told:
+    """A trial that was told, with the hyperparameters it was proposed with."""
+
+    number: int
+    state: State
+    value: float | None
+    params: Params
+
+
+class Source(Protocol):
+    """Proposes the trials of one study."""
+
+    recalls: bool
+    """Whether proposals follow from the trials told before alone: then `recall` stands for asking and telling them again."""
+
+    def independent(self, number: int) -> bool:
+        """Whether the batch from this number on is proposed without a look at the results of earlier trials."""
+        ...
+
+    def ask(self, number: int, attempt: int) -> Params | None:
+        """Propose a trial; `attempt` counts from 0 what was proposed for it and dropped. None: nothing without more results."""
+        ...
+
+    def drop(self, number: int) -> None:
+        """Take back what was proposed for a trial: it was there before."""
+        ...
+
+    def impose(self, proposal: Proposal) -> None:
+        """Take note of a trial that was proposed by somebody else."""
+        ...
+
+    def tell(self, told: Told) -> None:
+        """Take in how a trial ended that was asked for or imposed."""
+        ...
+
+    def recall(self, told: Sequence[Told]) -> None:
+        """Take in trials without having been asked for them; called once, first, where `recalls`."""
+        ...
+
+
+def make_source(config: StudyConfig) -> Source:
+    """Make the configured one."""
+    if config.sampler.kind.startswith("kt_"):
+        # It imports TensorFlow, which takes seconds.
+        from regsweep.search.oracles import OracleSource
+
+        return OracleSource(config)
+    if config.sampler.kind == "grid":
+        from regsweep.search.grid import GridSource
+
+        return GridSource(config)
+    from regsweep.search.optuna_source import OptunaSource
+
+    return OptunaSource(config)
