@@ -1,7 +1,7 @@
-"""Runs every benchmark: about half an hour on two cores."""
+"""Runs every benchmark: about three quarters of an hour on two cores."""
 
-from benchmarks import batching, commands, end_to_end, trainers
+from benchmarks import batching, commands, end_to_end, planning, trainers
 
 if __name__ == "__main__":
-    for benchmark in (commands, trainers, batching, end_to_end):
+    for benchmark in (commands, trainers, batching, end_to_end, planning):
         benchmark.main()

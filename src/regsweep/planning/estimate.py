@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from regsweep.config import StudyConfig
-from regsweep.folder import read_folder, write_folder
+from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
@@ -109,10 +109,14 @@ def _bytes(config: StudyConfig, rehearsed: Rehearsed, specs: Sequence[TrialSpec]
 
 
 def _trial_artifacts(folder: Path) -> Iterator[Path]:
-    """The artifacts of trials: folders of runs and of their models."""
-    for place in (folder / "artifacts").glob("*/*"):
-        if (place / "artifacts" / "record" / "record.json").is_file():
-            yield place
+    """The folders of the trials' runs in MLflow; a champion's holds a copy of its trial's record, too."""
+    for place in (folder / "artifacts").glob("*/*/artifacts"):
+        if (
+            not (place / "champion").is_dir()
+            and (place / "record").is_dir()
+            and read_content(place / "record")["kind"] == "trial"
+        ):
+            yield place.parent
 
 
 def _size(place: Path) -> int:
