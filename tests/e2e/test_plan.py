@@ -45,6 +45,10 @@ def test_a_plan_tells_what_the_run_then_takes_and_is_compared_with_it(tmp_path: 
     run_cli("run", *STUDY, cwd=folder, env=env)
     (compared,) = json.loads((folder / "mlruns" / "plans.json").read_text())
     assert (compared["trials"], round(compared["estimate"])) == (3, round(seconds(printed)))
+    found = re.search(r"disk +about (\d+) MB", printed)
+    assert found is not None
+    size = sum(512 * place.lstat().st_blocks for place in (folder / "mlruns").rglob("*")) / 1e6
+    assert int(found[1]) == pytest.approx(size, rel=0.3)
     before = {place: place.stat().st_mtime_ns for place in folder.rglob("*")}
     again = run_cli("plan", *STUDY, "n_trials=4", cwd=folder, env=env).stdout
     assert "the last estimates, and how long the studies took:" in again
