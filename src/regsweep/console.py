@@ -107,7 +107,7 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
     finally:
         bar.close()
     _print_study(console, outcome.book, trials=SHOWN)
-    if bar.told == 0 and len(outcome.book.numbers()) == config.n_trials:
+    if bar.told == 0 and not _by_budget(outcome.book.ended()):
         keep(workspace, material.facts.study, config.n_trials, time.perf_counter() - began)
     if config.budget != BudgetConfig():
         console.print(f"the search was ended by {outcome.book.ended()}")

@@ -52,7 +52,7 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count, folds: int) 
     if counted.total is None:
         configurations = f"infinitely many: {', '.join(counted.continuous)} {_are(counted.continuous)} continuous"
     else:
-        few = "; fewer than trials, so some come twice" if counted.total < config.n_trials else ""
+        few = "; the study ends when all have been tried" if counted.total < config.n_trials else ""
         configurations = f"{counted.total:,} distinct{few}"
     each = f" ({folds} folds)" if folds > 1 else ""
     total, search = expected.seconds, expected.search
@@ -65,9 +65,9 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count, folds: int) 
         notes.append("as if MLflow were written here")
     time_ = f"about {_duration(total)}, of which {_duration(search)} is the search"
     return [
-        ("trials", f"{config.n_trials}{earlier}"),
+        ("trials", f"{expected.trials}{earlier}"),
         ("configurations", configurations),
-        ("trainings", f"{expected.trainings}{each}"),
+        ("trainings", f"{expected.trials * folds}{each}"),
         ("time", "; ".join([time_, *notes])),
         ("disk", f"about {expected.bytes / 1e6:,.0f} MB in {config.tracking.dir}"),
     ]

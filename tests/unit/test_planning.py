@@ -157,6 +157,17 @@ def test_what_patience_does_not_reach_is_extrapolated(tmp_path: Path) -> None:
     assert course.work == pytest.approx(4000, rel=0.05)
 
 
+def test_a_search_ends_where_there_is_nothing_more_to_try(tmp_path: Path) -> None:
+    one_of = ["depth=0", "learning_rate=0.01", "l2=0", "epochs=3"]
+    config = study("sampler=random", *(f"space.parameters.{one}" for one in one_of), "n_trials=50")
+    total = count(config.space).total
+    # Three batch sizes and three optimizers are left.
+    assert total == 9
+    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(1, 0.0, 0.0), patience=60)
+    assert course.trials == len(course.specs) == total
+    assert course.seconds == pytest.approx(90, abs=2)
+
+
 def test_the_makespan_is_that_of_the_longest_line() -> None:
     loads = [Load((0,), 3.0, (1, "relu", False)), Load((1,), 2.0, (1, "tanh", False)), Load((2,), 2.0, (1, "tanh", False))]
     # The second worker has traced tanh already: 1 + 2 + 2 = 5 there, 1 + 3 on the first.

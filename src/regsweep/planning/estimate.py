@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
-from regsweep.planning.simulate import Machine, makespan, simulate
+from regsweep.planning.simulate import Course, Machine, makespan, simulate
 from regsweep.runner import cores, workers_of
 from regsweep.search import Search
 from regsweep.study import Material
@@ -43,12 +43,12 @@ RECORDING, POINT_BYTES, NUMBER_BYTES = 0.01, 250, 20
 
 @dataclass(frozen=True)
 class Estimate:
-    """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trainings` in it."""
+    """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trials` it comes to."""
 
     seconds: float
     search: float
     bytes: float
-    trainings: int
+    trials: int
 
 
 def estimate(material: Material, spent: float) -> Estimate:
@@ -69,11 +69,11 @@ def estimate(material: Material, spent: float) -> Estimate:
             course = simulate(config, _search(config, folder / "course"), trainer.plan, machine, PATIENCE)
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
-        others = config.n_trials * (RECORDING + writing)
+        others = course.trials * (RECORDING + writing)
         search = max(course.seconds, (course.work + others) / min(available, machine.workers + 1))
-        seconds = whole + baselines - first + search + config.n_trials * READINGS * rehearsed.reading
-        size = _bytes(config, rehearsed, course.specs, material, folder / "rehearsal")
-    return Estimate(seconds, search, size, config.n_trials * len(material.prepared.folds))
+        seconds = whole + baselines - first + search + course.trials * READINGS * rehearsed.reading
+        size = _bytes(course, rehearsed, material, folder / "rehearsal")
+    return Estimate(seconds, search, size, course.trials)
 
 
 def _search(config: StudyConfig, folder: Path) -> Search:
@@ -89,11 +89,12 @@ def _writing(rehearsed: Rehearsed, folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def _bytes(config: StudyConfig, rehearsed: Rehearsed, specs: Sequence[TrialSpec], material: Material, folder: Path) -> float:
+def _bytes(course: Course, rehearsed: Rehearsed, material: Material, folder: Path) -> float:
     """Bytes on disk. A trial's record lies there and, copied, in MLflow's artifacts; the model holds the weights once more."""
     folds, inputs = len(material.prepared.folds), material.prepared.folds[0].inputs
-    models = {"all": config.n_trials, "none": 0}.get(config.tracking.models)
-    copies = 2 + (int(config.tracking.models.partition(":")[2]) / config.n_trials if models is None else models / config.n_trials)
+    kept = material.config.tracking.models
+    models = {"all": course.trials, "none": 0}.get(kept) if ":" not in kept else int(kept.partition(":")[2])
+    copies = 2 + min(1.0, (models or 0) / course.trials)
 
     def known(spec: TrialSpec) -> float:
         dims = (inputs, *spec.widths, 1)
@@ -105,7 +106,7 @@ def _bytes(config: StudyConfig, rehearsed: Rehearsed, specs: Sequence[TrialSpec]
     places = [*rehearsed.book.folder.glob("trial-*"), *_trial_artifacts(folder)]
     trials = sum(map(_size, places)) + POINT_BYTES * len(CURVES) * sum(spec.epochs for spec in done)
     rest = max(0.0, trials - sum(map(known, done))) / len(done)
-    return _size(folder) - trials + config.n_trials * (rest + float(np.mean([known(spec) for spec in specs])))
+    return _size(folder) - trials + course.trials * (rest + float(np.mean([known(spec) for spec in course.specs])))
 
 
 def _trial_artifacts(folder: Path) -> Iterator[Path]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regsweep.book import RecordBook
-from regsweep.config import StudyConfig
+from regsweep.config import StudyConfig, load_saved
+from regsweep.config.sampler import RandomSampler
 from regsweep.config.schema import BudgetConfig
 from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter
 from regsweep.data.features import Prepared
+from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import fitted_in_rehearsal
 from regsweep.planning.simulate import Machine, makespan
@@ -71,6 +73,9 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
             "tracking": config.tracking.model_copy(update={"kind": "local", "dir": str(folder), "uri": None}),
         }
     )
+    if not _is_valid(short):
+        # A grid, say, has more configurations than one batch of trials.
+        short = short.model_copy(update={"sampler": RandomSampler(kind="random")})
     stand_in = replace(
         material,
         config=short,
@@ -82,6 +87,14 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
     for _ in book.trials():
         pass
     return Rehearsed(book, trials, (time.perf_counter() - began) / trials)
+
+
+def _is_valid(config: StudyConfig) -> bool:
+    try:
+        load_saved(config.model_dump(mode="json"))
+    except ConfigError:
+        return False
+    return True
 
 
 class Trainer:

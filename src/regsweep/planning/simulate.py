@@ -63,9 +63,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Course:
-    """What a search comes to: `specs` of the trials gone through, the `seconds` until all are told, the `work` in training."""
+    """What a search comes to: `specs` of the trials gone through, `seconds` until all `trials` are told, `work` in training."""
 
     specs: tuple[TrialSpec, ...]
+    trials: int
     seconds: float
     work: float
 
@@ -107,12 +108,13 @@ def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, 
         pace.landed(len(flight.proposals), round(1000 * flight.submitted), round(1000 * now))
     left = config.n_trials - len(told)
     if not told or not left or (not flights and not search.next_batch(config.n_trials, 1)):
-        return Course(tuple(specs), now, pool.work)
+        return Course(tuple(specs), len(told), now, pool.work)
     # From here on as in the latter half, but for asking: samplers take longer the more they know.
     half = len(told) // 2
     each = (told[-1] - told[half]) / (len(told) - 1 - half) if len(told) - 1 > half else told[-1] / len(told)
     growth = _growth(asked) * (config.n_trials - half) / 2
-    return Course(tuple(specs), now + left * (each + growth), pool.work * config.n_trials / len(specs))
+    seconds, work = now + left * (each + growth), pool.work * config.n_trials / len(specs)
+    return Course(tuple(specs), config.n_trials, seconds, work)
 
 
 def _growth(asked: Sequence[float]) -> float:
