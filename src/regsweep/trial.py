@@ -30,7 +30,8 @@ class TrialSpec:
     """Everything a training depends on besides the data.
 
     `widths` has one entry per hidden layer: `()` is a linear model, `(32, 16)` two hidden layers of 32 and 16 units.
-    `l2` weighs the sum of squares of every kernel; `dropout` acts after every hidden layer.
+    `l2` weighs the sum of squares of every kernel; `dropout` acts after every hidden layer. `schedule` says what the learning
+    rate does over the epochs, `encoding` which numbers stand for a row (see `features`).
     """
 
     widths: tuple[int, ...]
@@ -42,6 +43,8 @@ class TrialSpec:
     dropout: float
     l2: float
     seed: int
+    schedule: str = "constant"
+    encoding: str = "plain"
 
     @property
     def depth(self) -> int:
@@ -137,6 +140,8 @@ def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
         dropout=float(values.get("dropout", 0.0)),
         l2=float(values.get("l2", 0.0)),
         seed=seed,
+        schedule=str(values.get("schedule", "constant")),
+        encoding=str(values.get("encoding", "plain")),
     )
 
 

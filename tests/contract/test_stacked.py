@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from regsweep.config import compose
-from regsweep.config.names import ACTIVATIONS, OPTIMIZERS
+from regsweep.config.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from regsweep.data import load_dataset, make_split
 from regsweep.data.features import FoldData, Prepared, prepare
 from regsweep.predictor import TargetScale
@@ -98,6 +98,11 @@ COVERING = [
     spec(widths=(130,), activation="tanh", optimizer="sgd_momentum", batch_size=25),
     spec(widths=(16, 1), activation="sigmoid", optimizer="sgd", batch_size=16, l2=0.1, learning_rate=0.1),
     spec(widths=(161, 149, 150), activation="leaky_relu", optimizer="adam", batch_size=64, learning_rate=0.001),
+    spec(optimizer="adam", batch_size=16, epochs=5, schedule="cosine"),
+    spec(optimizer="adamw", batch_size=16, epochs=5, schedule="cosine"),
+    spec(optimizer="rmsprop", batch_size=ROWS, epochs=5, schedule="cosine"),
+    spec(optimizer="sgd", batch_size=7, epochs=4, l2=0.01, schedule="cosine"),
+    spec(optimizer="sgd_momentum", batch_size=16, epochs=5, schedule="cosine"),
 ]
 
 
@@ -108,12 +113,12 @@ def covered(stacked: Trainer, data: Prepared) -> Mapping[TrialSpec, TrialResult]
 
 def test_the_specs_that_are_compared_cover_what_there_is() -> None:
     assert {one.activation for one in COVERING} == set(ACTIVATIONS)
-    assert {one.optimizer for one in COVERING} == set(OPTIMIZERS)
+    assert {(one.optimizer, one.schedule) for one in COVERING} == {(o, s) for o in OPTIMIZERS for s in SCHEDULES}
     assert {one.depth for one in COVERING} == set(range(7))
     assert {form_of(one, 4, ROWS).alone for one in COVERING} == {False, True}
 
 
-@pytest.mark.parametrize("one", COVERING, ids=lambda one: f"{one.activation}-{one.optimizer}-{one.depth}")
+@pytest.mark.parametrize("one", COVERING, ids=lambda one: f"{one.activation}-{one.optimizer}-{one.depth}-{one.schedule}")
 def test_a_stack_gets_what_keras_gets(
     one: TrialSpec, covered: Mapping[TrialSpec, TrialResult], keras_fit: Trainer, data: Prepared
 ) -> None:

@@ -10,6 +10,10 @@ ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "s
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd", "sgd_momentum")
 
+SCHEDULES = ("constant", "cosine")
+
+ENCODINGS = ("plain", "piecewise")
+
 CLOSED_FORM = ("least_squares_qr", "least_squares_svd", "least_squares_pinv", "ridge_closed_form")
 
 SCIKIT_LEARN = (

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from regsweep.config.base import Model
-from regsweep.config.names import ACTIVATIONS, OPTIMIZERS, check_names
+from regsweep.config.names import ACTIVATIONS, ENCODINGS, OPTIMIZERS, SCHEDULES, check_names
 from regsweep.errors import nearest
 
 Scalar = int | float | str
@@ -156,7 +156,12 @@ LIMITS: dict[str, tuple[bool, float, float, bool]] = {
     "dropout": (False, 0, 1, False),
     "l2": (False, 0, math.inf, False),
 }
-NAMED: dict[str, tuple[str, ...]] = {"activation": ACTIVATIONS, "optimizer": OPTIMIZERS}
+NAMED: dict[str, tuple[str, ...]] = {
+    "activation": ACTIVATIONS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "encoding": ENCODINGS,
+}
 REQUIRED = ("depth", "learning_rate", "epochs", "batch_size", "optimizer")
 KNOWN = (*LIMITS, *NAMED)
 

@@ -20,7 +20,7 @@ from regsweep.trial import CURVES, FoldResult, Network, TrialResult, TrialSpec
 # Validation is one step up to this many rows, so that its metrics are a single sum.
 VALIDATION_ROWS = 65_536
 
-OPTIMIZERS: dict[str, Callable[[float], keras.optimizers.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[float | keras.optimizers.schedules.LearningRateSchedule], keras.optimizers.Optimizer]] = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "rmsprop": keras.optimizers.RMSprop,
@@ -102,7 +102,7 @@ def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig, r
     model = build(spec, fold.inputs, index)
     steps = -(-len(fold.z_train) // spec.batch_size)
     model.compile(
-        optimizer=OPTIMIZERS[spec.optimizer](spec.learning_rate),
+        optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, steps)),
         loss="mse",
         metrics=_metrics(fold),
         jit_compile=False,
@@ -123,6 +123,12 @@ def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig, r
     curves = in_target_units(np.array(keep.rows, dtype=np.float64), fold)
     weights = keep.best_weights or model.get_weights()
     return FoldResult(curves, Network(tuple(weights[0::2]), tuple(weights[1::2])), kept_epoch(curves, config))
+
+
+def _learning_rate(spec: TrialSpec, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if spec.schedule == "constant":
+        return spec.learning_rate
+    return keras.optimizers.schedules.CosineDecay(spec.learning_rate, decay_steps=spec.epochs * steps)
 
 
 def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:

@@ -15,7 +15,7 @@ from regsweep.train.contract import Seeds
 from regsweep.train.plan import Form
 from regsweep.train.stacked import draws
 from regsweep.train.stacked.layout import Layout
-from regsweep.train.stacked.optimizers import OPTIMIZERS, Coefficients
+from regsweep.train.stacked.optimizers import OPTIMIZERS, Coefficients, schedule
 from regsweep.train.stacked.program import Fixed, State, Steps
 from regsweep.train.stacked.table import FoldTable
 from regsweep.trial import Array32, TrialSpec
@@ -72,12 +72,10 @@ def fixed(form: Form, lanes: Sequence[Lane], table: FoldTable) -> Fixed:
     return Fixed(
         gradient=wide(1.0, lambda lane: lane.optimizer.gradient),
         penalty=wide(0.0, lambda lane: 2 * lane.spec.l2),
-        first_decay=column(lambda lane: lane.optimizer.first_decay),
         second_decay=column(lambda lane: lane.optimizer.second_decay),
         square=column(lambda lane: lane.optimizer.square),
         inside=column(lambda lane: lane.optimizer.inside),
         outside=column(lambda lane: lane.optimizer.outside),
-        shrink=column(lambda lane: lane.optimizer.shrink(lane.spec.learning_rate)),
         slope=column(lambda lane: table.folds[lane.fold].target.scale),
         offset=column(lambda lane: table.folds[lane.fold].target.shift - np.log(table.folds[lane.fold].std)),
         keep_scale=tf.constant(np.array([1 / (1 - lane.spec.dropout) for lane in lanes], np.float32)[:, None, None]),
@@ -104,11 +102,14 @@ def make_steps(
     total = len(weights)
     start = epochs.start * total + steps.start
     shape = (len(epochs), len(steps))
-    rates = [lane.optimizer.rates(lane.spec.learning_rate, start, start + shape[0] * shape[1]).reshape(shape) for lane in lanes]
+    paces = []
+    for lane in lanes:
+        rates = schedule(lane.spec.schedule, lane.spec.learning_rate, start, start + shape[0] * shape[1], lane.spec.epochs * total)
+        paces.append(lane.optimizer.paces(rates, start).reshape(3, *shape))
     return Steps(
         tf.constant(rows[:, steps.start : steps.stop]),
         tf.constant(weights[steps.start : steps.stop]),
-        tf.constant(np.stack(rates, axis=2)[..., None]),
+        tf.constant(np.moveaxis(np.stack(paces), (0, 1), (3, 2))[..., None]),
         tf.constant(_masks(form, lanes, epochs, steps, total)),
     )
 

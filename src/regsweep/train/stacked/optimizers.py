@@ -1,10 +1,11 @@
 """Keras's optimizers as one update with coefficients, so that a stack may mix them.
 
-    m <- first_decay m + gradient g        v <- second_decay v + square g²
-    p <- shrink p - rate(t) m / (sqrt(v + inside) + outside)
+    m <- decay(t) m + gradient g        v <- second_decay v + square g²
+    p <- shrink(t) p - rate(t) m / (sqrt(v + inside) + outside)
 
 Formulas: Adam (Kingma & Ba 2015, section 2), AdamW (Loshchilov & Hutter 2019), RMSprop (Hinton's lecture 6e), SGD with
-momentum (Sutskever et al. 2013), with Keras's constants and places of epsilon.
+momentum (Sutskever et al. 2013), with Keras's constants and places of epsilon. Cosine schedule: Loshchilov & Hutter 2017,
+without restarts, to zero at the last step.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+Array32 = npt.NDArray[np.float32]
+
 EPSILON = 1e-7
 ADAM_BETAS = (0.9, 0.999)
 ADAMW_DECAY = 0.004
@@ -23,7 +26,11 @@ ADAMW_DECAY = 0.004
 
 @dataclass(frozen=True)
 class Coefficients:
-    """One optimizer; `betas` are those of Adam's correction of the first steps, `decay` is AdamW's weight decay."""
+    """One optimizer; `betas` are those of Adam's correction of the first steps, `decay` is AdamW's weight decay.
+
+    `follows`: m holds gradients times the learning rates of their own steps, as Keras's momentum does; here it is kept divided by
+    the present one.
+    """
 
     first_decay: float
     gradient: float
@@ -33,17 +40,30 @@ class Coefficients:
     outside: float
     betas: tuple[float, float] | None = None
     decay: float = 0.0
+    follows: bool = False
 
-    def shrink(self, learning_rate: float) -> float:
-        return 1.0 - self.decay * learning_rate
+    def paces(self, rates: Array32, start: int) -> Array32:
+        """What steps from `start` on (counted from 0) take at these learning rates: rate, decay of m and shrinkage, shape (3, steps).
 
-    def rates(self, learning_rate: float, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """The rates of steps start to stop - 1, counted from 0, in float32 as Keras computes them."""
-        if self.betas is None:
-            return np.full(stop - start, learning_rate, np.float32)
-        step, one = np.arange(start + 1, stop + 1, dtype=np.float32), np.float32(1)
-        left, right = (one - np.float32(beta) ** step for beta in self.betas)
-        return np.asarray(np.float32(learning_rate) * np.sqrt(right) / left, dtype=np.float32)
+        `rates` begins with the learning rate of the step before them. All in float32, as Keras computes them.
+        """
+        before, now = rates[:-1], rates[1:]
+        one = np.float32(1)
+        steps = np.arange(start + 1, start + 1 + len(now), dtype=np.float32)
+        left, right = (one - np.float32(beta) ** steps for beta in self.betas or (0.0, 0.0))
+        decay = np.full_like(now, self.first_decay)
+        if self.follows:
+            decay *= before / now
+        return np.stack([now * np.sqrt(right) / left if self.betas else now, decay, one - np.float32(self.decay) * now])
+
+
+def schedule(kind: str, first: float, start: int, stop: int, total: int) -> Array32:
+    """The learning rates of steps start - 1 to stop - 1 of `total`, as Keras computes them; before the first there is the first."""
+    if kind == "constant":
+        return np.full(stop - start + 1, first, np.float32)
+    done = np.arange(start - 1, stop, dtype=np.float32).clip(0) / np.float32(total)
+    half = np.float32(0.5) * (np.float32(1) + np.cos(np.float32(np.pi) * done))
+    return np.asarray(np.float32(first) * half, dtype=np.float32)
 
 
 _ADAM = Coefficients(ADAM_BETAS[0], 1 - ADAM_BETAS[0], ADAM_BETAS[1], 1 - ADAM_BETAS[1], 0.0, EPSILON, ADAM_BETAS)
@@ -54,6 +74,6 @@ OPTIMIZERS: Mapping[str, Coefficients] = MappingProxyType(
         "adamw": Coefficients(**{**vars(_ADAM), "decay": ADAMW_DECAY}),
         "rmsprop": Coefficients(0.0, 1.0, 0.9, 0.1, EPSILON, 0.0),
         "sgd": Coefficients(0.0, 1.0, 0.0, 0.0, 1.0, 0.0),
-        "sgd_momentum": Coefficients(0.9, 1.0, 0.0, 0.0, 1.0, 0.0),
+        "sgd_momentum": Coefficients(0.9, 1.0, 0.0, 0.0, 1.0, 0.0, follows=True),
     }
 )

@@ -33,18 +33,16 @@ class Table(NamedTuple):
 class Fixed(NamedTuple):
     """What stays the same for a network: its optimizer's coefficients (see `optimizers`), penalty, fold and sizes.
 
-    `gradient` and `penalty` have shape (K, P), `fold` (K,), `dims` (depth + 2,): inputs, widths and 1; the rest (K, 1).
+    What follows the learning rate stands in `Steps`. `gradient` and `penalty` have shape (K, P), `fold` (K,), `dims` (depth + 2,): inputs, widths and 1; the rest (K, 1).
     Errors are taken of `exp(z * slope + offset)` in programs for log targets, of z in others.
     """
 
     gradient: tf.Tensor
     penalty: tf.Tensor
-    first_decay: tf.Tensor
     second_decay: tf.Tensor
     square: tf.Tensor
     inside: tf.Tensor
     outside: tf.Tensor
-    shrink: tf.Tensor
     slope: tf.Tensor
     offset: tf.Tensor
     keep_scale: tf.Tensor
@@ -79,13 +77,13 @@ class State(NamedTuple):
 class Steps(NamedTuple):
     """E epochs of S steps of b rows.
 
-    `rows` (E, S, K, b) of the table, `weights` (S, b): 2 / rows of the batch, 0 where the batch was filled up, `rates`
-    (E, S, K, 1), `masks` (E, S, K, b, units of all hidden layers): whether a unit stays.
+    `rows` (E, S, K, b) of the table, `weights` (S, b): 2 / rows of the batch, 0 where the batch was filled up, `paces`
+    (E, S, 3, K, 1): rate, decay of the first moment and shrinkage (see `optimizers`), `masks` (E, S, K, b, units of all hidden layers): whether a unit stays.
     """
 
     rows: tf.Tensor
     weights: tf.Tensor
-    rates: tf.Tensor
+    paces: tf.Tensor
     masks: tf.Tensor
 
 
@@ -126,7 +124,7 @@ def _epoch(
     net: _Net, table: Table, fixed: Fixed, steps: Steps, state: State, e: tf.Tensor, dropout: bool
 ) -> tuple[Moved, tf.Tensor]:
     """Train for one epoch; return parameters and moments, and the errors of all steps, shape (S, K, b)."""
-    rows, rates = tf.gather(steps.rows, e), tf.gather(steps.rates, e)
+    rows, paces = tf.gather(steps.rows, e), tf.gather(steps.paces, e)
     masks = tf.gather(steps.masks, e) if dropout else None
     count = tf.shape(rows)[0]
 
@@ -140,10 +138,11 @@ def _epoch(
         missed = out - z
         slope = tf.expand_dims(missed * tf.gather(steps.weights, s), 2)
         gradient = net.backward(kernels, layers, slope) + fixed.penalty * params
-        first = fixed.first_decay * first + fixed.gradient * gradient
+        rate, decay, shrink = tf.unstack(tf.gather(paces, s), num=3)
+        first = decay * first + fixed.gradient * gradient
         second = fixed.second_decay * second + fixed.square * tf.square(gradient)
-        change = tf.gather(rates, s) * first / (tf.sqrt(second + fixed.inside) + fixed.outside)
-        return s + 1, (params * fixed.shrink - change, first, second), errors.write(s, net.error(out, z))
+        change = rate * first / (tf.sqrt(second + fixed.inside) + fixed.outside)
+        return s + 1, (params * shrink - change, first, second), errors.write(s, net.error(out, z))
 
     errors = tf.TensorArray(tf.float32, count, element_shape=[None, None])
     start = (state.params, state.first, state.second)
@@ -269,12 +268,10 @@ def _signature(depth: int) -> list[Any]:
         Fixed(
             gradient=wide,
             penalty=wide,
-            first_decay=column,
             second_decay=column,
             square=column,
             inside=column,
             outside=column,
-            shrink=column,
             slope=column,
             offset=column,
             keep_scale=floats(None, 1, 1),
@@ -285,7 +282,7 @@ def _signature(depth: int) -> list[Any]:
         Steps(
             rows=whole(None, None, None, None),
             weights=wide,
-            rates=floats(None, None, None, 1),
+            paces=floats(None, None, 3, None, 1),
             masks=tf.TensorSpec([None] * 5, tf.bool),
         ),
         State(
