@@ -43,7 +43,7 @@ def trained(
 def features() -> Features:
     """Made-up preprocessing of two inputs for the networks of `trained`."""
     columns = tuple(NumberColumn(name, 0.0, 1.0, 0.0, False, False) for name in ("a", "b"))
-    encoding = Encoding("y", "points", (FoldEncoding(columns, TargetScale(False, 0.0, 1.0)),))
+    encoding = Encoding("y", "points", (FoldEncoding({"plain": columns}, TargetScale(False, 0.0, 1.0)),))
     return Features(encoding, (("a", "float64"), ("b", "float64"), ("y", "float64")))
 
 

@@ -41,12 +41,40 @@ class NumberColumn:
 
     def encode(self, values: pd.Series) -> Array64:
         """Return shape (n, 1 or 2). Raises ValueError for text that is no number and for infinite values."""
-        numbers = days(values) if self.date else _numbers(values)
+        numbers = _finite(self.name, values, date=self.date)
         missing = np.isnan(numbers)
-        if np.isinf(numbers).any():
-            raise ValueError(f"column {self.name!r} has an infinite value in row {int(np.isinf(numbers).argmax())}")
         scaled = (np.where(missing, self.fill, numbers) - self.shift) / self.scale
         return np.column_stack([scaled, missing.astype(np.float64)] if self.indicator else [scaled])
+
+
+@dataclass(frozen=True)
+class SegmentsColumn:
+    """Piecewise-linear encoding of a number (Gorishniy, Rubachev and Babenko 2022, section 3.2.1), centred.
+
+    For each segment between two `edges` the part of it that lies below the value, 0 to 1, less `centre`; the first and the last
+    segment go on beyond their edges. Missing values count as `fill`.
+    """
+
+    name: str
+    edges: tuple[float, ...]
+    centre: tuple[float, ...]
+    fill: float
+    date: bool
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(f"{self.name} in {low:.4g}..{high:.4g}" for low, high in zip(self.edges, self.edges[1:], strict=False))
+
+    def encode(self, values: pd.Series) -> Array64:
+        """Return shape (n, segments). Raises ValueError as numbers do."""
+        numbers = _finite(self.name, values, date=self.date)
+        filled = np.where(np.isnan(numbers), self.fill, numbers)[:, None]
+        edges = np.array(self.edges)
+        parts = (filled - edges[:-1]) / np.diff(edges)
+        parts[:, 1:] = np.maximum(parts[:, 1:], 0)
+        parts[:, :-1] = np.minimum(parts[:, :-1], 1)
+        centred: Array64 = parts - np.array(self.centre)
+        return centred
 
 
 @dataclass(frozen=True)
@@ -79,7 +107,7 @@ class CategoryColumn:
         return np.asarray(table[codes], dtype=np.float64)
 
 
-Column = NumberColumn | CategoryColumn
+Column = NumberColumn | CategoryColumn | SegmentsColumn
 
 
 @dataclass(frozen=True)
@@ -171,6 +199,9 @@ def days(values: pd.Series) -> Array64:
     return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
 
 
+KINDS: dict[str, Any] = {"number": NumberColumn, "category": CategoryColumn, "segments": SegmentsColumn}
+
+
 class Weighted(Protocol):
     """Anything with the weights of one network."""
 
@@ -203,6 +234,13 @@ def _numbers(values: pd.Series) -> Array64:
     return np.asarray(pd.to_numeric(values), dtype=np.float64)
 
 
+def _finite(name: str, values: pd.Series, *, date: bool) -> Array64:
+    numbers = days(values) if date else _numbers(values)
+    if np.isinf(numbers).any():
+        raise ValueError(f"column {name!r} has an infinite value in row {int(np.isinf(numbers).argmax())}")
+    return numbers
+
+
 def _describe(member: Member) -> dict[str, Any]:
     return {
         "columns": [describe_column(column) for column in member.columns],
@@ -225,7 +263,7 @@ def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) 
 
 def describe_column(column: Column) -> dict[str, Any]:
     """A column's JSON form."""
-    return {"kind": "number" if isinstance(column, NumberColumn) else "category", **asdict(column)}
+    return {"kind": next(kind for kind, made in KINDS.items() if isinstance(column, made)), **asdict(column)}
 
 
 def column_from(description: Mapping[str, Any]) -> Column:
@@ -233,7 +271,8 @@ def column_from(description: Mapping[str, Any]) -> Column:
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in description.items() if key != "kind"
     }
-    return NumberColumn(**fields) if description["kind"] == "number" else CategoryColumn(**fields)
+    column: Column = KINDS[description["kind"]](**fields)
+    return column
 
 
 def _erf(x: Array32) -> Array32:

@@ -81,6 +81,11 @@ class _Middle:
         return choices[0]
 
 
+def choices(space: SpaceConfig, name: str) -> tuple[str, ...]:
+    """The names a hyperparameter can take; () where the space has no such hyperparameter."""
+    return tuple(map(str, space.parameters[name].values())) if name in space.parameters else ()
+
+
 def _draw_one(key: str, parameter: Parameter, suggester: Suggester) -> Scalar:
     match parameter:
         case IntRange():

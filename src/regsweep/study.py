@@ -33,7 +33,7 @@ from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, stu
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Search, Told
-from regsweep.space import greatest
+from regsweep.space import choices, greatest
 from regsweep.tracking import Drain
 from regsweep.train import save_networks
 from regsweep.trial import State
@@ -98,7 +98,7 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
         dataset=_dataset_facts(dataset, split),
         environment=environment or Environment.here(),
     )
-    return Material(config, facts, dataset, split, prepare(dataset, split, config.features))
+    return Material(config, facts, dataset, split, prepare(dataset, split, config.features, choices(config.space, "encoding")))
 
 
 def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock) -> Outcome:

@@ -26,7 +26,7 @@ def form(*, alone: bool = False) -> Form:
 def positions(
     specs: list[TrialSpec], *, folds: int = 1, speed: Speed | None = None, workers: int = 1, memory: float = PLENTY
 ) -> list[tuple[int, ...]]:
-    return [load.positions for load in plan(specs, INPUTS, ROWS, folds, speed or Speed(), workers, memory)]
+    return [load.positions for load in plan(specs, {"plain": INPUTS}, ROWS, folds, speed or Speed(), workers, memory)]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_trainings_that_fill_a_core_are_loads_of_one() -> None:
 def test_loads_come_most_costly_first_and_say_what_they_cost() -> None:
     specs = [spec(epochs=2), spec(activation="relu", epochs=50), spec(epochs=5), spec(widths=(8, 8), epochs=1)]
     speed = Speed(step=2.0, layer=3.0, flop=0.0)
-    first, second, third = plan(specs, INPUTS, ROWS, 1, speed, 1, PLENTY)
+    first, second, third = plan(specs, {"plain": INPUTS}, ROWS, 1, speed, 1, PLENTY)
     # 100 rows in batches of 32 are 4 steps; a load lasts as long as its longest member.
     assert (first.positions, first.seconds, first.program) == ((1,), 50 * 4 * 5.0, (1, "relu", False))
     assert (second.positions, second.seconds, second.program) == ((2, 0), 5 * 4 * 5.0, (1, "tanh", False))
@@ -167,7 +167,7 @@ def test_memory_bounds_a_load_and_like_lengths_stay_together() -> None:
 def test_every_fold_takes_a_place_and_costs() -> None:
     one = form_of(spec(), INPUTS, ROWS)
     specs, arithmetic = [spec()] * 5, Speed(step=0.0, layer=0.0, flop=1.0)
-    loads = plan(specs, INPUTS, ROWS, 3, arithmetic, 1, 7 * one.bytes)
+    loads = plan(specs, {"plain": INPUTS}, ROWS, 3, arithmetic, 1, 7 * one.bytes)
     # Memory for 7 networks is memory for 2 specs of 3 folds; 3 epochs of 4 steps each.
     assert [load.positions for load in loads] == [(0, 1), (2, 3), (4,)]
     assert [load.seconds for load in loads] == pytest.approx([12 * 6 * one.flops, 12 * 6 * one.flops, 12 * 3 * one.flops])
@@ -197,7 +197,7 @@ def drawn(draw: st.DrawFn) -> TrialSpec:
 def test_every_spec_is_planned_once_with_its_like_and_within_memory(
     specs: list[TrialSpec], folds: int, workers: int, memory: float, gpu: bool
 ) -> None:
-    loads = plan(specs, INPUTS, ROWS, folds, Speed(gpu=gpu), workers, memory)
+    loads = plan(specs, {"plain": INPUTS}, ROWS, folds, Speed(gpu=gpu), workers, memory)
     assert sorted(position for load in loads for position in load.positions) == list(range(len(specs)))
     assert [load.seconds for load in loads] == sorted((load.seconds for load in loads), reverse=True)
     for load in loads:

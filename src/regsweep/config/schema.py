@@ -69,10 +69,14 @@ SplitConfig = Annotated[HoldoutSplit | TimeOrderedSplit | GroupSplit | KFoldSpli
 
 
 class FeaturesConfig(Model):
-    """How raw columns become numbers; everything is fitted on training rows only."""
+    """How raw columns become numbers; everything is fitted on training rows only.
+
+    `bins`: segments between quantiles, where a trial's `encoding` is `piecewise`.
+    """
 
     numeric: Literal["standard", "minmax", "max", "none"]
     impute: Literal["mean", "median"]
+    bins: Annotated[int, Field(ge=2, le=64)] = 8
     target_standardise: bool
     target_log: bool
 

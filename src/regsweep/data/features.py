@@ -6,8 +6,8 @@ test rows never enter it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from regsweep.predictor import (
     Member,
     Model,
     NumberColumn,
+    SegmentsColumn,
     TargetScale,
     column_from,
     days,
@@ -35,12 +36,24 @@ from regsweep.trial import TrialResult
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 
+PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows in one encoding: x of shape (rows, inputs)."""
+
+    columns: tuple[Column, ...]
+    x_train: Array64
+    x_val: Array64
+
 
 @dataclass(frozen=True)
 class FoldData:
     """One fold, ready to train on: x of shape (rows, inputs), z (the network's target) and y (in target units) of shape (rows,).
 
-    `mean` and `std` of the training targets, in target units, put metrics on a scale on which float32 loses nothing.
+    `mean` and `std` of the training targets, in target units, put metrics on a scale on which float32 loses nothing. `others`
+    are the same rows in encodings other than `plain`.
     """
 
     columns: tuple[Column, ...]
@@ -53,6 +66,14 @@ class FoldData:
     x_val: Array64
     y_val: Array64
     z_val: Array32
+    others: Mapping[str, Inputs] = field(default_factory=dict)
+
+    def encoded(self, encoding: str) -> FoldData:
+        """The fold as a training sees it that asks for this encoding."""
+        if encoding == PLAIN:
+            return self
+        inputs = self.others[encoding]
+        return replace(self, columns=inputs.columns, x_train=inputs.x_train, x_val=inputs.x_val, others={})
 
     @property
     def inputs(self) -> int:
@@ -62,9 +83,9 @@ class FoldData:
 
 @dataclass(frozen=True)
 class FoldEncoding:
-    """What a fold's model needs besides its weights."""
+    """What a fold's model needs besides its weights: the columns of every encoding, and the target's scale."""
 
-    columns: tuple[Column, ...]
+    columns: Mapping[str, tuple[Column, ...]]
     target: TargetScale
 
 
@@ -79,14 +100,17 @@ class Encoding:
     def model(self, result: TrialResult) -> Model:
         """Join a trial's networks with the preprocessing of their folds."""
         members = tuple(
-            Member(fold.columns, result.spec.activation, trained.network.kernels, trained.network.biases, fold.target)
+            Member(fold.columns[result.spec.encoding], result.spec.activation, trained.network.kernels, trained.network.biases, fold.target)
             for fold, trained in zip(self.folds, result.folds, strict=True)
         )
         return Model(self.target, self.unit, members)
 
     def to_json(self) -> dict[str, Any]:
         folds = [
-            {"columns": [describe_column(column) for column in fold.columns], "target": asdict(fold.target)}
+            {
+                "columns": {name: [describe_column(column) for column in columns] for name, columns in fold.columns.items()},
+                "target": asdict(fold.target),
+            }
             for fold in self.folds
         ]
         return {"target": self.target, "unit": self.unit, "folds": folds}
@@ -94,7 +118,11 @@ class Encoding:
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Encoding:
         folds = tuple(
-            FoldEncoding(tuple(map(column_from, fold["columns"])), TargetScale(**fold["target"])) for fold in values["folds"]
+            FoldEncoding(
+                {name: tuple(map(column_from, columns)) for name, columns in fold["columns"].items()},
+                TargetScale(**fold["target"]),
+            )
+            for fold in values["folds"]
         )
         return Encoding(values["target"], values["unit"], folds)
 
@@ -110,20 +138,28 @@ class Prepared:
     @property
     def encoding(self) -> Encoding:
         """What was fitted, without the data."""
-        return Encoding(self.target, self.unit, tuple(FoldEncoding(fold.columns, fold.target) for fold in self.folds))
+        folds = (
+            FoldEncoding({PLAIN: fold.columns} | {name: inputs.columns for name, inputs in fold.others.items()}, fold.target)
+            for fold in self.folds
+        )
+        return Encoding(self.target, self.unit, tuple(folds))
 
 
-def prepare(dataset: Dataset, split: Split, config: FeaturesConfig) -> Prepared:
-    """Encode every fold with preprocessing fitted on its own training rows.
+def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: Sequence[str] = (PLAIN,)) -> Prepared:
+    """Encode every fold, in every encoding that is asked for, with preprocessing fitted on its own training rows.
 
     Raises DataError if a log target is asked for and a training or validation target is not positive.
     """
-    return Prepared(dataset.target, dataset.unit, tuple(_prepare_fold(dataset, fold, config) for fold in split.folds))
+    return Prepared(dataset.target, dataset.unit, tuple(_prepare_fold(dataset, fold, config, encodings) for fold in split.folds))
 
 
-def fit_columns(frame: pd.DataFrame, config: FeaturesConfig) -> tuple[Column, ...]:
-    """Fit one column encoder per raw column of the training rows."""
-    return tuple(_fit_column(name, frame[name], config) for name in frame.columns)
+def fit_columns(frame: pd.DataFrame, config: FeaturesConfig, encoding: str = PLAIN) -> tuple[Column, ...]:
+    """Fit the encoders of the raw columns of the training rows; `piecewise` adds segments to every number."""
+    columns: list[Column] = [_fit_column(name, frame[name], config) for name in frame.columns]
+    if encoding == "piecewise":
+        numbers = [column for column in columns if isinstance(column, NumberColumn)]
+        columns += [segments for column in numbers if (segments := _fit_segments(column, frame[column.name], config.bins))]
+    return tuple(columns)
 
 
 def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
@@ -134,7 +170,7 @@ def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
     return TargetScale(config.target_log, float(values.mean()), _positive(float(values.std())))
 
 
-def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:
+def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig, encodings: Sequence[str]) -> FoldData:
     y_train, y_val = dataset.y[fold.train], dataset.y[fold.val]
     if config.target_log and (lowest := min(y_train.min(), y_val.min())) <= 0:
         raise DataError(
@@ -154,7 +190,13 @@ def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldD
         x_val=encode(val, columns),
         y_val=y_val,
         z_val=target.to_network(y_val).astype(np.float32),
+        others={name: _inputs(name, train, val, config) for name in encodings if name != PLAIN},
     )
+
+
+def _inputs(encoding: str, train: pd.DataFrame, val: pd.DataFrame, config: FeaturesConfig) -> Inputs:
+    columns = fit_columns(train, config, encoding)
+    return Inputs(columns, encode(train, columns), encode(val, columns))
 
 
 def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
@@ -173,6 +215,19 @@ def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
     elif config.numeric == "max":
         scale = float(np.abs(present).max())
     return NumberColumn(name, shift, _positive(scale), fill, bool(missing.any()), is_date)
+
+
+def _fit_segments(column: NumberColumn, values: pd.Series, bins: int) -> SegmentsColumn | None:
+    """Segments between quantiles of the training rows; None where there is but one value."""
+    numbers = days(values) if column.date else values.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
+        return None
+    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1)))
+    if len(edges) < 3:
+        return None
+    plain = SegmentsColumn(column.name, tuple(edges.tolist()), (0.0,) * (len(edges) - 1), column.fill, column.date)
+    return replace(plain, centre=tuple(plain.encode(values).mean(axis=0).tolist()))
 
 
 def _fit_category(name: str, values: pd.Series) -> CategoryColumn:

@@ -33,8 +33,9 @@ class Executor(ABC):
         self._speed = self._speed or self._measure()
         folds = self._data.folds
         # On a GPU its own memory counts; the trainer sees to it.
+        inputs = {spec.encoding: folds[0].encoded(spec.encoding).inputs for spec in specs}
         rows, memory = len(folds[0].z_train), math.inf if self._speed.gpu else self._config.memory_gb * GIB
-        return plan(specs, folds[0].inputs, rows, len(folds), self._speed, self._workers, memory)
+        return plan(specs, inputs, rows, len(folds), self._speed, self._workers, memory)
 
     @abstractmethod
     def submit(self, stack: Sequence[TrialSpec], load: Load | None = None) -> Future[Results]:

@@ -33,7 +33,7 @@ def save_networks(result: TrialResult, data: Prepared, folder: Path) -> dict[str
     places = {}
     for index, (trained, fold) in enumerate(zip(result.folds, data.folds, strict=True)):
         name = "network" if len(result.folds) == 1 else f"network_{index}"
-        model = build(result.spec, fold.inputs, index)
+        model = build(result.spec, fold.encoded(result.spec.encoding).inputs, index)
         pairs = zip(trained.network.kernels, trained.network.biases, strict=True)
         model.set_weights([array for pair in pairs for array in pair])
         places[name] = folder / f"{name}.keras"

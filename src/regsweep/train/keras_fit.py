@@ -50,7 +50,7 @@ class KerasFit:
         folds: list[FoldResult] = []
         stopped = False
         try:
-            for index, fold in enumerate(data.folds):
+            for index, fold in enumerate(fold.encoded(spec.encoding) for fold in data.folds):
                 rule = None if stop is None else _Rule(stop, position, index, fold)
                 folds.append(_train(spec, fold, index, self._config, rule))
                 stopped = stopped or (rule is not None and rule.stopped)

@@ -8,7 +8,7 @@ does not depend on its mates. How many share a stack, and which worker trains it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from itertools import pairwise
@@ -101,16 +101,16 @@ def form_of(spec: TrialSpec, inputs: int, rows: int, *, gpu: bool = False) -> Fo
 
 
 def plan(
-    specs: Sequence[TrialSpec], inputs: int, rows: int, folds: int, speed: Speed, workers: int, memory: float
+    specs: Sequence[TrialSpec], inputs: Mapping[str, int], rows: int, folds: int, speed: Speed, workers: int, memory: float
 ) -> tuple[Load, ...]:
     """Divide specs among loads for so many workers, most costly load first.
 
     Specs of one form share a load as long as that does not leave a worker idle for longer than another works, and as `memory`,
-    in bytes, allows.
+    in bytes, allows. `inputs` are the inputs of every encoding.
     """
     groups: dict[Form, list[int]] = defaultdict(list)
     for position, spec in enumerate(specs):
-        groups[form_of(spec, inputs, rows, gpu=speed.gpu)].append(position)
+        groups[form_of(spec, inputs[spec.encoding], rows, gpu=speed.gpu)].append(position)
 
     def load(form: Form, positions: list[int]) -> Load:
         steps = max(specs[position].epochs for position in positions) * -(-rows // form.batch_size)

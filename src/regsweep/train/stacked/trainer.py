@@ -34,27 +34,26 @@ class Stacked:
         self._memory = 0.8 * gpu_memory() if self._gpu else config.memory_gb * GIB
         self._speed: Speed | None = None
         self._data: ref[Prepared] | None = None
-        self._tables: dict[tuple[int, ...], tuple[FoldTable, tuple[int, ...]]] = {}
+        self._tables: dict[tuple[tuple[int, ...], str], tuple[FoldTable, tuple[int, ...]]] = {}
 
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
         """Train every spec on every fold."""
-        self._load(data)
-        stacks: dict[tuple[Form, tuple[int, ...]], list[Member]] = defaultdict(list)
+        stacks: dict[tuple[Form, tuple[int, ...], str], list[Member]] = defaultdict(list)
         others = []
         for position, spec in enumerate(specs):
             if not self._stackable(spec, data):
                 others.append(position)
                 continue
             for index, fold in enumerate(data.folds):
-                form = form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu)
-                stacks[form, _size(data, index)].append(Member(position, spec, index))
+                form = form_of(spec, fold.encoded(spec.encoding).inputs, len(fold.z_train), gpu=self._gpu)
+                stacks[form, _size(data, index), spec.encoding].append(Member(position, spec, index))
         results: dict[int, TrialResult] = {}
         for position in others:
             rule = None if stop is None else _At(stop, position)
             results |= {position: self._keras_fit.fit([specs[position]], data, rule)[0]}
         trained: dict[int, list[Member]] = defaultdict(list)
-        for (form, size), members in stacks.items():
-            for member in self._train(form, members, *self._tables[size], stop):
+        for (form, size, encoding), members in stacks.items():
+            for member in self._train(form, members, *self._table(data, size, encoding), stop):
                 trained[member.position].append(member)
         for position, parts in trained.items():
             results[position] = _together(specs[position], parts)
@@ -66,22 +65,19 @@ class Stacked:
             self._speed = measure(self._config, gpu=self._gpu)
         return self._speed
 
-    def _load(self, data: Prepared) -> None:
-        """Put the folds into tensors, those of equal size together."""
-        if self._data is not None and self._data() is data:
-            return
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index in range(len(data.folds)):
-            groups[_size(data, index)].append(index)
-        self._tables = {
-            size: (FoldTable([data.folds[index] for index in indices]), tuple(indices)) for size, indices in groups.items()
-        }
-        self._data = ref(data)
+    def _table(self, data: Prepared, size: tuple[int, ...], encoding: str) -> tuple[FoldTable, tuple[int, ...]]:
+        """The folds of a size as tensors, and which they are."""
+        if self._data is None or self._data() is not data:
+            self._tables, self._data = {}, ref(data)
+        if (size, encoding) not in self._tables:
+            indices = tuple(index for index in range(len(data.folds)) if _size(data, index) == size)
+            self._tables[size, encoding] = FoldTable([data.folds[index].encoded(encoding) for index in indices]), indices
+        return self._tables[size, encoding]
 
     def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
         if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
             return False
-        forms = [form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu) for fold in data.folds]
+        forms = [form_of(spec, fold.encoded(spec.encoding).inputs, len(fold.z_train), gpu=self._gpu) for fold in data.folds]
         return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in forms)
 
     def _train(
@@ -108,7 +104,7 @@ class Stacked:
 
 def _size(data: Prepared, index: int) -> tuple[int, ...]:
     fold = data.folds[index]
-    return fold.inputs, len(fold.z_train), len(fold.z_val)
+    return len(fold.z_train), len(fold.z_val)
 
 
 def _together(spec: TrialSpec, members: list[Member]) -> TrialResult:
