@@ -22,7 +22,7 @@ from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json
 from regsweep.locks import HeldError, lock
-from regsweep.predictor import pack, unpack
+from regsweep.predictor import Model, pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
 
@@ -186,9 +186,9 @@ class RecordBook:
         """The file that says what mattered."""
         return self.folder / "insight.json"
 
-    def networks(self, number: int) -> Path:
-        """The folder of a champion's `.keras` files."""
-        return self.folder / f"network-{number:05d}"
+    def networks(self, opening: int) -> Path:
+        """The folder of the `.keras` files of the champion of an opening of the test rows, counted from 1."""
+        return self.folder / f"networks-{opening}"
 
     def trial(self, number: int) -> TrialRecord | None:
         """Read one trial's record, if there is one."""
@@ -223,6 +223,12 @@ def read_trial(folder: Path) -> TrialRecord:
 def read_champion(book: RecordBook) -> dict[str, Any] | None:
     """The champion's record, if the study has come so far."""
     return read_content(book.folder / "champion") if (book.folder / "champion").is_dir() else None
+
+
+def judged_model(book: RecordBook) -> Model:
+    """The model that was judged. Raises UnreadableError."""
+    content, arrays = read_folder(book.folder / "champion")
+    return Model.join(content["model"], arrays)
 
 
 def _trial_json(record: TrialRecord) -> dict[str, Any]:

@@ -318,9 +318,9 @@ def plain_console() -> Console:
 
 def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     facts, rows = book.facts(), leaderboard(book)
-    done = [row for row in rows if row.kind != "baseline"]
+    done = [row for row in rows if row.name.startswith("trial ")]
     failed = sum(row.state == State.FAILED for row in done)
-    hidden = max(0, len(done) - trials - any(row.kind == "champion" for row in done))
+    hidden = max(0, sum(row.kind == "trial" for row in done) - trials)
     title = (
         f"{facts.study}: {len(done)} trials"
         + (f", {failed} failed" if failed else "")
@@ -330,3 +330,8 @@ def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     champion = read_champion(book)
     if champion is not None:
         console.print(champion["verdict"], style="bold")
+        if champion["optimism"]["r2"] is not None:
+            reached, there = champion["val"]["r2"], champion["test"]["r2"]["value"]
+            console.print(
+                f"Validation flattered the champion's R² by {reached - there:+.3f}: {reached:.3f}, on test {there:.3f}."
+            )

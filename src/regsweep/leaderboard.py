@@ -41,6 +41,8 @@ def leaderboard(book: RecordBook) -> tuple[Row, ...]:
     champion = read_champion(book)
     rows = [_trial_row(content, champion) for content in book.contents("trial")]
     rows += [_baseline_row(content) for content in book.contents("baseline")]
+    if champion is not None and len(champion["members"]) > 1:
+        rows.append(_ensemble_row(champion))
     sign = -1 if higher_is_better(objective) else 1
 
     def order(row: Row) -> tuple[bool, float]:
@@ -89,9 +91,9 @@ def as_table(rows: Sequence[Row], *, unit: str, title: str, trials: int | None =
 def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
     final = content["final"] if content["state"] == State.COMPLETE else {}
     mse, number = final.get("val/mse"), content["number"]
-    is_champion = champion is not None and champion["trial"] == number
+    is_champion = champion is not None and [member[0] for member in champion["members"]] == [number]
     return Row(
-        f"trial {number} (champion)" if is_champion else f"trial {number}",
+        f"{champion['name']} (champion)" if champion is not None and is_champion else f"trial {number}",
         "champion" if is_champion else "trial",
         content["state"],
         mse,
@@ -102,6 +104,15 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
         content["seconds"],
         " ".join(f"{key}={_short(value)}" for key, value in content["params"].items()),
     )
+
+
+def _ensemble_row(champion: dict[str, Any]) -> Row:
+    val = champion["val"]
+    members = " ".join(f"{weight:.0%} of trial {number}" for number, weight in champion["members"])
+    return Row(
+        f"{champion['name']} (champion)", "champion", State.COMPLETE.value, val["mse"], val["mse"] ** 0.5, val["mae"], val["r2"],
+        *_test_values(champion["test"]), 0.0, members,
+    )  # fmt: skip
 
 
 def _baseline_row(content: dict[str, Any]) -> Row:

@@ -2,7 +2,7 @@
 
 This file is also the code of every logged MLflow model, where regsweep is not installed: it imports NumPy and pandas only.
 `model.json` holds the members (columns, activations, target scale), `weights.npz` their arrays. A model with several
-members (one per fold) answers with their mean.
+members (one per fold and trial) answers with their weighted mean.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,9 +140,14 @@ class Member:
     kernels: tuple[Array32, ...]
     biases: tuple[Array32, ...]
     target: TargetScale
+    weight: float = 1.0
 
     def predict(self, frame: pd.DataFrame) -> Array64:
-        hidden = encode(frame, self.columns).astype(np.float32)
+        return self.predict_encoded(encode(frame, self.columns))
+
+    def predict_encoded(self, x: Array64) -> Array64:
+        """Return predictions of shape (n,) in target units for encoded rows, shape (n, inputs)."""
+        hidden = x.astype(np.float32)
         for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
             hidden = ACTIVATIONS[self.activation](hidden @ kernel + bias)
         return self.target.to_units((hidden @ self.kernels[-1] + self.biases[-1])[:, 0])
@@ -158,18 +163,22 @@ class Model:
 
     def predict(self, frame: pd.DataFrame) -> Array64:
         """Return predictions of shape (n,) in target units for raw rows. Raises ValueError for missing columns."""
-        mean: Array64 = np.mean([member.predict(frame) for member in self.members], axis=0)
+        weights = [member.weight for member in self.members]
+        mean: Array64 = np.average([member.predict(frame) for member in self.members], axis=0, weights=weights)
         return mean
 
-    def save(self, folder: Path) -> None:
-        """Write `model.json` and `weights.npz` into an existing folder."""
-        description = {
+    def describe(self) -> dict[str, Any]:
+        """All but the weights, as JSON values."""
+        return {
             "format": FORMAT,
             "target": self.target,
             "unit": self.unit,
             "members": [_describe(m) for m in self.members],
         }
-        (folder / "model.json").write_text(json.dumps(description, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    def save(self, folder: Path) -> None:
+        """Write `model.json` and `weights.npz` into an existing folder."""
+        (folder / "model.json").write_text(json.dumps(self.describe(), indent=1, ensure_ascii=False), encoding="utf-8")
         np.savez(folder / "weights.npz", allow_pickle=False, **pack(self.members))
 
     @staticmethod
@@ -179,8 +188,19 @@ class Model:
         if content.get("format") != FORMAT:
             raise ValueError(f"{description}: format {FORMAT} is needed, but got {content.get('format')!r}")
         with np.load(weights, allow_pickle=False) as arrays:
-            members = tuple(_member(part, arrays, index) for index, part in enumerate(content["members"]))
-        return Model(content["target"], content["unit"], members)
+            return Model.join(content, arrays)
+
+    @staticmethod
+    def join(description: Mapping[str, Any], arrays: Mapping[str, Array32]) -> Model:
+        """Make a model of its description and packed weights."""
+        members = tuple(_member(part, arrays, index) for index, part in enumerate(description["members"]))
+        return Model(description["target"], description["unit"], members)
+
+
+def blend(models: Sequence[tuple[Model, float]]) -> Model:
+    """One model that predicts the mean of models of one target, weighted."""
+    members = tuple(replace(member, weight=weight / len(model.members)) for model, weight in models for member in model.members)
+    return replace(models[0][0], members=members)
 
 
 def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
@@ -247,6 +267,7 @@ def _describe(member: Member) -> dict[str, Any]:
         "activation": member.activation,
         "layers": len(member.kernels),
         "target": asdict(member.target),
+        "weight": member.weight,
     }
 
 
@@ -258,6 +279,7 @@ def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) 
         kernels,
         biases,
         TargetScale(**part["target"]),
+        part["weight"],
     )
 
 

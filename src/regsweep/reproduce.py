@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from regsweep.book import read_trial
+from regsweep.champion import Choice, Trainings, champion_model
 from regsweep.config import StudyConfig
 from regsweep.config.dataset import DownloadDataset
 from regsweep.data.sealed import unseal
@@ -22,6 +23,7 @@ from regsweep.environment import Environment
 from regsweep.errors import DataError
 from regsweep.folder import read_json
 from regsweep.metrics import score
+from regsweep.predictor import Model
 from regsweep.record import TrialRecord
 from regsweep.runner import Processes
 from regsweep.study import Material, gather
@@ -61,17 +63,25 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
     Raises DataError if the data are not the recorded ones.
     """
     record = read_trial(folder / "record")
+    members = [read_trial(place) for place in sorted(folder.glob("members/trial-*"))]
     for change in record.facts.environment.changes(Environment.here()):
         announce(f"changed since: {change}")
     material = gather(_at_hand(record.facts.config))
     _same_data(record, material)
     with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
-        stack = (record.result.spec,)
-        (again,) = executor.collect(executor.submit(stack), stack)
-    deviation, where, epoch = _compare(record.result, again)
-    champion = folder / "champion" / "record.json"
-    if champion.is_file():
-        deviation, where = max((deviation, where), _compare_test(read_json(champion), again, material))
+        trainings = Trainings(record.facts.config, material.dataset, material.split, executor)
+        records = [record, *members]
+        again = trainings.on_folds([each.result.spec for each in records])
+        found = [_compare(before.result, after) for before, after in zip(records, again, strict=True)]
+        deviation, where, epoch = max(found)
+        if len(found) > 1 and deviation:
+            where = f"{where} of trial {records[found.index(max(found))].number}"
+        champion = folder / "champion" / "record.json"
+        if champion.is_file():
+            content = read_json(champion)
+            chosen, trained = Choice.from_json(content), {each.number: one for each, one in zip(records, again, strict=True)}
+            model = champion_model(chosen, trained, material.prepared, trainings)
+            deviation, where = max((deviation, where), _compare_test(content, model, material))
     return Answer(record, tolerance, deviation, epoch, where)
 
 
@@ -126,9 +136,9 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
     return deviation, where, epoch
 
 
-def _compare_test(content: dict[str, Any], again: TrialResult, material: Material) -> tuple[float, str]:
+def _compare_test(content: dict[str, Any], model: Model, material: Material) -> tuple[float, str]:
     test = unseal(material.dataset, material.split)
-    scores = score(test.y, material.prepared.encoding.model(again).predict(test.x))
+    scores = score(test.y, model.predict(test.x))
     return max(
         (
             float(relative_difference(np.array(interval["value"]), np.array(getattr(scores, name)), float(name == "r2"))),

@@ -17,9 +17,9 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Protocol
 
-from regsweep.book import RecordBook
+from regsweep.book import RecordBook, judged_model
 from regsweep.budget import Budget
-from regsweep.champion import Judgement, judge
+from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
@@ -134,12 +134,14 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                     executor.close()
                     executor = open_executors.enter_context(make_executor(config, material.prepared))
                 watcher.judging()
-                judgement = judge(book, facts, material.prepared, partial(unseal, material.dataset, material.split), clock)
+                trainings = Trainings(config, material.dataset, material.split, executor)
+                rows = partial(unseal, material.dataset, material.split)
+                judgement = judge(book, facts, material.prepared, trainings, rows, clock)
                 records = tuple(book.trials())
                 insight = look_into(book, facts, records, judgement.trial if judgement is not None else None, executor)
                 write_report(book, facts, records, judgement, insight)
                 if judgement is not None:
-                    _save_networks(book, judgement, material.prepared, executor)
+                    _save_networks(book, judgement, executor)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
         except OSError as error:
@@ -221,12 +223,12 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _save_networks(book: RecordBook, judgement: Judgement, data: Prepared, executor: Executor) -> None:
+def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor) -> None:
     """Put the champion's networks beside its record, as `.keras` files for Keras users."""
-    place = book.networks(judgement.trial.number)
+    place = book.networks(len(judgement.content["openings"]))
     if not place.is_dir():
         draft = place.with_name(f".{place.name}")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        executor.call(save_networks, judgement.trial.result, data, draft)
+        executor.call(save_networks, judged_model(book), draft)
         draft.rename(place)

@@ -145,6 +145,7 @@ def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
     )
 
 
-def trial_seed(study_seed: int, number: int) -> int:
-    """Seed of a trial's training: a function of the study's seed and the trial's number alone."""
-    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0] >> 1)
+def trial_seed(study_seed: int, number: int, again: int = 0) -> int:
+    """Seed of a trial's training, or of a further one of its spec: a function of these numbers alone."""
+    entropy = [study_seed, number, again] if again else [study_seed, number]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)

@@ -100,7 +100,13 @@ class Encoding:
     def model(self, result: TrialResult) -> Model:
         """Join a trial's networks with the preprocessing of their folds."""
         members = tuple(
-            Member(fold.columns[result.spec.encoding], result.spec.activation, trained.network.kernels, trained.network.biases, fold.target)
+            Member(
+                fold.columns[result.spec.encoding],
+                result.spec.activation,
+                trained.network.kernels,
+                trained.network.biases,
+                fold.target,
+            )
             for fold, trained in zip(self.folds, result.folds, strict=True)
         )
         return Model(self.target, self.unit, members)

@@ -61,7 +61,7 @@ def _figures(
     if insight["ablation"] is not None:
         yield "ablation_path", plots.ablation_path(insight["ablation"], judgement.trial.number, unit, compared)
     arrays = read_folder(book.folder / "champion")[1]
-    title = f"{facts.dataset.name}: champion (trial {judgement.trial.number}) on the test rows"
+    title = f"{facts.dataset.name}: champion ({judgement.content['name']}) on the test rows"
     yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)
     yield "residuals", plots.residuals(arrays["y"], arrays["prediction"], target, unit, title)
 

@@ -87,27 +87,37 @@ def baseline_run(book: RecordBook, content: Mapping[str, Any]) -> RunContent:
 
 def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, Any], model: Model | None) -> RunContent:
     """A champion with its scores on the test rows, its differences to the baselines, and the model that is registered."""
-    values = {f"val/{name.removeprefix('val/')}": v for name, v in record.result.final.items() if name.startswith("val/")}
-    tags = {"regsweep.verdict": content["verdict"], "mlflow.note.content": content["verdict"]}
+    values = {f"val/{name}": value for name, value in content["val"].items()}
+    values |= {f"optimism/{name}": value for name, value in content["optimism"].items()}
+    members = [number for number, _ in content["members"] if number != record.number]
+    tags = {
+        "regsweep.champion": content["champion"],
+        "regsweep.verdict": content["verdict"],
+        "mlflow.note.content": content["verdict"],
+    }
     return RunContent(
         kind="champion",
         key=champion_key(content),
-        name=f"champion (trial {record.number})",
+        name=f"champion ({content['name']})",
         tags=tags | (table_tag("differences.json") if content["differences"] else {}),
         params=record.params,
         points=points_at(content["finished"], values | _flat_intervals(content["test"])),
         times=(content["started"], content["finished"]),
         status="FINISHED",
         record=book.folder / "champion",
-        folders={"record": book.place(record.number), "champion": book.folder / "champion"},
+        folders={
+            "record": book.place(record.number),
+            "champion": book.folder / "champion",
+            **{f"members/{book.place(number).name}": book.place(number) for number in members},
+        },
         model=model,
-        networks={place.stem: place for place in sorted(book.networks(record.number).glob("*.keras"))},
+        networks={place.stem: place for place in sorted(book.networks(len(content["openings"])).glob("*.keras"))},
         tables={"differences.json": as_table(content["differences"])} if content["differences"] else {},
     )
 
 
 def champion_key(content: Mapping[str, Any]) -> str:
-    """A champion is a trial as scored at one opening of the test rows."""
+    """A champion is what was scored at one opening of the test rows."""
     return f"{content['trial']}/{len(content['openings'])}"
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from regsweep.book import RecordBook, read_champion
+from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.errors import UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content
@@ -91,7 +91,7 @@ class Recorder:
         champion = ("champion", champion_key(content))
         if champion not in self._ended:
             record = self._record(content["trial"])
-            self._child(champion_run(self._book, record, content, self._model(record)))
+            self._child(champion_run(self._book, record, content, judged_model(self._book)))
         with self._guard():
             # The alias belongs to the study that ended last.
             reach("mlflow/registering")

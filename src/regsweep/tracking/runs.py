@@ -56,7 +56,7 @@ class Runs:
         """Copy a run's record (and, of a champion, its test scores) into a folder."""
         with self._guard():
             present = {entry.path for entry in self._client.list_artifacts(run.info.run_id)}
-            for name in sorted(present & {"record", "champion"}):
+            for name in sorted(present & {"record", "champion", "members"}):
                 self._client.download_artifacts(run.info.run_id, name, str(folder))
         return folder
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
+from regsweep.predictor import Model
 from regsweep.train.contract import Trainer
 from regsweep.train.runtime import start_tensorflow
-from regsweep.trial import TrialResult
+from regsweep.trial import TrialResult, TrialSpec
 
-__all__ = ["Trainer", "make_trainer", "save_networks"]
+__all__ = ["Trainer", "make_trainer", "save_networks", "train_elsewhere"]
 
 
 def make_trainer(config: TrainerConfig) -> Trainer:
@@ -25,17 +26,19 @@ def make_trainer(config: TrainerConfig) -> Trainer:
     return Stacked(config)
 
 
-def save_networks(result: TrialResult, data: Prepared, folder: Path) -> dict[str, Path]:
-    """Write each fold's trained network as a `.keras` file, for Keras users; its input is the encoded table."""
+def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared) -> TrialResult:
+    """Train one spec on other data than the study's folds."""
+    return make_trainer(config).fit([spec], data)[0]
+
+
+def save_networks(model: Model, folder: Path) -> dict[str, Path]:
+    """Write each member of a model as a `.keras` file, for Keras users; its input is the encoded table."""
     start_tensorflow(threads=1)
-    from regsweep.train.keras_fit import build
+    from regsweep.train.keras_fit import rebuild
 
     places = {}
-    for index, (trained, fold) in enumerate(zip(result.folds, data.folds, strict=True)):
-        name = "network" if len(result.folds) == 1 else f"network_{index}"
-        model = build(result.spec, fold.encoded(result.spec.encoding).inputs, index)
-        pairs = zip(trained.network.kernels, trained.network.biases, strict=True)
-        model.set_weights([array for pair in pairs for array in pair])
+    for index, member in enumerate(model.members):
+        name = "network" if len(model.members) == 1 else f"network_{index}"
         places[name] = folder / f"{name}.keras"
-        model.save(places[name])
+        rebuild(member).save(places[name])
     return places

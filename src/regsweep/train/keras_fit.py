@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
+from regsweep.predictor import Member
 from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds
 from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, FoldResult, Network, TrialResult, TrialSpec
@@ -69,6 +70,16 @@ def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
         if spec.dropout > 0:
             model.add(keras.layers.Dropout(spec.dropout, seed=drawn.dropout[layer]))
     model.add(_dense(1, "linear", spec.l2, drawn.kernels[-1]))
+    return model
+
+
+def rebuild(member: Member) -> keras.Sequential:
+    """A trained network as Keras sees it, for encoded rows."""
+    model = keras.Sequential([keras.Input((len(member.kernels[0]),))])
+    for kernel in member.kernels[:-1]:
+        model.add(keras.layers.Dense(kernel.shape[1], activation=member.activation))
+    model.add(keras.layers.Dense(1))
+    model.set_weights([array for pair in zip(member.kernels, member.biases, strict=True) for array in pair])
     return model
 
 

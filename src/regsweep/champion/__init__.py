@@ -1,0 +1,10 @@
+"""The champion: which trials make it, the opening of the test rows, its scores beside the baselines."""
+
+from __future__ import annotations
+
+from regsweep.champion.choice import Choice, best_trial
+from regsweep.champion.judge import REFERENCE, Judgement, champion_model, judge
+from regsweep.champion.openings import read_openings
+from regsweep.champion.training import Trainings
+
+__all__ = ["REFERENCE", "Choice", "Judgement", "Trainings", "best_trial", "champion_model", "judge", "read_openings"]

@@ -1,0 +1,51 @@
+"""Greedy ensemble selection with replacement (Caruana et al. 2004, section 2) over trials, on their validation predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from regsweep.data.features import Array64, Prepared
+from regsweep.trial import TrialResult
+
+
+def greedy_weights(results: Sequence[TrialResult], data: Prepared, objective: str, rounds: int) -> tuple[float, ...]:
+    """Each trial's share among the picks of `rounds` rounds, sum 1: every round adds the trial that helps the mean most.
+
+    A row of validation is predicted by the networks that were not trained on it.
+    """
+    predictions = np.stack([validation_predictions(result, data) for result in results])
+    truth = np.concatenate([fold.y_val for fold in data.folds])
+    weights = np.concatenate([_row_weights(fold.y_val, objective, len(data.folds)) for fold in data.folds])
+    counts = _greedy(predictions, truth, weights, 1 if objective == "val/mae" else 2, rounds)
+    return tuple((counts / counts.sum()).tolist())
+
+
+def validation_predictions(result: TrialResult, data: Prepared) -> Array64:
+    """What each fold's network predicts for its own validation rows, folds one after the other, in target units."""
+    model = data.encoding.model(result)
+    folds = (fold.encoded(result.spec.encoding) for fold in data.folds)
+    return np.concatenate([member.predict_encoded(fold.x_val) for member, fold in zip(model.members, folds, strict=True)])
+
+
+def _row_weights(y: Array64, objective: str, folds: int) -> Array64:
+    """What a row's error counts, so that the weighted sum is the mean over folds of MSE or MAE, or 1 less that of R²."""
+    whole = float(len(y)) if objective != "val/r2" else float(np.sum((y - y.mean()) ** 2)) or 1.0
+    return np.full(len(y), 1 / (folds * whole))
+
+
+def _greedy(predictions: Array64, truth: Array64, weights: Array64, power: int, rounds: int) -> npt.NDArray[np.int64]:
+    counts = np.zeros(len(predictions), np.int64)
+    total = np.zeros_like(truth)
+    best, kept = np.inf, counts
+    for round_ in range(1, rounds + 1):
+        losses = (np.abs(truth - (total + predictions) / round_) ** power) @ weights
+        pick = int(np.argmin(losses))
+        total = total + predictions[pick]
+        counts = counts.copy()
+        counts[pick] += 1
+        if losses[pick] < best:
+            best, kept = float(losses[pick]), counts
+    return kept

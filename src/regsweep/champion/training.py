@@ -1,0 +1,57 @@
+"""What naming a champion trains: finalists under further seeds, and a refitted champion on training and validation rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from regsweep.config import StudyConfig
+from regsweep.data import Dataset, Split
+from regsweep.data.features import Prepared, prepare
+from regsweep.data.split import Fold
+from regsweep.errors import RegsweepError
+from regsweep.predictor import Model
+from regsweep.runner import Executor
+from regsweep.train import train_elsewhere
+from regsweep.trial import State, TrialResult, TrialSpec
+
+
+class Trainings:
+    """Trains in the study's executor."""
+
+    def __init__(self, config: StudyConfig, dataset: Dataset, split: Split, executor: Executor) -> None:
+        self._config, self._dataset, self._split, self._executor = config, dataset, split, executor
+
+    def on_folds(self, specs: Sequence[TrialSpec]) -> tuple[TrialResult, ...]:
+        """Train specs on the study's folds, in order."""
+        loads = self._executor.plan(specs)
+        stacks = [[specs[position] for position in load.positions] for load in loads]
+        futures = [self._executor.submit(stack, load) for stack, load in zip(stacks, loads, strict=True)]
+        results: dict[int, TrialResult] = {}
+        for load, stack, future in zip(loads, stacks, futures, strict=True):
+            results |= zip(load.positions, self._executor.collect(future, stack), strict=True)
+        return tuple(results[position] for position in range(len(specs)))
+
+    def refitted(self, result: TrialResult) -> Model:
+        """Train a trial's spec on training and validation rows together, for as many epochs as its folds kept on average.
+
+        Raises RegsweepError if that diverges.
+        """
+        epochs = max(1, round(float(np.mean([fold.kept_epoch + 1 for fold in result.folds]))))
+        spec = replace(result.spec, epochs=epochs)
+        data = whole(self._config, self._dataset, self._split, spec.encoding)
+        # There are no validation rows left to stop or choose an epoch by.
+        trainer = self._config.trainer.model_copy(update={"patience": None, "keep": "last"})
+        again = self._executor.call(train_elsewhere, trainer, spec, data)
+        if again.state is not State.COMPLETE:
+            raise RegsweepError(f"the champion could not be refitted ({again.cause}); try champion=bag")
+        return data.encoding.model(again)
+
+
+def whole(config: StudyConfig, dataset: Dataset, split: Split, encoding: str) -> Prepared:
+    """One fold that trains on all rows but the sealed ones; its validation rows are training rows too, and say nothing."""
+    first = split.folds[0]
+    rows = np.sort(np.concatenate([first.train, first.val]))
+    return prepare(dataset, Split((Fold(rows, first.val),), split.test), config.features, (encoding,))
