@@ -34,7 +34,7 @@ METRICS: tuple[Literal["mae", "mse"], ...] = ("mae", "mse")
 
 @dataclass(frozen=True)
 class Judgement:
-    """The champion's record as JSON values, the trial that leads it, and a note where a better one waits for the test rows to be reopened."""
+    """The champion's record as JSON values, the trial that leads it, and a note where a better one waits to be scored."""
 
     trial: TrialRecord
     content: dict[str, Any]
