@@ -332,6 +332,5 @@ def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
         console.print(champion["verdict"], style="bold")
         if champion["optimism"]["r2"] is not None:
             reached, there = champion["val"]["r2"], champion["test"]["r2"]["value"]
-            console.print(
-                f"Validation flattered the champion's R² by {reached - there:+.3f}: {reached:.3f}, on test {there:.3f}."
-            )
+            values = f"the champion's R² is {reached:.3f} on validation, which chose it, and {there:.3f} on test"
+            console.print(f"Optimism {reached - there:+.3f}: {values}.")

@@ -104,9 +104,8 @@ def make_steps(
     shape = (len(epochs), len(steps))
     paces = []
     for lane in lanes:
-        rates = schedule(
-            lane.spec.schedule, lane.spec.learning_rate, start, start + shape[0] * shape[1], lane.spec.epochs * total
-        )
+        spec, stop = lane.spec, start + shape[0] * shape[1]
+        rates = schedule(spec.schedule, spec.learning_rate, start, stop, spec.epochs * total)
         paces.append(lane.optimizer.paces(rates, start).reshape(3, *shape))
     return Steps(
         tf.constant(rows[:, steps.start : steps.stop]),

@@ -43,7 +43,7 @@ class Coefficients:
     follows: bool = False
 
     def paces(self, rates: Array32, start: int) -> Array32:
-        """What steps from `start` on (counted from 0) take at these learning rates: rate, decay of m and shrinkage, shape (3, steps).
+        """Rate, decay of m and shrinkage of the steps from `start` on, counted from 0, at these learning rates: shape (3, steps).
 
         `rates` begins with the learning rate of the step before them. All in float32, as Keras computes them.
         """
@@ -58,7 +58,7 @@ class Coefficients:
 
 
 def schedule(kind: str, first: float, start: int, stop: int, total: int) -> Array32:
-    """The learning rates of steps start - 1 to stop - 1 of `total`, as Keras computes them; before the first there is the first."""
+    """The learning rates of steps start - 1 to stop - 1 of `total`, as Keras computes them; step -1 has that of step 0."""
     if kind == "constant":
         return np.full(stop - start + 1, first, np.float32)
     done = np.arange(start - 1, stop, dtype=np.float32).clip(0) / np.float32(total)

@@ -33,7 +33,8 @@ class Table(NamedTuple):
 class Fixed(NamedTuple):
     """What stays the same for a network: its optimizer's coefficients (see `optimizers`), penalty, fold and sizes.
 
-    What follows the learning rate stands in `Steps`. `gradient` and `penalty` have shape (K, P), `fold` (K,), `dims` (depth + 2,): inputs, widths and 1; the rest (K, 1).
+    What follows the learning rate stands in `Steps`. `gradient` and `penalty` have shape (K, P), `fold` (K,), `dims`
+    (depth + 2,): inputs, widths and 1; the rest (K, 1).
     Errors are taken of `exp(z * slope + offset)` in programs for log targets, of z in others.
     """
 
@@ -78,7 +79,8 @@ class Steps(NamedTuple):
     """E epochs of S steps of b rows.
 
     `rows` (E, S, K, b) of the table, `weights` (S, b): 2 / rows of the batch, 0 where the batch was filled up, `paces`
-    (E, S, 3, K, 1): rate, decay of the first moment and shrinkage (see `optimizers`), `masks` (E, S, K, b, units of all hidden layers): whether a unit stays.
+    (E, S, 3, K, 1): rate, decay of the first moment and shrinkage (see `optimizers`), `masks` (E, S, K, b, units of all hidden
+    layers): whether a unit stays.
     """
 
     rows: tf.Tensor
