@@ -9,7 +9,7 @@ from weakref import ref
 import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
-from regsweep.data.features import Prepared
+from regsweep.data.features import FoldData, Prepared
 from regsweep.train.contract import StopRule, failure, outcome
 from regsweep.train.keras_fit import KerasFit
 from regsweep.train.plan import GIB, Form, Speed, form_of, stack_size
@@ -44,9 +44,9 @@ class Stacked:
             if not self._stackable(spec, data):
                 others.append(position)
                 continue
-            for index, fold in enumerate(data.folds):
-                form = form_of(spec, fold.encoded(spec.encoding).inputs, len(fold.z_train), gpu=self._gpu)
-                stacks[form, _size(data, index), spec.encoding].append(Member(position, spec, index))
+            for index, fold in enumerate(_seen(spec, data)):
+                form = form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu)
+                stacks[form, _size(fold), spec.encoding].append(Member(position, spec, index))
         results: dict[int, TrialResult] = {}
         for position in others:
             rule = None if stop is None else _At(stop, position)
@@ -70,14 +70,15 @@ class Stacked:
         if self._data is None or self._data() is not data:
             self._tables, self._data = {}, ref(data)
         if (size, encoding) not in self._tables:
-            indices = tuple(index for index in range(len(data.folds)) if _size(data, index) == size)
-            self._tables[size, encoding] = FoldTable([data.folds[index].encoded(encoding) for index in indices]), indices
+            folds = [fold.encoded(encoding) for fold in data.folds]
+            indices = tuple(index for index, fold in enumerate(folds) if _size(fold) == size)
+            self._tables[size, encoding] = FoldTable([folds[index] for index in indices]), indices
         return self._tables[size, encoding]
 
     def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
         if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
             return False
-        forms = [form_of(spec, fold.encoded(spec.encoding).inputs, len(fold.z_train), gpu=self._gpu) for fold in data.folds]
+        forms = [form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu) for fold in _seen(spec, data)]
         return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in forms)
 
     def _train(
@@ -102,9 +103,13 @@ class Stacked:
         return ended
 
 
-def _size(data: Prepared, index: int) -> tuple[int, ...]:
-    fold = data.folds[index]
-    return len(fold.z_train), len(fold.z_val)
+def _seen(spec: TrialSpec, data: Prepared) -> tuple[FoldData, ...]:
+    """The folds as a training of this spec sees them."""
+    return tuple(fold.encoded(spec.encoding) for fold in data.folds)
+
+
+def _size(fold: FoldData) -> tuple[int, ...]:
+    return fold.inputs, len(fold.z_train), len(fold.z_val)
 
 
 def _together(spec: TrialSpec, members: list[Member]) -> TrialResult:
