@@ -37,7 +37,7 @@ BATCHES = (1, 8, 32)
 SEEDS = range(10)
 TRIALS = 40
 # The search differs between seeds, the split does not.
-SETTINGS = ("split.seed=0", f"n_trials={TRIALS}")
+SETTINGS = ("space=broad", "split=holdout", "split.seed=0", f"n_trials={TRIALS}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def present() -> list[str]:
     found = []
     for name in DATASETS:
         try:
-            gather(compose([f"dataset={name}"])[0])
+            gather(compose([f"dataset={name}", *SETTINGS])[0])
             found.append(name)
         except DataError as error:
             Console().print(f"left out: {name} ({error})")

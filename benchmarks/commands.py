@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.common import default_specs, material, save, show
+from benchmarks.common import drawn_specs, material, save, show
 from regsweep.book import RecordBook
 from regsweep.paths import Workspace
 from regsweep.record import Features, TrialRecord
@@ -53,7 +53,7 @@ def write_study(trials: int, workspace: Workspace) -> None:
     made, rng = material(), np.random.default_rng(0)
     book = RecordBook(workspace.records / made.facts.study)
     book.open(made.facts, Features(made.prepared.encoding, made.dataset.columns))
-    for number, (params, spec) in enumerate(default_specs(trials)):
+    for number, (params, spec) in enumerate(drawn_specs(trials)):
         result = trained(spec, made.prepared.folds[0].inputs, rng)
         book.write_trial(TrialRecord(made.facts, number, params, result, 0, 100))
 

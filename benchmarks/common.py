@@ -1,4 +1,4 @@
-"""What benchmarks share: specs drawn from the default space, its data, a stop-watch, MLflow used well, tables and results.
+"""What benchmarks share: specs drawn from the broad space, one hold-out, a stop-watch, MLflow used well, tables and results.
 
 Nothing heavy is imported before it is called for: worker processes import the benchmark that they were started from.
 """
@@ -24,6 +24,9 @@ from regsweep.trial import CURVES, Scalar, TrialSpec
 if TYPE_CHECKING:
     from regsweep.study import Material
 
+# What networks are compared on with other programs, which have neither segments nor stacked folds.
+PLAIN = ("space=broad", "split=holdout", "champion=bag")
+
 Pair = tuple[Mapping[str, Scalar], TrialSpec]
 History = Mapping[str, Sequence[float]]
 Save = Callable[[str], Any]
@@ -34,15 +37,15 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def material(*overrides: str) -> Material:
-    """Data, split and features of the default study, or of another config."""
+    """Data, split and features of the default data set, or of another config."""
     from regsweep.config import compose
     from regsweep.study import gather
 
-    return gather(compose(overrides)[0])
+    return gather(compose([*PLAIN, *overrides])[0])
 
 
-def default_specs(n: int, seed: int = 0) -> list[Pair]:
-    """`n` assignments drawn at random from the default space, with the specs they make."""
+def drawn_specs(n: int, seed: int = 0) -> list[Pair]:
+    """`n` assignments drawn at random from the broad space, with the specs they make."""
     import optuna
 
     from regsweep.config import compose
@@ -50,7 +53,7 @@ def default_specs(n: int, seed: int = 0) -> list[Pair]:
     from regsweep.trial import spec_from_values, trial_seed
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study, space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)), compose([])[0].space
+    study, space = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed)), compose(PLAIN)[0].space
     drawn = [draw(space, study.ask()) for _ in range(n)]
     return [(params, spec_from_values(params, seed=trial_seed(seed, number))) for number, params in enumerate(drawn)]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import KEYS, Laps, Pair, Store, material, recorded, representative, save, show
+from benchmarks.common import KEYS, PLAIN, Laps, Pair, Store, material, recorded, representative, save, show
 from benchmarks.peers import PEERS, Peer
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def ours(trials: int, folder: Path) -> tuple[dict[str, float], list[Pair]]:
     from regsweep.study import gather, run_study
     from regsweep.trial import State, spec_from_values, trial_seed
 
-    config = compose(["sampler=random", "baselines=none", f"n_trials={trials}", f"max_failures={trials}"])[0]
+    config = compose([*PLAIN, "sampler=random", "baselines=none", f"n_trials={trials}", f"max_failures={trials}"])[0]
     phases = Phases()
     warm_up(config)
     outcome = run_study(gather(config), Workspace(folder), phases)

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.common import KEYS, History, Laps, Pair, Save, Store
+from benchmarks.common import KEYS, PLAIN, History, Laps, Pair, Save, Store
 from regsweep.trial import TrialSpec, spec_from_values
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ PEERS: dict[str, Peer] = {
 def _space() -> SpaceConfig:
     from regsweep.config import compose
 
-    return compose([])[0].space
+    return compose(PLAIN)[0].space
 
 
 def _optimize(objective: Callable[[optuna.Trial], float], pairs: Sequence[Pair], storage: Any) -> list[float]:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.trainers
 
-Three questions, each measured in a process of its own: 64 specs drawn from the default space; 2,000 trials in one process
+Three questions, each measured in a process of its own: 64 specs drawn from the broad space; 2,000 trials in one process
 (cost per trial and memory); 1,000 to 1,000,000 rows. Ratios within one run count; seconds depend on the machine.
 """
 
@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import default_specs, material, save
+from benchmarks.common import drawn_specs, material, save
 from benchmarks.peers import fit_alone
 from regsweep.config import compose
 from regsweep.data.features import FoldData, Prepared
@@ -52,12 +52,12 @@ def in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def keras_seconds(count: int) -> list[float]:
     """Seconds of `model.fit` for each of the first specs."""
-    return fit_alone([spec for _, spec in default_specs(count)], material().prepared)
+    return fit_alone([spec for _, spec in drawn_specs(count)], material().prepared)
 
 
 def stacked_seconds(count: int) -> float:
     """Seconds of the stacked trainer for all of the first specs in this process, on one thread."""
-    specs, data = [spec for _, spec in default_specs(count)], material().prepared
+    specs, data = [spec for _, spec in drawn_specs(count)], material().prepared
     trainer = make_trainer(compose([])[0].trainer)
     started = time.perf_counter()
     trainer.fit(specs, data)
@@ -66,7 +66,7 @@ def stacked_seconds(count: int) -> float:
 
 def workers_seconds(count: int) -> float:
     """The same in one started worker process per core, planned and measured as a study does."""
-    specs, data = [spec for _, spec in default_specs(count)], material().prepared
+    specs, data = [spec for _, spec in drawn_specs(count)], material().prepared
     with Processes(compose([])[0].trainer, data) as executor:
         for _ in range(2 * (os.cpu_count() or 1)):
             executor.call(os.getpid)
@@ -81,7 +81,7 @@ def workers_seconds(count: int) -> float:
 
 def many_trials() -> list[tuple[float, float]]:
     """Seconds per trial and resident MiB after each cycle of the same specs under new seeds, eight trials at a time."""
-    specs, data = [spec for _, spec in default_specs(CYCLE)], material().prepared
+    specs, data = [spec for _, spec in drawn_specs(CYCLE)], material().prepared
     trainer = make_trainer(compose([])[0].trainer)
     trainer.speed()
     cycles = []
@@ -130,7 +130,7 @@ def main() -> None:
     console = Console(width=120)
     keras = in_a_process(keras_seconds, SPECS)
     one, workers = in_a_process(stacked_seconds, SPECS), workers_seconds(SPECS)
-    table = Table("trainer", "s per trial", "times faster than fit", title=f"{SPECS} specs drawn from the default space")
+    table = Table("trainer", "s per trial", "times faster than fit", title=f"{SPECS} specs drawn from the broad space")
     for name, seconds in (
         ("keras.Model.fit, one process, all cores", sum(keras)),
         ("stacked, one process, one thread", one),

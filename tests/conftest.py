@@ -16,6 +16,7 @@ from regsweep.config import StudyConfig, compose
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (
     "n_trials=3",
+    "split=holdout",
     "parallel_trials=2",
     "space.parameters.epochs=3",
     "bootstrap_resamples=200",

@@ -17,7 +17,7 @@ from regsweep.train.contract import epoch_order, seeds
 from regsweep.trial import CURVES, State, TrialResult
 from tests.helpers import spec
 
-CONFIG = compose([])[0]
+CONFIG = compose(["split=holdout"])[0]
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_patience_stops_and_best_keeps_the_best_epoch(data: Prepared) -> None:
 
 @pytest.mark.parametrize("overrides", [["features.target_standardise=false"], ["features.target_log=true"]])
 def test_curves_are_in_target_units_however_the_target_is_scaled(overrides: list[str]) -> None:
-    config = compose(overrides)[0]
+    config = compose(["split=holdout", *overrides])[0]
     dataset = load_dataset(config.dataset)
     split = make_split(config.split, dataset)
     prepared = prepare(dataset, split, config.features)

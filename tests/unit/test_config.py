@@ -53,7 +53,7 @@ WRONG = {
     "space.parameters.learning_rate={type: int, low: 0, high: 2, log: false}": "learning_rate: must be above 0, but got 0",
     "space.parameters.depth={type: float, low: 0, high: 2}": "depth: takes whole numbers, so its type is int, not float",
     "baselines.names=[ridge]": "unknown baseline 'ridge' (did you mean ridge_cv?); known: least_squares_qr,",
-    "split.test=0.5": "split: train + val + test must be 1, but 0.64 + 0.16 + 0.5 = 1.3",
+    "split=holdout split.test=0.5": "split: train + val + test must be 1, but 0.64 + 0.16 + 0.5 = 1.3",
     "split=kfold split.folds=1": "split.folds: must be at least 2, but got 1",
     "study=../x": "study: a name is 1 to 100 letters",
     "dataset.strict=maybe": "dataset.strict:",

@@ -24,7 +24,7 @@ from regsweep.train.plan import Speed
 from regsweep.trial import State, TrialResult, TrialSpec
 from tests.helpers import spec, trained
 
-CONFIG = compose([])[0]
+CONFIG = compose(["split=holdout"])[0]
 STACK = (spec(epochs=300), spec(epochs=200, seed=8, dropout=0.2), spec(widths=(), epochs=50, activation="linear"))
 
 

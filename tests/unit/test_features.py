@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 
 from regsweep.config import compose
 from regsweep.data import Dataset, Fold, Split
-from regsweep.data.features import fit_columns, fit_target, prepare
+from regsweep.data.features import Encoding, fit_columns, fit_target, prepare, segments
 from regsweep.errors import DataError
-from regsweep.predictor import CategoryColumn, NumberColumn, encode
+from regsweep.predictor import CategoryColumn, NumberColumn, SegmentsColumn, encode
 
 FEATURES = compose([])[0].features
 
@@ -50,9 +51,10 @@ def test_no_test_row_reaches_what_trials_are_trained_on() -> None:
     poisoned = clean.table.copy()
     poisoned.loc[rows.test, ["number", "gaps", "price"]] = np.nan
     poisoned.loc[rows.test, "kind"] = "unheard of"
-    for mine, theirs in zip(
-        prepare(clean, rows, FEATURES).folds, prepare(replace(clean, table=poisoned), rows, FEATURES).folds, strict=True
-    ):
+    both = ("plain", "piecewise")
+    (here,), (there,) = (prepare(data, rows, FEATURES, both).folds for data in (clean, replace(clean, table=poisoned)))
+    for encoding in both:
+        mine, theirs = here.encoded(encoding), there.encoded(encoding)
         assert mine.columns == theirs.columns
         assert mine.target == theirs.target
         for name in ("x_train", "z_train", "y_train", "x_val", "z_val", "y_val"):
@@ -105,3 +107,36 @@ def test_a_log_target_needs_positive_targets() -> None:
     frame.loc[3, "price"] = -2.0
     with pytest.raises(DataError, match="needs targets above 0, but 'price' goes down to -2"):
         prepare(replace(dataset, table=frame), split(), compose(["features.target_log=true"])[0].features)
+
+
+def test_segments_follow_a_number_piece_by_piece_and_go_on_beyond_the_ends() -> None:
+    column = SegmentsColumn("x", (0.0, 1.0, 3.0), (0.25, 0.5), fill=2.0, date=False)
+    found = column.encode(pd.Series([0.5, 2.0, 5.0, -1.0, np.nan]))
+    expected = np.array([[0.5, 0.0], [1.0, 0.5], [1.0, 2.0], [-1.0, 0.0], [1.0, 0.5]]) - [0.25, 0.5]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_a_linear_model_of_segments_is_any_line_that_bends_at_the_edges() -> None:
+    x = np.linspace(0, 4, 81)
+    frame = pd.DataFrame({"x": x})
+    bent = np.where(x < 2, 3 * x, 6 - 5 * (x - 2))
+    columns = segments([fit_columns(frame, FEATURES)], [frame], 2)[0]
+    inputs = np.column_stack([encode(frame, columns), np.ones(len(x))])
+    np.testing.assert_allclose(inputs @ np.linalg.lstsq(inputs, bent, rcond=None)[0], bent, atol=1e-9)
+
+
+def test_folds_have_equally_many_segments_and_a_constant_has_none() -> None:
+    frames = [pd.DataFrame({"x": [0.0, 0, 0, 4], "c": 1.0}), pd.DataFrame({"x": [0.0, 1, 2, 3], "c": 1.0})]
+    few, many = segments([fit_columns(frame, FEATURES) for frame in frames], frames, 3)
+    # Quantiles 0, 0, 0 and 4: one segment, halved, and its first half once more.
+    assert [column.edges for column in few] == [(0.0, 1.0, 2.0, 4.0)]
+    assert [column.edges for column in many] == [(0.0, 1.0, 2.0, 3.0)]
+
+
+def test_segments_are_fitted_on_training_rows_and_stand_beside_the_plain_numbers() -> None:
+    prepared = prepare(table(), split(), FEATURES, ("plain", "piecewise"))
+    fold, seen = prepared.folds[0], prepared.folds[0].encoded("piecewise")
+    assert fold.encoded("plain") is fold
+    np.testing.assert_array_equal(seen.x_train[:, : fold.inputs], fold.x_train)
+    np.testing.assert_allclose(seen.x_train[:, fold.inputs :].mean(axis=0), 0, atol=1e-9)
+    assert Encoding.from_json(json.loads(json.dumps(prepared.encoding.to_json()))) == prepared.encoding

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from regsweep.book import RecordBook
+from regsweep.book import RecordBook, read_champion
 from regsweep.champion import best_trial
 from regsweep.leaderboard import as_frame, as_table, leaderboard
 from regsweep.record import TrialRecord
@@ -27,7 +27,8 @@ def book(tmp_path: Path) -> RecordBook:
     made.write(
         "baseline-mean", {"kind": "baseline", "name": "mean", "parameters": {}, "val": val, "test": test, "seconds": 0.1}, {}
     )
-    made.write("champion", {"kind": "champion", "trial": 1, "test": test, "verdict": "so it is"}, {})
+    content = {"kind": "champion", "trial": 1, "members": [[1, 1.0]], "name": "trial 1", "test": test, "verdict": "so it is"}
+    made.write("champion", content, {})
     return made
 
 
@@ -36,6 +37,17 @@ def test_rows_are_ordered_by_the_objective_and_failures_come_last(book: RecordBo
     assert [row.name for row in rows] == ["trial 1 (champion)", "the mean", "trial 0", "trial 2", "trial 3"]
     assert [row.val_rmse for row in rows] == [2.0, 2.5, 3.0, 4.0, None]
     assert list(as_frame(rows)["rank"]) == [1, 2, 3, 4, 5]
+
+
+def test_an_ensemble_has_a_row_of_its_own(book: RecordBook) -> None:
+    champion = read_champion(book)
+    assert champion is not None
+    members = {"members": [[0, 0.25], [1, 0.75]], "name": "ensemble of 2 trials"}
+    book.write("champion", champion | members | {"val": {"mse": 3.61, "mae": 1.0, "r2": 0.9}}, {})
+    first, second = leaderboard(book)[:2]
+    assert (first.name, first.kind, first.val_rmse) == ("ensemble of 2 trials (champion)", "champion", 1.9)
+    assert (first.test_mae, first.params) == (1.5, "25% of trial 0 75% of trial 1")
+    assert (second.name, second.kind, second.test_mae) == ("trial 1", "trial", None)
 
 
 def test_only_champion_and_baselines_have_test_values(book: RecordBook) -> None:

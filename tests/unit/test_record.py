@@ -152,7 +152,7 @@ def test_other_data_are_another_study(book: RecordBook) -> None:
 def test_the_name_of_a_study_follows_from_what_defines_it() -> None:
     config = compose([])[0]
     name = study_name(config, "0" * 64)
-    assert name.startswith("diabetes-tpe-holdout-seed0-")
+    assert name.startswith("diabetes-tpe-auto-seed0-")
     assert study_name(compose(["n_trials=9", "executor=inline"])[0], "0" * 64) == name
     assert study_name(compose(["features.target_log=true"])[0], "0" * 64) != name
     assert study_name(config, "1" * 64) != name

@@ -40,7 +40,7 @@ def assert_whole(split: Split, rows: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, 42])
 def test_holdout_draws_the_rows_that_scikit_learn_draws(seed: int) -> None:
-    split = make_split(config(f"split.seed={seed}"), data(574))
+    split = make_split(config("split=holdout", f"split.seed={seed}"), data(574))
     rest, test = train_test_split(np.arange(574), test_size=0.2, random_state=seed)
     train, val = train_test_split(rest, test_size=0.2, random_state=seed)
     assert_whole(split, 574)
@@ -114,13 +114,13 @@ def test_time_needs_an_order_without_gaps() -> None:
     ("overrides", "rows", "message"),
     [
         (
-            (),
+            ("split=holdout",),
             5,
             "table: 5 rows are too few for this split: val would have 1 and needs 2, test would have 1 and needs 2; add rows",
         ),
-        ((), 1, "train would have 0 and needs 3, val would have 0 and needs 2, test would have 1 and needs 2"),
+        (("split=holdout",), 1, "train would have 0 and needs 3, val would have 0 and needs 2, test would have 1 and needs 2"),
         (("split=time_ordered",), 6, "val would have 1 and needs 2"),
-        (("split.train=0.02", "split.val=0.78"), 10, "train would have 0 and needs 3"),
+        (("split=holdout", "split.train=0.02", "split.val=0.78"), 10, "train would have 0 and needs 3"),
         (
             ("split=kfold", "split.folds=9"),
             10,
@@ -151,7 +151,7 @@ def test_a_split_is_whole_or_refused(rows: int, test: float, cut: float, folds: 
         HoldoutSplit(kind="holdout", seed=seed, **parts),
         TimeOrderedSplit(kind="time_ordered", **parts),
         GroupSplit(kind="group", seed=seed, **parts),
-        KFoldSplit(kind="kfold", folds=folds, test=test, seed=seed),
+        KFoldSplit(kind="kfold", folds=folds, repeats=2, test=test, seed=seed),
     ):
         try:
             split = make_split(split_config, dataset)
@@ -173,3 +173,24 @@ def test_rows_in_test_and_elsewhere_are_counted() -> None:
         "2 of 3 test rows stand in train or val too (equal features and target): the test score flatters"
     )
     assert duplicates_across(Split((Fold(np.array([0, 3]), np.array([1, 4])),), np.array([2, 5])), dataset) is None
+
+
+def test_rounds_of_kfold_are_shuffled_anew_and_the_first_is_plain_kfold() -> None:
+    once, thrice = (make_split(config("split=kfold", f"split.repeats={count}"), data(60)) for count in (1, 3))
+    assert len(thrice.folds) == 15
+    for a, b in zip(once.folds, thrice.folds[:5], strict=True):
+        np.testing.assert_array_equal(a.val, b.val)
+    rounds = [thrice.folds[start : start + 5] for start in (0, 5, 10)]
+    for each in rounds:
+        assert sorted(np.concatenate([fold.val for fold in each])) == sorted(np.concatenate([fold.val for fold in once.folds]))
+    assert len({tuple(sorted(each[0].val)) for each in rounds}) == 3
+    assert_whole(thrice, 60)
+
+
+@pytest.mark.parametrize(("rows", "folds"), [(99, 5), (100, 1), (8, 3)])
+def test_auto_is_kfold_below_a_number_of_rows_and_seals_the_same_rows(rows: int, folds: int) -> None:
+    # 80 of 100 rows are left, 79 of 99; of 8 rows 6 are left, two for each of 3 folds.
+    split = make_split(config("split=auto", "split.below=80"), data(rows))
+    assert len(split.folds) == folds
+    np.testing.assert_array_equal(split.test, make_split(config("split=holdout"), data(rows)).test)
+    assert_whole(split, rows)

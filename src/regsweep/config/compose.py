@@ -31,6 +31,7 @@ GROUPS = (
     "sampler",
     "pruner",
     "trainer",
+    "champion",
     "baselines",
     "tracking",
     "executor",

@@ -57,15 +57,37 @@ class GroupSplit(_Fractions):
 
 
 class KFoldSplit(Model):
-    """Shuffled k-fold over the rows that are left after `test` of them are sealed."""
+    """Shuffled k-fold over the rows that are left after `test` of them are sealed, `repeats` times anew."""
 
     kind: Literal["kfold"]
     folds: Annotated[int, Field(ge=2)]
+    repeats: Count
     test: Fraction
     seed: Seed
 
 
-SplitConfig = Annotated[HoldoutSplit | TimeOrderedSplit | GroupSplit | KFoldSplit, Field(discriminator="kind")]
+class AutoSplit(Model):
+    """K-fold where fewer than `below` rows are left after `test` of all rows are sealed, else a hold-out of `val` of all rows.
+
+    The sealed rows are the same in both.
+    """
+
+    kind: Literal["auto"]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Count
+    below: Annotated[int, Field(ge=0)]
+    val: Fraction
+    test: Fraction
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _rows_left(self) -> Self:
+        if self.val + self.test >= 1:
+            raise ValueError(f"val + test must leave rows for train, but {self.val} + {self.test} = {self.val + self.test:g}")
+        return self
+
+
+SplitConfig = Annotated[AutoSplit | HoldoutSplit | TimeOrderedSplit | GroupSplit | KFoldSplit, Field(discriminator="kind")]
 
 
 class FeaturesConfig(Model):

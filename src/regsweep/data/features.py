@@ -156,16 +156,43 @@ def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: S
 
     Raises DataError if a log target is asked for and a training or validation target is not positive.
     """
-    return Prepared(dataset.target, dataset.unit, tuple(_prepare_fold(dataset, fold, config, encodings) for fold in split.folds))
+    folds = tuple(_prepare_fold(dataset, fold, config) for fold in split.folds)
+    if "piecewise" in encodings:
+        trains = [dataset.x.iloc[fold.train] for fold in split.folds]
+        pieces = segments([fold.columns for fold in folds], trains, config.bins)
+        folds = tuple(
+            replace(fold, others={"piecewise": _inputs((*fold.columns, *more), train, dataset.x.iloc[rows.val])})
+            for fold, more, train, rows in zip(folds, pieces, trains, split.folds, strict=True)
+        )
+    return Prepared(dataset.target, dataset.unit, folds)
 
 
-def fit_columns(frame: pd.DataFrame, config: FeaturesConfig, encoding: str = PLAIN) -> tuple[Column, ...]:
-    """Fit the encoders of the raw columns of the training rows; `piecewise` adds segments to every number."""
-    columns: list[Column] = [_fit_column(name, frame[name], config) for name in frame.columns]
-    if encoding == "piecewise":
-        numbers = [column for column in columns if isinstance(column, NumberColumn)]
-        columns += [segments for column in numbers if (segments := _fit_segments(column, frame[column.name], config.bins))]
-    return tuple(columns)
+def fit_columns(frame: pd.DataFrame, config: FeaturesConfig) -> tuple[Column, ...]:
+    """Fit one column encoder per raw column of the training rows."""
+    return tuple(_fit_column(name, frame[name], config) for name in frame.columns)
+
+
+def segments(
+    columns: Sequence[Sequence[Column]], frames: Sequence[pd.DataFrame], bins: int
+) -> tuple[tuple[SegmentsColumn, ...], ...]:
+    """For every fold the segments of its numbers, between quantiles of its training rows.
+
+    Ties make for fewer than `bins`. Folds get equally many of a column, so that their networks have one shape and share a stack:
+    where there are fewer, the widest are halved.
+    """
+    found: list[list[SegmentsColumn]] = [[] for _ in frames]
+    names = [column.name for column in columns[0] if isinstance(column, NumberColumn)] if columns else []
+    for name in names:
+        edges = [_edges(_present(frame[name]), bins) for frame in frames]
+        most = max(map(len, edges))
+        if most < 3:
+            continue
+        for fold, frame in enumerate(frames):
+            plain = next(column for column in columns[fold] if isinstance(column, NumberColumn) and column.name == name)
+            cuts = tuple(_halved(edges[fold], most))
+            column = SegmentsColumn(name, cuts, (0.0,) * (most - 1), plain.fill, plain.date)
+            found[fold].append(replace(column, centre=tuple(column.encode(frame[name]).mean(axis=0).tolist())))
+    return tuple(map(tuple, found))
 
 
 def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
@@ -176,7 +203,7 @@ def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
     return TargetScale(config.target_log, float(values.mean()), _positive(float(values.std())))
 
 
-def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig, encodings: Sequence[str]) -> FoldData:
+def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:
     y_train, y_val = dataset.y[fold.train], dataset.y[fold.val]
     if config.target_log and (lowest := min(y_train.min(), y_val.min())) <= 0:
         raise DataError(
@@ -196,22 +223,42 @@ def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig, encoding
         x_val=encode(val, columns),
         y_val=y_val,
         z_val=target.to_network(y_val).astype(np.float32),
-        others={name: _inputs(name, train, val, config) for name in encodings if name != PLAIN},
     )
 
 
-def _inputs(encoding: str, train: pd.DataFrame, val: pd.DataFrame, config: FeaturesConfig) -> Inputs:
-    columns = fit_columns(train, config, encoding)
+def _inputs(columns: tuple[Column, ...], train: pd.DataFrame, val: pd.DataFrame) -> Inputs:
     return Inputs(columns, encode(train, columns), encode(val, columns))
+
+
+def _present(values: pd.Series) -> Array64:
+    """The values of a number's column that are not missing."""
+    dates = pd.api.types.is_datetime64_any_dtype(values)
+    numbers = days(values) if dates else values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return numbers[~np.isnan(numbers)]
+
+
+def _edges(numbers: Array64, bins: int) -> list[float]:
+    if not len(numbers):
+        return [0.0, 1.0]
+    edges: list[float] = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1))).tolist()
+    return edges if len(edges) > 1 else [edges[0], edges[0] + 1.0]
+
+
+def _halved(edges: list[float], count: int) -> list[float]:
+    """Edges with the widest segments halved until there are so many."""
+    while len(edges) < count:
+        widest = int(np.argmax(np.diff(edges)))
+        edges = [*edges[: widest + 1], (edges[widest] + edges[widest + 1]) / 2, *edges[widest + 1 :]]
+    return edges
 
 
 def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
     is_date = pd.api.types.is_datetime64_any_dtype(values)
     if not is_date and not pd.api.types.is_numeric_dtype(values):
         return _fit_category(name, values)
-    numbers = days(values) if is_date else values.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = np.isnan(numbers)
-    present = numbers[~missing] if not missing.all() else np.zeros(1)
+    present = _present(values)
+    missing = len(values) - len(present)
+    present = present if len(present) else np.zeros(1)
     fill = float(present.mean() if config.impute == "mean" else np.median(present))
     shift, scale = 0.0, 1.0
     if config.numeric == "standard":
@@ -220,20 +267,7 @@ def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
         shift, scale = float(present.min()), float(present.max() - present.min())
     elif config.numeric == "max":
         scale = float(np.abs(present).max())
-    return NumberColumn(name, shift, _positive(scale), fill, bool(missing.any()), is_date)
-
-
-def _fit_segments(column: NumberColumn, values: pd.Series, bins: int) -> SegmentsColumn | None:
-    """Segments between quantiles of the training rows; None where there is but one value."""
-    numbers = days(values) if column.date else values.to_numpy(dtype=np.float64, na_value=np.nan)
-    numbers = numbers[~np.isnan(numbers)]
-    if not len(numbers):
-        return None
-    edges = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1)))
-    if len(edges) < 3:
-        return None
-    plain = SegmentsColumn(column.name, tuple(edges.tolist()), (0.0,) * (len(edges) - 1), column.fill, column.date)
-    return replace(plain, centre=tuple(plain.encode(values).mean(axis=0).tolist()))
+    return NumberColumn(name, shift, _positive(scale), fill, missing > 0, is_date)
 
 
 def _fit_category(name: str, values: pd.Series) -> CategoryColumn:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from regsweep.config.schema import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
+from regsweep.config.schema import AutoSplit, GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
 from regsweep.data.dataset import Dataset
 from regsweep.errors import ConfigError, DataError
 
@@ -46,6 +46,8 @@ def make_split(config: SplitConfig, dataset: Dataset) -> Split:
     if groups are asked for and `dataset.group` is not set.
     """
     match config:
+        case AutoSplit():
+            return _auto(config, dataset)
         case HoldoutSplit():
             return _holdout(config, dataset)
         case KFoldSplit():
@@ -66,6 +68,16 @@ def duplicates_across(split: Split, dataset: Dataset) -> str | None:
     return (
         f"{count} of {len(split.test)} test rows stand in train or val too (equal features and target): the test score flatters"
     )
+
+
+def _auto(config: AutoSplit, dataset: Dataset) -> Split:
+    left = dataset.rows - math.ceil(dataset.rows * config.test)
+    if left < config.below:
+        folds = min(config.folds, max(2, left // 2))
+        kfold = KFoldSplit(kind="kfold", folds=folds, repeats=config.repeats, test=config.test, seed=config.seed)
+        return _kfold(kfold, dataset)
+    train = 1 - config.val - config.test
+    return _holdout(HoldoutSplit(kind="holdout", train=train, val=config.val, test=config.test, seed=config.seed), dataset)
 
 
 def _holdout(config: HoldoutSplit, dataset: Dataset) -> Split:
@@ -90,8 +102,15 @@ def _kfold(config: KFoldSplit, dataset: Dataset) -> Split:
         )
     _check_rows(dataset, train=rest - math.ceil(rest / config.folds), val=rest // config.folds, test=sealed)
     rest_rows, test_rows = train_test_split(np.arange(dataset.rows), test_size=config.test, random_state=config.seed)
-    folds = KFold(config.folds, shuffle=True, random_state=config.seed).split(rest_rows)
+    # The first round is that of plain k-fold: scikit-learn's RepeatedKFold draws other folds for it.
+    rounds = (KFold(config.folds, shuffle=True, random_state=seed) for seed in _round_seeds(config))
+    folds = [pair for each in rounds for pair in each.split(rest_rows)]
     return _split([(rest_rows[train], rest_rows[val]) for train, val in folds], test_rows)
+
+
+def _round_seeds(config: KFoldSplit) -> list[int]:
+    drawn = np.random.SeedSequence(config.seed).generate_state(config.repeats - 1).tolist() if config.repeats > 1 else []
+    return [config.seed, *drawn]
 
 
 def _time_ordered(config: TimeOrderedSplit, dataset: Dataset) -> Split:
