@@ -90,7 +90,7 @@ def search_config(sampler: str, *overrides: str, space: Sequence[str] | None = N
     space = space if space is not None else FINITE_SPACE if sampler in FINITE else ()
     start = ["sampler.startup_trials=5"] if sampler == "kt_bayesian" else []
     population = ["sampler.population=6"] if sampler in ("nsga2", "cmaes") else []
-    return compose([f"sampler={sampler}", "parallel_trials=3", *start, *population, *space, *overrides])[0]
+    return compose([f"sampler={sampler}", "space=broad", "parallel_trials=3", *start, *population, *space, *overrides])[0]
 
 
 def value_of(params: Mapping[str, Scalar]) -> float:
