@@ -239,6 +239,7 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
         "state": result.state.value,
         "cause": result.cause,
         "objective": record.objective,
+        "others": dict(zip(record.facts.config.further_objectives, record.others, strict=False)),
         "params": dict(record.params),
         "spec": asdict(result.spec),
         "trainer": result.trainer,

@@ -16,13 +16,14 @@ from typing import Any
 from regsweep.book import ENDED_FILE, RecordBook, read_champion
 from regsweep.errors import RegsweepError, StorageError, UnreadableError
 from regsweep.folder import leftovers, read_content, read_json
+from regsweep.pareto import front_of
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.search import Told, kept_trials
 from regsweep.sums import SUMS_FILE, differences, digest, read_sums
 from regsweep.tracking.content import Point, RunContent, baseline_run, champion_run, trial_run
 from regsweep.tracking.inspection import Inspection, Recorded, inspect
-from regsweep.tracking.names import RECORD, SUMS
+from regsweep.tracking.names import PARETO, RECORD, SUMS
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
         ended = book.ended() is not None or len(kept) >= facts.config.n_trials
         findings += _study_runs(found.studies, bool(contents), ended=judged and ended)
         findings += _child_runs(found, (*contents, *scores))
+        if judged and not damaged:
+            findings += _front(found, front_of(book.contents("trial"), facts.config.objectives))
     except StorageError as error:
         findings += [Finding(problem) for problem in error.problems]
     return Checked(facts.study, len(kept), facts.config.n_trials, judged, tuple(findings), book.ended())
@@ -125,8 +128,10 @@ def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> I
             yield Finding(f"trial {told.number}: Optuna holds it in slot {number}")
         elif record is None:
             yield Finding(f"trial {number}: Optuna holds it, but it has no whole record")
-        elif (record.result.state, record.objective) != (told.state, told.value):
-            mine, theirs = f"{record.result.state} {record.objective!r}", f"{told.state} {told.value!r}"
+        elif (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
+            mine = " ".join(map(repr, (record.objective, *record.others)))
+            theirs = " ".join(map(repr, (told.value, *told.others)))
+            mine, theirs = f"{record.result.state} {mine}", f"{told.state} {theirs}"
             yield Finding(f"trial {number}: its record says {mine}, Optuna {theirs}")
         elif not told.params.items() <= dict(record.params).items():
             yield Finding(f"trial {number}: Optuna holds other hyperparameters than its record")
@@ -198,6 +203,14 @@ def _child_runs(found: Inspection, contents: Iterable[RunContent]) -> Iterator[F
         if kind == "trial":
             yield Finding(f"run {run.id}: trial {key} has no whole record")
     yield from (Finding(f"{place}: artifacts of no run", run=place.name) for place in found.orphans)
+
+
+def _front(found: Inspection, front: set[int]) -> Iterator[Finding]:
+    """The runs of the trials on the Pareto front say so, and no others."""
+    tagged = {int(run.child[1]) for run in found.children if run.child[0] == "trial" and PARETO in run.tags}
+    if tagged != front:
+        listed = ", ".join(map(str, sorted(front ^ tagged)))
+        yield Finding(f"MLflow's tags of the Pareto front are not the records': trial {listed}")
 
 
 def _differences(content: RunContent, run: Recorded) -> Iterator[str]:

@@ -12,12 +12,18 @@ from rich.table import Table
 
 from regsweep.baselines import describe
 from regsweep.book import RecordBook, read_champion
+from regsweep.pareto import front_of
 from regsweep.trial import Scalar, State, higher_is_better
+
+FRONT = "◆"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line. Errors are in target units (MSE squared); `test` values are None for trials: the test rows are sealed to them."""
+    """One line. Errors are in target units (MSE squared); `test` values are None for trials: the test rows are sealed to them.
+
+    `pareto` says of a trial whether it is on the front of several objectives, such as `parameters` and `epochs`.
+    """
 
     name: str
     kind: str
@@ -33,13 +39,19 @@ class Row:
     test_r2: float | None
     seconds: float
     params: str
+    pareto: bool | None = None
+    parameters: float | None = None
+    epochs: float | None = None
 
 
 def leaderboard(book: RecordBook) -> tuple[Row, ...]:
     """Read and order a study's rows: best objective first, failed trials last."""
     objective = book.facts().config.objective.removeprefix("val/")
     champion = read_champion(book)
-    rows = [_trial_row(content, champion) for content in book.contents("trial")]
+    contents = list(book.contents("trial"))
+    objectives = book.facts().config.objectives
+    front = front_of(contents, objectives) if len(objectives) > 1 else None
+    rows = [_trial_row(content, champion, front) for content in contents]
     rows += [_baseline_row(content) for content in book.contents("baseline")]
     if champion is not None and len(champion["members"]) > 1:
         rows.append(_ensemble_row(champion))
@@ -56,6 +68,7 @@ def as_frame(rows: Sequence[Row]) -> pd.DataFrame:
     """One column per field, best first, with a rank."""
     frame = pd.DataFrame([asdict(row) for row in rows])
     frame.insert(0, "rank", range(1, len(frame) + 1))
+    frame = frame.drop(columns=[name for name in ("pareto", "parameters", "epochs") if frame[name].isna().all()])
     return frame
 
 
@@ -70,17 +83,26 @@ def as_table(rows: Sequence[Row], *, unit: str, title: str, trials: int | None =
     table.add_column("model")
     for column in ("val RMSE", "val MAE", "val R²", "test MAE (95 %)", "test R²"):
         table.add_column(column, justify="right", no_wrap=True)
+    further = [name for name in ("parameters", "epochs") if any(getattr(row, name) is not None for row in rows)]
+    several = any(row.pareto is not None for row in rows)
+    if several:
+        table.caption += f" {FRONT}: on the Pareto front, no other trial is as good in all objectives and better in one."
+        for name in further:
+            table.add_column(name, justify="right")
+        table.add_column("front", justify="center")
     if wide:
         table.add_column("seconds", justify="right")
         table.add_column("hyperparameters", style="dim")
     shown = 0
     for rank, row in enumerate(rows, start=1):
         shown += row.kind == "trial"
-        if row.kind == "trial" and trials is not None and shown > trials:
+        if row.kind == "trial" and trials is not None and shown > trials and not row.pareto:
             continue
         ends = f"({_number(row.test_mae_low)} to {_number(row.test_mae_high)})"
         cells = [str(rank), row.name, _number(row.val_rmse), _number(row.val_mae), _ratio(row.val_r2)]
         cells += [f"{_number(row.test_mae)} {ends}" if row.test_mae is not None else "", _ratio(row.test_r2)]
+        if several:
+            cells += [_number(getattr(row, name)) for name in further] + [FRONT if row.pareto else ""]
         if wide:
             cells += [f"{row.seconds:.1f}", row.params if row.state != State.FAILED else row.state]
         style = {"champion": "bold green", "baseline": "cyan"}.get(row.kind, "red" if row.state == State.FAILED else "")
@@ -88,7 +110,7 @@ def as_table(rows: Sequence[Row], *, unit: str, title: str, trials: int | None =
     return table
 
 
-def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
+def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: set[int] | None) -> Row:
     final = content["final"] if content["state"] == State.COMPLETE else {}
     mse, number = final.get("val/mse"), content["number"]
     is_champion = champion is not None and [member[0] for member in champion["members"]] == [number]
@@ -103,6 +125,9 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
         *_test_values(champion["test"] if champion is not None and is_champion else None),
         content["seconds"],
         " ".join(f"{key}={_short(value)}" for key, value in content["params"].items()),
+        None if front is None else number in front,
+        content["others"].get("parameters"),
+        content["others"].get("epochs"),
     )
 
 

@@ -85,6 +85,12 @@ class TrialRecord:
     finished: int
 
     @property
+    def others(self) -> tuple[float, ...]:
+        """The further objectives; () where there are none and for trials that are not complete."""
+        values = (self.result.score(name) for name in self.facts.config.further_objectives)
+        return tuple(value for value in values if value is not None)
+
+    @property
     def objective(self) -> float | None:
         return self.result.final.get(self.facts.config.objective) if self.result.state is State.COMPLETE else None
 
@@ -99,6 +105,8 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     parts: dict[str, Any] = {"dataset.sha256": sha256}
     for key in ("seed", "parallel_trials", "objective"):
         parts[key] = values[key]
+    if config.further_objectives:
+        parts["further_objectives"] = values["further_objectives"]
     if config.trainer.kind == "keras_fit":
         # It has no stacks that could be too large.
         del values["trainer"]["memory_gb"]

@@ -130,7 +130,7 @@ def _train_lost(workspace: Workspace, book: RecordBook, facts: StudyFacts, annou
     train_lost(material, search, book)
     for number, told in lost.items():
         record = book.whole(number)
-        if record is not None and (record.result.state, record.objective) != (told.state, told.value):
+        if record is not None and (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
             announce(f"trial {number}: came out as {record.objective!r}, was {told.value!r}: packages or machine have changed")
     _retell(workspace, book, announce)
 
@@ -141,7 +141,7 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
     kept = kept_trials(workspace, facts.study)
     known = {told.number: told for told in kept if told is not None}
     for record in filter(None, map(book.whole, book.numbers())):
-        known[record.number] = Told(record.number, record.result.state, record.objective, record.params)
+        known[record.number] = Told(record.number, record.result.state, record.objective, record.params, record.others)
     slots: list[Told] = []
     while len(slots) in known:
         slots.append(known[len(slots)])
@@ -151,8 +151,9 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
 
 
 def _says(kept: Told | None, slot: Told) -> bool:
-    same = kept is not None and (kept.number, kept.state, kept.value) == (slot.number, slot.state, slot.value)
-    return same and kept is not None and kept.params.items() <= dict(slot.params).items()
+    if kept is None or (kept.value, kept.others) != (slot.value, slot.others):
+        return False
+    return (kept.number, kept.state) == (slot.number, slot.state) and kept.params.items() <= dict(slot.params).items()
 
 
 def _is_whole(place: Path) -> bool:

@@ -122,7 +122,7 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                     watcher.redoing([proposal.number for proposal in lost])
                 for told, record in zip(lost, Flight(lost, book, facts, executor, clock).land(), strict=True):
                     watcher.trial(record)
-                    if (record.result.state, record.objective) != (told.state, told.value):
+                    if (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
                         raise StorageError(_came_out_otherwise(book, told, record))
                 _stop_at_failures(search, book, config.max_failures)
                 for record in _search(search, book, facts, executor, budget, clock):
@@ -200,7 +200,7 @@ def _search(
             return
         flight = flights.popleft()
         for record in flight.land():
-            search.tell(record.number, record.result.state, record.objective)
+            search.tell(record.number, record.result.state, record.objective, record.others)
             budget.told(record.number, record.objective)
             yield record
             if record.result.state is State.FAILED:

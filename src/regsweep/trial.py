@@ -107,8 +107,18 @@ class TrialResult:
         return dict(zip(CURVES, rows.tolist(), strict=True))
 
     def score(self, objective: str) -> float | None:
-        """An objective of a complete trial, if it is finite: a metric at the kept epoch, mean over folds."""
-        value = self.final.get(objective) if self.state is State.COMPLETE else None
+        """An objective of a complete trial, if it is finite.
+
+        A metric is the kept epoch's, mean over folds; `parameters` are one network's trained weights, `epochs` those that were
+        trained, mean over folds.
+        """
+        if self.state is not State.COMPLETE:
+            return None
+        value = self.final.get(objective)
+        if objective == "parameters":
+            value = float(self.folds[0].network.parameters)
+        elif objective == "epochs":
+            value = float(np.mean([len(fold.curves) for fold in self.folds]))
         return value if value is not None and math.isfinite(value) else None
 
     @property
@@ -121,7 +131,7 @@ class TrialResult:
 
 
 def higher_is_better(metric: str) -> bool:
-    """R² is maximised, errors are minimised; no metric is ever negated."""
+    """R² is maximised, errors, parameters and epochs are minimised; no metric is ever negated."""
     return metric.endswith("r2")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
 
+from regsweep.record import TrialRecord
 from regsweep.report import plots
-from regsweep.trial import State
-from tests.unit.plot_parts import LINEAR, PARAMS, is_sentence, line, record, texts, trials, xs, ys
+from regsweep.trial import Network, State
+from tests.unit.plot_parts import LINEAR, PARAMS, facts, is_sentence, line, record, texts, trials, xs, ys
 
 IMPORTANCE = [
     {"method": "fANOVA", "trials": 250, "values": {"depth": 0.7, "width": 0.25, "l2": 0.05, "epochs": float("nan")}},
@@ -125,6 +127,26 @@ def test_medians_are_those_of_the_trials_at_a_place() -> None:
     figure = plots.slices(records, "val/mse", "")
     axes = next(axes for axes in figure.axes if axes.get_xlabel() == "optimizer")
     assert [ys(found) for found in axes.lines if found.get_label() == "median"] == [[20, 20]]
+
+
+def test_the_front_is_filled_numbered_and_joined() -> None:
+    def sized(number: int, mse: float, width: int) -> TrialRecord:
+        one = record(number, [mse], study=facts("objective=[val/mse,parameters]"))
+        network = Network((np.zeros((width, 1), np.float32),), (np.zeros(1, np.float32),))
+        return replace(one, result=replace(one.result, folds=(replace(one.result.folds[0], network=network),)))
+
+    records = [sized(0, 40.0, 9), sized(1, 30.0, 99), sized(2, 50.0, 49), sized(3, 20.0, 999), record(4, [], state=State.FAILED)]
+    figure = plots.pareto_front(records, ("val/mse", "parameters"), "dollars")
+    (axes,) = figure.axes
+    front = line(axes, "Pareto front")
+    assert (xs(front), ys(front)) == ([10, 100, 1000], [40, 30, 20])
+    assert (xs(line(axes, "other trial")), ys(line(axes, "other trial"))) == ([50], [50])
+    assert (xs(line(axes, "best")), ys(line(axes, "best"))) == ([1000], [20])
+    assert [text.get_text() for text in axes.texts] == ["0", "1", "3"]
+    assert axes.get_xlabel() == "trained weights, lower is better"
+    assert axes.get_ylabel() == "validation MSE [dollars²], lower is better"
+    assert axes.get_xscale() == "log"
+    assert "3 of 4 complete trials" in texts(figure).replace("\n", " ")
 
 
 def test_contour_shades_the_surface_and_places_trials_on_it() -> None:

@@ -7,7 +7,7 @@ In: plain values composed by Hydra. Out: one frozen `StudyConfig`, checked as a 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -242,6 +242,10 @@ class BudgetConfig(Model):
     no_improvement: Count | None = None
 
 
+# Samplers that work towards several objectives, or look at none.
+SEVERAL_OBJECTIVES = ("tpe", "random", "nsga2", "qmc", "grid", "brute_force")
+
+
 class StudyConfig(Model):
     """One study: data, split, space, sampler, budget and seed, and what happens around them."""
 
@@ -254,6 +258,7 @@ class StudyConfig(Model):
     parallel_trials: Count
     max_failures: Count
     objective: Literal["val/mse", "val/mae", "val/r2"]
+    further_objectives: tuple[Literal["val/mse", "val/mae", "val/r2", "parameters", "epochs"], ...] = ()
     reopen_test: bool
     bootstrap_resamples: Annotated[int, Field(ge=100)]
     dataset: DatasetConfig
@@ -268,6 +273,40 @@ class StudyConfig(Model):
     tracking: TrackingConfig
     executor: ExecutorConfig
     insight: InsightConfig
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """All objectives; the first one names the champion."""
+        return (self.objective, *self.further_objectives)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, values: Any) -> Any:
+        # objective=[a, b] is short for objective=a further_objectives=[b].
+        listed = values.get("objective") if isinstance(values, dict) else None
+        if not isinstance(listed, list | tuple):
+            return values
+        if not listed:
+            raise ValueError("objective: at least one is needed, such as val/mse")
+        return {**values, "objective": listed[0], "further_objectives": listed[1:] or values.get("further_objectives", ())}
+
+    @model_validator(mode="after")
+    def _several_objectives(self) -> Self:
+        if not self.further_objectives:
+            return self
+        problems = []
+        if len({*self.objectives}) < len(self.objectives):
+            problems.append(f"objective: each can be given once, but got {list(self.objectives)}")
+        if self.pruner.kind != "none":
+            problems.append(
+                f"pruner: no pruner can compare trials by several objectives, but got {self.pruner.kind!r}; set pruner=none"
+            )
+        if self.sampler.kind not in SEVERAL_OBJECTIVES:
+            known = ", ".join(SEVERAL_OBJECTIVES)
+            problems.append(f"sampler: several objectives need one of {known}, but got {self.sampler.kind!r}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
     @field_validator("experiment", "study")
     @classmethod

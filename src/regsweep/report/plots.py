@@ -5,6 +5,7 @@ from __future__ import annotations
 from regsweep.report.champion_plots import learning_curves, predicted_against_true, residuals
 from regsweep.report.insight_plots import ablation_path, empirical_distribution, parameter_importance
 from regsweep.report.parallel_plot import parallel_coordinates
+from regsweep.report.pareto_plot import pareto_front
 from regsweep.report.search_plots import optimization_history
 from regsweep.report.space_plots import contour, slices
 
@@ -16,6 +17,7 @@ __all__ = [
     "optimization_history",
     "parallel_coordinates",
     "parameter_importance",
+    "pareto_front",
     "predicted_against_true",
     "residuals",
     "slices",

@@ -40,7 +40,10 @@ STEPS: Final = (1, 2, 5, 10)
 # Of BODY size.
 _LETTERS_PER_INCH: Final = 13.5
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_METRICS: Final = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+_METRICS: Final = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "r2": "R²"} | {
+    "parameters": "trained weights",
+    "epochs": "trained epochs",
+}
 _SPLITS: Final = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -140,7 +143,7 @@ def with_unit(quantity: str, unit: str) -> str:
 def metric_unit(metric: str, unit: str) -> str:
     """The unit of a metric such as `val/mse`, given the target's: squared for MSE, none for R²."""
     name = metric.rpartition("/")[2]
-    if name == "r2" or not unit:
+    if name in ("r2", "parameters", "epochs") or not unit:
         return ""
     if name != "mse":
         return unit

@@ -55,6 +55,8 @@ def _figures(
     yield "slices", plots.slices(records, objective, unit)
     yield "contour", plots.contour(records, insight["surface"], objective, unit)
     yield "parallel_coordinates", plots.parallel_coordinates(records, objective, unit)
+    if facts.config.further_objectives:
+        yield "pareto_front", plots.pareto_front(records, facts.config.objectives, unit)
     if judgement is None:
         return
     yield "learning_curves", plots.learning_curves(judgement.trial, unit)

@@ -30,7 +30,7 @@ class OptunaSource:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config = config
         self._sampler = PerTrialSampler(config)
-        self._study = memory_study(config.objective, self._sampler)
+        self._study = memory_study(config.objectives, self._sampler)
         self._asked: dict[int, tuple[Trial, Params]] = {}
         self.recalls = config.sampler.kind not in ("cmaes", "nsga2")
 
@@ -63,7 +63,7 @@ class OptunaSource:
             self._study.tell(trial, state=TrialState.FAIL)
             self._study.add_trial(frozen(self._config, told))
         elif told.state is State.COMPLETE:
-            self._study.tell(trial, told.value)
+            self._study.tell(trial, told.values)
         else:
             self._study.tell(trial, state=OPTUNAS[told.state])
 
@@ -71,17 +71,17 @@ class OptunaSource:
         self._study.add_trials([frozen(self._config, one) for one in told])
 
 
-def memory_study(objective: str, sampler: optuna.samplers.BaseSampler | None = None) -> optuna.Study:
+def memory_study(objectives: Sequence[str], sampler: optuna.samplers.BaseSampler | None = None) -> optuna.Study:
     """A study in memory."""
     storage = optuna.storages.InMemoryStorage()
     return optuna.create_study(
-        storage=storage, direction=direction(objective), sampler=sampler, pruner=optuna.pruners.NopPruner()
+        storage=storage, directions=directions(objectives), sampler=sampler, pruner=optuna.pruners.NopPruner()
     )
 
 
-def direction(objective: str) -> Literal["maximize", "minimize"]:
-    """Optuna's word for which values of the objective are better."""
-    return "maximize" if higher_is_better(objective) else "minimize"
+def directions(objectives: Sequence[str]) -> list[Literal["maximize", "minimize"]]:
+    """Optuna's words for which values of the objectives are better."""
+    return ["maximize" if higher_is_better(objective) else "minimize" for objective in objectives]
 
 
 def _distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:
@@ -91,12 +91,18 @@ def _distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistrib
     return suggester.distributions
 
 
+def told_from(trial: optuna.trial.FrozenTrial, params: Params) -> Told:
+    """A told trial from what Optuna keeps of it."""
+    value, *others = trial.values or [None]
+    return Told(trial.number, STATES[trial.state], value, params, tuple(others))
+
+
 def frozen(config: StudyConfig, told: Told) -> optuna.trial.FrozenTrial:
     """A told trial as Optuna keeps it."""
     kinds = _distributions(config, told.params)
     trial = create_trial(
         state=OPTUNAS[told.state],
-        value=told.value,
+        values=told.values,
         params={name: told.params[name] for name in kinds},
         distributions=kinds,
     )

@@ -25,7 +25,7 @@ from regsweep.failpoints import reach
 from regsweep.locks import lock
 from regsweep.paths import Workspace
 from regsweep.search.fresh import Fresh
-from regsweep.search.optuna_source import STATES, direction, frozen
+from regsweep.search.optuna_source import STATES, directions, frozen, told_from
 from regsweep.search.source import Proposal, Told, make_source
 from regsweep.space import draw
 from regsweep.trial import State
@@ -89,15 +89,16 @@ class Search:
         self._handed_out += len(batch)
         return batch
 
-    def tell(self, number: int, state: State, value: float | None) -> None:
-        """Report how a trial ended; only a complete one has a value, and one without a finite value has failed.
+    def tell(self, number: int, state: State, value: float | None, others: tuple[float, ...] = ()) -> None:
+        """Report how a trial ended; only a complete one has values, and one without a finite value has failed.
 
         Trials are told in the order of their numbers. Kept when it returns.
         """
         assert self._fresh is not None and number == len(self._told), "trials are told in order, after they were asked"
         if state is State.COMPLETE and (value is None or not math.isfinite(value)):
             state = State.FAILED
-        told = Told(number, state, value if state is State.COMPLETE else None, self._fresh.proposal(number).params)
+        values = (value, others) if state is State.COMPLETE else (None, ())
+        told = Told(number, state, values[0], self._fresh.proposal(number).params, values[1])
         with self._storage_errors():
             reach("search/telling", number)
             self._keep(frozen(self._config, told))
@@ -121,8 +122,7 @@ class Search:
         return fresh
 
     def _as_told(self, trial: FrozenTrial) -> Told:
-        params = draw(self._config.space, FixedTrial(trial.params))
-        return Told(trial.number, STATES[trial.state], trial.value, params)
+        return told_from(trial, draw(self._config.space, FixedTrial(trial.params)))
 
     def _keep(self, trial: FrozenTrial) -> None:
         # One transaction, where asking, drawing and telling in the database would take a dozen.
@@ -132,7 +132,7 @@ class Search:
 
     def _open(self) -> optuna.Study:
         return optuna.create_study(
-            storage=self._storage, study_name=self._name, direction=direction(self._config.objective), load_if_exists=True
+            storage=self._storage, study_name=self._name, directions=directions(self._config.objectives), load_if_exists=True
         )
 
     @contextmanager
@@ -163,9 +163,7 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
         if storage is not None:
             storage.remove_session()
             storage.engine.dispose()
-    return tuple(
-        Told(trial.number, STATES[trial.state], trial.value, trial.params) if trial.state in STATES else None for trial in trials
-    )
+    return tuple(told_from(trial, trial.params) if trial.state in STATES else None for trial in trials)
 
 
 def _first_line(error: BaseException) -> str:

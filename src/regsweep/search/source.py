@@ -26,12 +26,18 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Told:
-    """A trial that was told, with the hyperparameters it was proposed with."""
+    """A trial that was told, with the hyperparameters it was proposed with; `others` are its values of further objectives."""
 
     number: int
     state: State
     value: float | None
     params: Params
+    others: tuple[float, ...] = ()
+
+    @property
+    def values(self) -> list[float] | None:
+        """All values, the first objective's first."""
+        return None if self.value is None else [self.value, *self.others]
 
 
 class Source(Protocol):

@@ -67,7 +67,7 @@ def study_params(facts: StudyFacts) -> dict[str, Any]:
         "features": config.features.numeric,
         "sampler": config.sampler.kind,
         "trainer": config.trainer.kind,
-        "objective": config.objective,
+        "objective": ", ".join(config.objectives),
         "seed": config.seed,
     }
 

@@ -10,6 +10,8 @@ SUMS = "regsweep.artifacts.sha256"
 MODELS = "regsweep.models"
 # Of a study's run: the budget that ended the search, in words.
 ENDED = "regsweep.ended"
+# Of a trial's run: "true" where it is on the Pareto front of several objectives.
+PARETO = "regsweep.pareto"
 # MLflow's own: the run that a run belongs to.
 PARENT = "mlflow.parentRunId"
 # Of a study whose runs lie on a server, and of its children: the id of its book of records.

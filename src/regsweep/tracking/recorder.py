@@ -16,6 +16,7 @@ from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.errors import UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content
+from regsweep.pareto import front_of
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
 from regsweep.record import TrialRecord
@@ -24,7 +25,7 @@ from regsweep.tracking.content import RunContent, baseline_run, champion_key, ch
 from regsweep.tracking.database import Database, known_schema
 from regsweep.tracking.entities import as_input, make_experiment, study_params, user
 from regsweep.tracking.ledger import Child, Ended, Family, Ledger
-from regsweep.tracking.names import BOOK, ENDED, KIND, MODELS, STUDY
+from regsweep.tracking.names import BOOK, ENDED, KIND, MODELS, PARETO, STUDY
 from regsweep.tracking.server import Server
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 from regsweep.tracking.view import save_views, table_tag
@@ -83,6 +84,7 @@ class Recorder:
                 self._child(baseline_run(self._book, baseline))
                 alive()
         self._keep_best_models(alive)
+        self._mark_front()
         last = max((trial["finished"] for trial in self._book.contents("trial")), default=0)
         content = read_champion(self._book)
         if content is None:
@@ -185,6 +187,20 @@ class Recorder:
                 self._ledger.drop_model(self._ended["trial", str(number)])
             self._models = best
             self._client.set_tag(self.study_run_id, MODELS, ",".join(map(str, sorted(best))))
+
+    def _mark_front(self) -> None:
+        """Tag the runs of the trials on the Pareto front, and no others."""
+        if len(self._facts.config.objectives) == 1:
+            return
+        front = front_of(self._book.contents("trial"), self._facts.config.objectives)
+        wanted = {run for (kind, key), run in self._ended.items() if kind == "trial" and int(key) in front}
+        with self._guard():
+            found = find_runs(self._client, self._experiment, {PARETO: "true", **self._mine()})
+            tagged = {run.info.run_id for run in found}
+            for run in sorted(wanted - tagged):
+                self._client.set_tag(run, PARETO, "true")
+            for run in sorted(tagged - wanted):
+                self._client.delete_tag(run, PARETO)
 
     def _finish(self, verdict: str, values: Mapping[str, float], finished: int) -> None:
         note = f"**{verdict}**\n\n{self._facts.config.question}"

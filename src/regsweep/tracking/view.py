@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from regsweep.config import StudyConfig
 from regsweep.config.space import Fixed, Parameter
-from regsweep.tracking.names import KIND, STUDY
+from regsweep.tracking.names import KIND, PARETO, STUDY
 from regsweep.trial import higher_is_better
 
 TRIALS, JUDGED = "regsweep", "regsweep-judged"
@@ -58,6 +58,9 @@ def _trials(config: StudyConfig) -> dict[str, Any]:
     objective = f"final/{config.objective}"
     scores = [objective, *(f"final/val/{name}" for name in _METRICS if f"val/{name}" != config.objective)]
     columns = [_column("metrics", name, 120) for name in scores]
+    if config.further_objectives:
+        columns += [_column("metrics", _logged(name), 110) for name in config.further_objectives if _logged(name) not in scores]
+        columns += [_column("tags", PARETO, 90)]
     columns += [_column("params", name, 110) for name in _names(config)]
     columns += [_column("metrics", "seconds", 90), _column("tags", "regsweep.state", 120), _column("tags", STUDY, 260)]
     axes = _axes(config)
@@ -76,6 +79,11 @@ def _trials(config: StudyConfig) -> dict[str, Any]:
             *(_section(name, display=False) for name in ("final/val", "final/train", "best/val", "best/train", "Model metrics")),
         ),
     }
+
+
+def _logged(objective: str) -> str:
+    """The metric of a trial's run that is an objective."""
+    return f"final/{objective}" if objective.startswith("val/") else objective
 
 
 def _judged(config: StudyConfig) -> dict[str, Any]:
