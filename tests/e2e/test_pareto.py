@@ -28,7 +28,7 @@ def table(book: RecordBook) -> list[tuple[dict[str, object], float | None, tuple
     return [(dict(record.params), record.objective, record.others) for record in book.trials()]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
 def test_a_study_of_two_objectives_goes_on_and_says_the_same_everywhere(workspace: Path, tmp_path: Path, sampler: str) -> None:
     material, place = gather(config(sampler)), Workspace(workspace)
     with pytest.raises(KeyboardInterrupt):

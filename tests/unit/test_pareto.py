@@ -18,7 +18,7 @@ def beats(one: list[float], other: list[float], signs: list[int]) -> bool:
 @pytest.mark.parametrize("objectives", [("val/mse", "parameters"), ("val/r2", "epochs", "val/mae")])
 def test_the_front_is_that_of_brute_force_and_of_optuna(objectives: tuple[str, ...]) -> None:
     # Few different values: there are ties.
-    points = np.random.default_rng(1).integers(0, 12, (60, len(objectives))).astype(float).tolist()
+    points = np.random.default_rng(2).integers(0, 12, (60, len(objectives))).astype(float).tolist()
     signs = [-1 if name == "val/r2" else 1 for name in objectives]
     expected = [not any(beats(other, point, signs) for other in points) for point in points]
     assert on_front(points, objectives) == expected
@@ -58,8 +58,9 @@ def test_a_list_of_objectives_is_short_for_further_ones() -> None:
         ("objective=[val/mse,val/mse]", "objective: each can be given once"),
         ("objective=[val/mse,seconds]", "further_objectives.*must be one of"),
         ("objective=[]", "at least one is needed"),
+        ("objective=[val/mse,parameters] sampler=cmaes", "sampler: several objectives need one of tpe,"),
     ],
 )
 def test_objectives_that_make_no_sense_are_refused(override: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
-        compose([override])
+        compose(override.split())
