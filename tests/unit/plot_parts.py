@@ -30,7 +30,7 @@ LINEAR: dict[str, Scalar] = {key: PARAMS[key] for key in ("learning_rate", "epoc
 @cache
 def facts(*overrides: str) -> StudyFacts:
     dataset = DatasetFacts("insurance", "charges", "dollars", 1338, ("age",), "free", "a test", "0" * 64, ())
-    return StudyFacts("study", compose(overrides)[0], dataset, Environment("3", "Linux", "cpu", 2, {}, None))
+    return StudyFacts("study", compose(["space=broad", *overrides])[0], dataset, Environment("3", "Linux", "cpu", 2, {}, None))
 
 
 def curves(mse: Sequence[float]) -> np.ndarray:

@@ -20,7 +20,7 @@ START: dict[str, Scalar] = {
 
 
 def space(*overrides: str) -> SpaceConfig:
-    return compose(overrides)[0].space
+    return compose(["space=broad", *overrides])[0].space
 
 
 class Function:
