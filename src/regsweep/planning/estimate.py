@@ -91,13 +91,13 @@ def _writing(rehearsed: Rehearsed, folder: Path) -> float:
 
 def _bytes(course: Course, rehearsed: Rehearsed, material: Material, folder: Path) -> float:
     """Bytes on disk. A trial's record lies there and, copied, in MLflow's artifacts; the model holds the weights once more."""
-    folds, inputs = len(material.prepared.folds), material.prepared.folds[0].inputs
+    folds, fold = len(material.prepared.folds), material.prepared.folds[0]
     kept = material.config.tracking.models
     models = {"all": course.trials, "none": 0}.get(kept) if ":" not in kept else int(kept.partition(":")[2])
     copies = 2 + min(1.0, (models or 0) / course.trials)
 
     def known(spec: TrialSpec) -> float:
-        dims = (inputs, *spec.widths, 1)
+        dims = (fold.encoded(spec.encoding).inputs, *spec.widths, 1)
         weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(dims))
         points = len(CURVES) * spec.epochs
         return folds * (4 * copies * weights + 2 * NUMBER_BYTES * points) + POINT_BYTES * points

@@ -139,7 +139,7 @@ class Trainer:
 
 def _fit_seconds(spec: TrialSpec, data: Prepared) -> float:
     rows = len(data.folds[0].z_train)
-    form = form_of(spec, data.folds[0].inputs, rows)
+    form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
     steps = spec.epochs * -(-rows // form.batch_size)
     return len(data.folds) * (FIT + FIT_STEP * steps + Speed().stack(form, 1, steps))
 
@@ -153,7 +153,8 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     epochs, batch = int(max(numbers["epochs"])), int(min(numbers["batch_size"]))
     spec = TrialSpec((width,) * depth, "relu", 0.001, epochs, batch, "adam", 0.0, 0.0, 0)
     rows = len(data.folds[0].z_train)
-    form = form_of(spec, data.folds[0].inputs, rows)
+    fold = data.folds[0]
+    form = form_of(spec, max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())]), rows)
     steps = epochs * -(-rows // form.batch_size)
     each = _fit_seconds(spec, data) if config.trainer.kind != "stacked" else Speed().stack(form, len(data.folds), steps)
     share = 2 * SHORT / (each * config.parallel_trials)
