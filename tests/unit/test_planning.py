@@ -158,7 +158,7 @@ def test_what_patience_does_not_reach_is_extrapolated(tmp_path: Path) -> None:
 
 
 def test_a_search_ends_where_there_is_nothing_more_to_try(tmp_path: Path) -> None:
-    one_of = ["depth=0", "learning_rate=0.01", "l2=0", "epochs=3", "optimizer=adam"]
+    one_of = ["depth=0", "learning_rate=0.01", "l2=0", "dropout=0", "epochs=3", "optimizer=adam"]
     config = study("sampler=random", *(f"space.parameters.{one}" for one in one_of), "n_trials=50")
     total = count(config.space).total
     # The batch sizes are left, with each encoding.

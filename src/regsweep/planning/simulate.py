@@ -18,6 +18,9 @@ from regsweep.search import Proposal, Search
 from regsweep.train.plan import Load
 from regsweep.trial import State, TrialSpec, spec_from_values, trial_seed
 
+# Of fewer trials nothing is said about growth.
+FEW = 20
+
 Plan = Callable[[Sequence[TrialSpec]], Sequence[Load]]
 
 
@@ -118,9 +121,9 @@ def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, 
 
 
 def _growth(asked: Sequence[float]) -> float:
-    """By how many seconds asking for a trial takes longer than for the one before it; 0 where it hardly does."""
+    """By how many seconds asking for a trial takes longer than for the one before it; 0 where it hardly does, or who can tell."""
     third = len(asked) // 3
-    if third == 0:
+    if third < FEW:
         return 0.0
     before, after = float(np.median(asked[-2 * third : -third])), float(np.median(asked[-third:]))
     # Less than a quarter more may be chance, and would be multiplied by thousands of trials.
