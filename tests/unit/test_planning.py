@@ -142,6 +142,12 @@ def test_a_simulated_search_takes_as_long_as_its_batches(tmp_path: Path) -> None
     assert len(course.specs) == 12
 
 
+def test_a_search_for_several_objectives_is_simulated_too(tmp_path: Path) -> None:
+    config = study("sampler=nsga2", "further_objectives=[parameters]")
+    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(4, 0.0, 0.0), patience=60)
+    assert (course.trials, len(course.specs)) == (12, 12)
+
+
 def test_a_search_that_needs_no_answers_keeps_workers_busy(tmp_path: Path) -> None:
     config = study("sampler=random", "n_trials=13")
     course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(3, 0.0, 0.0), patience=60)

@@ -105,7 +105,8 @@ def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, 
         flight = flights.popleft()
         for position, proposal in enumerate(flight.proposals):
             started = time.perf_counter()
-            search.tell(proposal.number, State.COMPLETE, float(rng.uniform()))
+            value, *others = rng.uniform(size=len(config.objectives)).tolist()
+            search.tell(proposal.number, State.COMPLETE, value, tuple(others))
             now = max(now, flight.finished[position]) + time.perf_counter() - started + machine.writing
             told.append(now)
         pace.landed(len(flight.proposals), round(1000 * flight.submitted), round(1000 * now))
