@@ -236,6 +236,7 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
     return {
         "kind": "trial",
         "number": record.number,
+        "origin": record.origin,
         "state": result.state.value,
         "cause": result.cause,
         "objective": record.objective,

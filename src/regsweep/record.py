@@ -91,6 +91,12 @@ class TrialRecord:
         return tuple(value for value in values if value is not None)
 
     @property
+    def origin(self) -> str:
+        """Who proposed it: the user (`enqueued`) or a sampler, by name."""
+        config = self.facts.config
+        return "enqueued" if self.number < len(config.enqueue) else config.sampler.kind
+
+    @property
     def objective(self) -> float | None:
         return self.result.final.get(self.facts.config.objective) if self.result.state is State.COMPLETE else None
 
@@ -113,6 +119,8 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     for group in ("split", "features", "sampler", "pruner", "trainer"):
         parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}
+    if values["enqueue"]:
+        parts["enqueue"] = values["enqueue"]
     parts["space.per_layer_width"] = values["space"]["per_layer_width"]
     parts |= {f"space.parameters.{name}": value for name, value in values["space"]["parameters"].items()}
     return parts

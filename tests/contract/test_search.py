@@ -14,6 +14,7 @@ import pytest
 from regsweep.config import compose
 from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
+from regsweep.record import study_name
 from regsweep.search import Search, kept_trials
 from regsweep.trial import State
 from tests.helpers import FINITE, FINITE_SPACE, SAMPLERS, Table, go_on, search_config, value_of
@@ -236,3 +237,45 @@ def test_what_is_not_installed_is_refused_with_what_to_install(monkeypatch: pyte
     monkeypatch.setattr("regsweep.config.sampler.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"needs torch, which is not installed; pip install 'regsweep\[gp\]'"):
         compose(["sampler=gp"])
+
+
+@EVERY
+def test_enqueued_configurations_come_first_in_every_study_however_interrupted(tmp_path: Path, sampler: str) -> None:
+    study = search_config(sampler, "enqueue=[{depth: 2, width: 9},{depth: 0, batch_size: 16}]")
+    table = go_on(tmp_path / "whole", study, 8)
+    assert {"depth": 2, "width": 9}.items() <= table[0][1].items()
+    assert {"depth": 0, "batch_size": 16}.items() <= table[1][1].items()
+    assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == 8
+    first = go_on(tmp_path / "cut", study, 8, stop_after=1)
+    assert first + go_on(tmp_path / "cut", study, 8) == table
+
+
+def test_a_grid_leaves_out_what_was_enqueued(tmp_path: Path) -> None:
+    for sampler in ("grid", "brute_force", "kt_grid"):
+        study = search_config(sampler, "enqueue=[{depth: 0, batch_size: 16},{depth: 0, batch_size: 32}]")
+        table = go_on(tmp_path / sampler, study, 40)
+        assert len(table) == len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == 26
+
+
+def test_what_is_wrong_with_enqueued_configurations_is_said() -> None:
+    wrong = [
+        ("[{dept: 2}]", "enqueue.0.dept: the space has no such hyperparameter (did you mean depth?); it has depth, width, "),
+        ("[{depth: 0},{depth: 5}]", "enqueue.1.depth: must be a whole number from 0 to 4, but got 5"),
+        ("[{epochs: 25}]", "enqueue.0.epochs: must be a whole number from 20 to 60 in steps of 10, but got 25"),
+        ("[{learning_rate: 1}]", "enqueue.0.learning_rate: must be a number from 0.0001 to 0.03, but got 1"),
+        ("[{optimizer: lion}]", "enqueue.0.optimizer: must be one of adam, rmsprop, sgd_momentum, but got 'lion'"),
+        ("[{width: 8}]", "enqueue.0.width: depends on depth; give depth, too"),
+        ("[{depth: 0, width: 8}]", "enqueue.0.width: does not exist where depth is 0"),
+        ("[{depth: 1},{depth: 1}]", "enqueue.1: equals enqueue.0"),
+    ]
+    for given, message in wrong:
+        with pytest.raises(ConfigError) as raised:
+            compose(["space=broad", f"enqueue={given}"])
+        assert message in str(raised.value), given
+    with pytest.raises(ConfigError, match="enqueue: has 2 configurations, but n_trials=1"):
+        compose(["enqueue=[{depth: 0},{depth: 1}]", "n_trials=1"])
+
+
+def test_enqueued_configurations_are_part_of_what_a_study_is() -> None:
+    plain, enqueued = compose([])[0], compose(["enqueue=[{depth: 0}]"])[0]
+    assert study_name(plain, "") != study_name(enqueued, "")

@@ -14,9 +14,10 @@ from pydantic import Field, field_validator, model_validator
 
 from regsweep.config.base import Count, Model, Seed
 from regsweep.config.dataset import DatasetConfig
+from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, check_names
 from regsweep.config.sampler import SamplerConfig, sampler_problems
-from regsweep.config.space import SpaceConfig
+from regsweep.config.space import Scalar, SpaceConfig
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -266,6 +267,7 @@ class StudyConfig(Model):
     features: FeaturesConfig
     space: SpaceConfig
     sampler: SamplerConfig
+    enqueue: tuple[dict[str, Scalar], ...] = ()
     pruner: PrunerConfig
     trainer: TrainerConfig
     champion: ChampionConfig
@@ -320,6 +322,7 @@ class StudyConfig(Model):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        if problems := sampler_problems(self.sampler, self.space, self.n_trials):
+        problems = sampler_problems(self.sampler, self.space, self.n_trials)
+        if problems := [*problems, *enqueue_problems(self.enqueue, self.space, self.n_trials)]:
             raise ValueError("\n".join(problems))
         return self

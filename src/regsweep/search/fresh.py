@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 
 from regsweep.config import StudyConfig
+from regsweep.config.enqueue import in_type
 from regsweep.config.space import FloatRange, configurations
 from regsweep.search.source import Params, Proposal, Source, Told
 from regsweep.space import draw
@@ -80,6 +81,8 @@ class Fresh:
                 self.tell(one)
 
     def _next(self, number: int) -> Proposal | None:
+        if number < len(self._config.enqueue):
+            return self._enqueued(number)
         for attempt in range(ATTEMPTS):
             params = self._source.ask(number, attempt)
             if params is None:
@@ -92,6 +95,15 @@ class Fresh:
             self.ended = f"every configuration has been tried after {number} trials"
             return None
         proposal = Proposal(number, params)
+        self._source.impose(proposal)
+        return proposal
+
+    def _enqueued(self, number: int) -> Proposal:
+        given = in_type(self._config.enqueue[number], self._config.space)
+        drawn = (random_params(self._config, number, attempt, given) for attempt in range(DRAWS))
+        # Where nothing is left to draw, it is tried again: that is what was asked for.
+        params = next((one for one in drawn if _key(one) not in self._known), None)
+        proposal = Proposal(number, random_params(self._config, number, 0, given) if params is None else params)
         self._source.impose(proposal)
         return proposal
 

@@ -20,16 +20,18 @@ class GridSource:
         grid = list(configurations(config.space, getattr(config.sampler, "points", None)))
         order = np.random.default_rng(config.seed).permutation(len(grid))
         self._left = iter([grid[index] for index in order])
+        self._imposed: list[Params] = []
 
     def independent(self, number: int) -> bool:
         return True
 
     def ask(self, number: int, attempt: int) -> Params | None:
-        return next(self._left, None)
+        return next((params for params in self._left if params not in self._imposed), None)
 
     def drop(self, number: int) -> None: ...
 
-    def impose(self, proposal: Proposal) -> None: ...
+    def impose(self, proposal: Proposal) -> None:
+        self._imposed.append(proposal.params)
 
     def tell(self, told: Told) -> None: ...
 

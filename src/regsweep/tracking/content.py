@@ -51,7 +51,12 @@ def trial_run(book: RecordBook, record: TrialRecord, model: Model | None) -> Run
     values["parameters"] = float(sum(fold.network.parameters for fold in result.folds[:1]))
     further = zip(record.facts.config.further_objectives, record.others, strict=False)
     values |= {name: value for name, value in further if name not in CURVES}
-    tags = {"regsweep.state": result.state.value, "regsweep.trainer": result.trainer, "mlflow.runColor": color(record.number)}
+    tags = {
+        "regsweep.state": result.state.value,
+        "regsweep.trainer": result.trainer,
+        "regsweep.origin": record.origin,
+        "mlflow.runColor": color(record.number),
+    }
     if result.cause:
         tags["regsweep.cause"] = result.cause
     return RunContent(
