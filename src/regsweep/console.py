@@ -22,7 +22,7 @@ from regsweep.champion import best_trial
 from regsweep.config import StudyConfig
 from regsweep.config.schema import BudgetConfig
 from regsweep.errors import ConfigError, NotReproducedError, UnreadableError
-from regsweep.leaderboard import as_table, leaderboard
+from regsweep.leaderboard import as_table, epochs_saved, leaderboard
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.trial import State, higher_is_better
@@ -319,11 +319,13 @@ def plain_console() -> Console:
 def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     facts, rows = book.facts(), leaderboard(book)
     done = [row for row in rows if row.name.startswith("trial ")]
-    failed = sum(row.state == State.FAILED for row in done)
+    failed, pruned = (sum(row.state == state for row in done) for state in (State.FAILED, State.PRUNED))
+    saved, total = epochs_saved(book) if pruned else (0, 0)
     hidden = max(0, sum(row.kind == "trial" for row in done) - trials)
     title = (
         f"{facts.study}: {len(done)} trials"
         + (f", {failed} failed" if failed else "")
+        + (f", {pruned} stopped early (saved {saved:,} of {total:,} epochs)" if pruned else "")
         + (f", {hidden} not shown" if hidden else "")
     )
     console.print(as_table(rows, unit=facts.dataset.unit, title=title, trials=trials, wide=console.width >= WIDE))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from regsweep.book import RecordBook
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
-from regsweep.search import Proposal, Told
+from regsweep.search import Proposal, Search, Told
+from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load
 from regsweep.trial import TrialResult, TrialSpec, spec_from_values, trial_seed
 
@@ -25,6 +26,7 @@ class Flight:
         facts: StudyFacts,
         executor: Executor,
         clock: Callable[[], int],
+        search: Search,
     ) -> None:
         self._proposals, self._book, self._facts, self._clock = proposals, book, facts, clock
         self.submitted, self.trials = clock(), len(proposals)
@@ -34,10 +36,10 @@ class Flight:
         self._specs = {
             proposal.number: spec_from_values(proposal.params, seed=trial_seed(seed, proposal.number)) for proposal in new
         }
-        specs = list(self._specs.values())
+        specs, rule = list(self._specs.values()), search.rule(self._specs)
         self._stacks: dict[int, _Training] = {}
         for load in executor.plan(specs):
-            training = _Training(executor, [specs[position] for position in load.positions], load, clock)
+            training = _Training(executor, [specs[position] for position in load.positions], load, rule, clock)
             self._stacks |= {new[position].number: training for position in load.positions}
 
     def land(self) -> Iterator[TrialRecord]:
@@ -70,11 +72,13 @@ class Pace:
 class _Training:
     """A stack in training, and when it ended."""
 
-    def __init__(self, executor: Executor, stack: Sequence[TrialSpec], load: Load, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, executor: Executor, stack: Sequence[TrialSpec], load: Load, rule: StopRule | None, clock: Callable[[], int]
+    ) -> None:
         self._executor, self._stack, self._clock = executor, stack, clock
         self._results: tuple[TrialResult, ...] | None = None
         self._ended: int | None = None
-        self._future = executor.submit(stack, load)
+        self._future = executor.submit(stack, load, rule)
         self._future.add_done_callback(self._note_end)
 
     def result(self, spec: TrialSpec) -> tuple[TrialResult, int]:

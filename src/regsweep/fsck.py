@@ -19,7 +19,7 @@ from regsweep.folder import leftovers, read_content, read_json
 from regsweep.pareto import front_of
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
-from regsweep.search import Told, kept_trials
+from regsweep.search import Told, kept_trials, reports_of
 from regsweep.sums import SUMS_FILE, differences, digest, read_sums
 from regsweep.tracking.content import Point, RunContent, baseline_run, champion_run, trial_run
 from regsweep.tracking.inspection import Inspection, Recorded, inspect
@@ -133,6 +133,8 @@ def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> I
             theirs = " ".join(map(repr, (told.value, *told.others)))
             mine, theirs = f"{record.result.state} {mine}", f"{told.state} {theirs}"
             yield Finding(f"trial {number}: its record says {mine}, Optuna {theirs}")
+        elif told.reports != reports_of(record.facts.config, record.result):
+            yield Finding(f"trial {number}: Optuna holds other reports of its curve than its record")
         elif not told.params.items() <= dict(record.params).items():
             yield Finding(f"trial {number}: Optuna holds other hyperparameters than its record")
     for number in sorted(records):

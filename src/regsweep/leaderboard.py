@@ -13,7 +13,9 @@ from rich.table import Table
 from regsweep.baselines import describe
 from regsweep.book import RecordBook, read_champion
 from regsweep.pareto import front_of
-from regsweep.trial import Scalar, State, higher_is_better
+from regsweep.trial import CURVES, Scalar, State, higher_is_better
+
+STYLES = {State.FAILED.value: "red", State.PRUNED.value: "dim"}
 
 FRONT = "◆"
 
@@ -45,7 +47,7 @@ class Row:
 
 
 def leaderboard(book: RecordBook) -> tuple[Row, ...]:
-    """Read and order a study's rows: best objective first, failed trials last."""
+    """Read and order a study's rows: best objective first, then trials that were stopped early, failed ones last."""
     objective = book.facts().config.objective.removeprefix("val/")
     champion = read_champion(book)
     contents = list(book.contents("trial"))
@@ -57,11 +59,24 @@ def leaderboard(book: RecordBook) -> tuple[Row, ...]:
         rows.append(_ensemble_row(champion))
     sign = -1 if higher_is_better(objective) else 1
 
-    def order(row: Row) -> tuple[bool, float]:
+    def order(row: Row) -> tuple[bool, bool, float]:
         value = getattr(row, f"val_{objective}")
-        return (value is None or row.state == State.FAILED, sign * (value or 0.0))
+        return (row.state == State.FAILED, value is None, sign * (value or 0.0))
 
     return tuple(sorted(rows, key=order))
+
+
+def epochs_saved(book: RecordBook) -> tuple[int, int]:
+    """How many epochs, over all folds, were not trained because their trial was pruned, and how many all trials had."""
+    contents = list(book.contents("trial"))
+    folds = max((len(content["folds"]) for content in contents), default=0)
+    saved, total = 0, 0
+    for content in contents:
+        planned = folds * content["spec"]["epochs"]
+        total += planned
+        if content["state"] == State.PRUNED:
+            saved += planned - sum(len(fold[CURVES[0]]) for fold in content["folds"])
+    return saved, total
 
 
 def as_frame(rows: Sequence[Row]) -> pd.DataFrame:
@@ -104,8 +119,8 @@ def as_table(rows: Sequence[Row], *, unit: str, title: str, trials: int | None =
         if several:
             cells += [_number(getattr(row, name)) for name in further] + [FRONT if row.pareto else ""]
         if wide:
-            cells += [f"{row.seconds:.1f}", row.params if row.state != State.FAILED else row.state]
-        style = {"champion": "bold green", "baseline": "cyan"}.get(row.kind, "red" if row.state == State.FAILED else "")
+            cells += [f"{row.seconds:.1f}", row.params if row.state == State.COMPLETE else row.state]
+        style = {"champion": "bold green", "baseline": "cyan"}.get(row.kind, STYLES.get(row.state, ""))
         table.add_row(*cells, style=style)
     return table
 
@@ -115,7 +130,7 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: 
     mse, number = final.get("val/mse"), content["number"]
     is_champion = champion is not None and [member[0] for member in champion["members"]] == [number]
     return Row(
-        f"{champion['name']} (champion)" if champion is not None and is_champion else f"trial {number}",
+        f"{champion['name']} (champion)" if champion is not None and is_champion else _name(content),
         "champion" if is_champion else "trial",
         content["state"],
         mse,
@@ -138,6 +153,10 @@ def _ensemble_row(champion: dict[str, Any]) -> Row:
         f"{champion['name']} (champion)", "champion", State.COMPLETE.value, val["mse"], val["mse"] ** 0.5, val["mae"], val["r2"],
         *_test_values(champion["test"]), 0.0, members,
     )  # fmt: skip
+
+
+def _name(content: dict[str, Any]) -> str:
+    return f"trial {content['number']}" + (" (stopped early)" if content["state"] == State.PRUNED else "")
 
 
 def _baseline_row(content: dict[str, Any]) -> Row:

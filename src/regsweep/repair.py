@@ -16,7 +16,7 @@ from regsweep.fsck import Checked, check
 from regsweep.insight import read_insight
 from regsweep.paths import Workspace
 from regsweep.record import Features, StudyFacts
-from regsweep.search import Search, Told, kept_trials
+from regsweep.search import Search, Told, kept_trials, reports_of
 from regsweep.study import gather, train_lost
 from regsweep.tracking.content import champion_key
 from regsweep.tracking.drain import sync
@@ -141,7 +141,9 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
     kept = kept_trials(workspace, facts.study)
     known = {told.number: told for told in kept if told is not None}
     for record in filter(None, map(book.whole, book.numbers())):
-        known[record.number] = Told(record.number, record.result.state, record.objective, record.params, record.others)
+        reports = reports_of(record.facts.config, record.result)
+        state, params = record.result.state, record.params
+        known[record.number] = Told(record.number, state, record.objective, params, record.others, reports)
     slots: list[Told] = []
     while len(slots) in known:
         slots.append(known[len(slots)])
@@ -151,7 +153,7 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
 
 
 def _says(kept: Told | None, slot: Told) -> bool:
-    if kept is None or (kept.value, kept.others) != (slot.value, slot.others):
+    if kept is None or (kept.value, kept.others, kept.reports) != (slot.value, slot.others, slot.reports):
         return False
     return (kept.number, kept.state) == (slot.number, slot.state) and kept.params.items() <= dict(slot.params).items()
 

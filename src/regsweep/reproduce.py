@@ -27,7 +27,8 @@ from regsweep.predictor import Model
 from regsweep.record import TrialRecord
 from regsweep.runner import Processes
 from regsweep.study import Material, gather
-from regsweep.trial import CURVES, Array64, TrialResult
+from regsweep.train.contract import StopAfter
+from regsweep.trial import CURVES, Array64, State, TrialResult
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,11 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
     with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
         trainings = Trainings(record.facts.config, material.dataset, material.split, executor)
         records = [record, *members]
-        again = trainings.on_folds([each.result.spec for each in records])
+        if (rule := _stopped_again(record)) is None:
+            again = trainings.on_folds([each.result.spec for each in records])
+        else:
+            stack = (record.result.spec,)
+            again = executor.collect(executor.submit(stack, rule=rule), stack)
         found = [_compare(before.result, after) for before, after in zip(records, again, strict=True)]
         deviation, where, epoch = max(found)
         if len(found) > 1 and deviation:
@@ -110,6 +115,14 @@ def _same_data(record: TrialRecord, material: Material) -> None:
             f"{then.name}: the table is not the recorded one{rows}: sha256 {now.sha256[:12]}..., recorded {then.sha256[:12]}...; "
             "restore the recorded table, or run a new study on this one"
         )
+
+
+def _stopped_again(record: TrialRecord) -> StopAfter | None:
+    """A pruned trial is trained as far as it came."""
+    if record.result.state is not State.PRUNED:
+        return None
+    over_folds = record.facts.config.pruner.kind == "wilcoxon"
+    return StopAfter(None if over_folds else len(record.result.curves), len(record.result.folds))
 
 
 def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:

@@ -32,7 +32,7 @@ from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.search import Search, Told
+from regsweep.search import Search, Told, reports_of
 from regsweep.space import choices, greatest
 from regsweep.tracking import Drain
 from regsweep.train import save_networks
@@ -120,7 +120,7 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 executor = open_executors.enter_context(make_executor(config, material.prepared))
                 if lost := _lost(search, book):
                     watcher.redoing([proposal.number for proposal in lost])
-                for told, record in zip(lost, Flight(lost, book, facts, executor, clock).land(), strict=True):
+                for told, record in zip(lost, Flight(lost, book, facts, executor, clock, search).land(), strict=True):
                     watcher.trial(record)
                     if (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
                         raise StorageError(_came_out_otherwise(book, told, record))
@@ -177,7 +177,7 @@ def _came_out_otherwise(book: RecordBook, told: Told, record: TrialRecord) -> st
 def train_lost(material: Material, search: Search, book: RecordBook, clock: Clock = wall_clock) -> None:
     """Train trials again that were told but whose record is gone or damaged."""
     with make_executor(material.config, material.prepared) as executor:
-        for _ in Flight(_lost(search, book), book, material.facts, executor, clock).land():
+        for _ in Flight(_lost(search, book), book, material.facts, executor, clock, search).land():
             pass
 
 
@@ -192,15 +192,15 @@ def _search(
     config, flights, pace = facts.config, deque[Flight](), Pace(facts.config.parallel_trials)
     if untold := book.place(number := len(search.told())).is_dir():
         # A kill came between a trial's record and its telling: it is told now, whatever budget this call has.
-        flights.append(Flight(search.next_batch(number + 1), book, facts, executor, clock))
+        flights.append(Flight(search.next_batch(number + 1), book, facts, executor, clock, search))
     while untold or budget.spent() is None:
         while not untold and len(flights) < 2 and (proposals := search.next_batch(config.n_trials, pace.size)):
-            flights.append(Flight(proposals, book, facts, executor, clock))
+            flights.append(Flight(proposals, book, facts, executor, clock, search))
         if not flights:
             return
         flight = flights.popleft()
         for record in flight.land():
-            search.tell(record.number, record.result.state, record.objective, record.others)
+            search.tell(record.number, record.result.state, record.objective, record.others, reports_of(config, record.result))
             budget.told(record.number, record.objective)
             yield record
             if record.result.state is State.FAILED:

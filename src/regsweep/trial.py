@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,12 +91,7 @@ class TrialResult:
     @property
     def curves(self) -> Array64:
         """Mean over folds, shape (epochs, 6); a fold that stopped early keeps its last row."""
-        if not self.folds:
-            return np.zeros((0, len(CURVES)))
-        epochs = max(len(fold.curves) for fold in self.folds)
-        padded = [np.pad(fold.curves, ((0, epochs - len(fold.curves)), (0, 0)), mode="edge") for fold in self.folds]
-        mean: Array64 = np.mean(padded, axis=0)
-        return mean
+        return mean_curves([fold.curves for fold in self.folds])
 
     @property
     def final(self) -> dict[str, float]:
@@ -128,6 +123,16 @@ class TrialResult:
             return {}
         curves = self.curves
         return {name: float(curves[:, i].max() if name.endswith("r2") else curves[:, i].min()) for i, name in enumerate(CURVES)}
+
+
+def mean_curves(curves: Sequence[Array64]) -> Array64:
+    """Mean over folds of curves (epochs, 6); one that ended early keeps its last row."""
+    if not curves:
+        return np.zeros((0, len(CURVES)))
+    epochs = max(map(len, curves))
+    padded = [np.pad(fold, ((0, epochs - len(fold)), (0, 0)), mode="edge") for fold in curves]
+    mean: Array64 = np.mean(padded, axis=0)
+    return mean
 
 
 def higher_is_better(metric: str) -> bool:

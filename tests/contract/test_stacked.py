@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -175,17 +176,21 @@ def test_a_diverging_member_fails_as_in_keras_and_leaves_its_mates_alone(
 
 
 class Rule:
-    """Stops trainings (position, fold) at an epoch, and remembers what it was asked."""
+    """Stops specs (by seed) at an epoch, and remembers what it was asked: (seed, epochs of each fold) -> curves."""
 
-    every = 2
+    name = "a test"
 
-    def __init__(self, stops: Mapping[tuple[int, int], int] | None = None) -> None:
-        self._stops = stops or {}
-        self.asked: dict[tuple[int, int, int], Array64] = {}
+    def __init__(self, stops: Mapping[int, int] | None = None, every: int | None = 2, first: int = 99) -> None:
+        self._stops, self.every, self._first = stops or {}, every, first
+        self.asked: dict[tuple[int, ...], Sequence[Array64]] = {}
 
-    def __call__(self, position: int, fold: int, curves: Array64) -> bool:
-        self.asked[position, fold, len(curves)] = curves
-        return len(curves) >= self._stops.get((position, fold), 1_000)
+    def waves(self, folds: int) -> tuple[range, ...]:
+        first = min(self._first, folds)
+        return (range(first), *(range(fold, fold + 1) for fold in range(first, folds)))
+
+    def __call__(self, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+        self.asked[spec.seed, *map(len, curves)] = curves
+        return max(map(len, curves)) >= self._stops.get(spec.seed, 1_000)
 
 
 RULED = [spec(epochs=5), spec(epochs=6, seed=8)]
@@ -193,46 +198,61 @@ RULED = [spec(epochs=5), spec(epochs=6, seed=8)]
 
 @pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
 def test_a_rule_is_asked_at_its_epochs_but_the_last_and_stops_whom_it_names(kind: str, data: Prepared) -> None:
-    trainer, idle, rule = make(kind), Rule(), Rule({(1, 0): 4})
+    trainer, idle, rule = make(kind), Rule(), Rule({8: 4})
     free, found = trainer.fit(RULED, data, idle), trainer.fit(RULED, data, rule)
     assert [(result.state, len(result.curves)) for result in free] == [(State.COMPLETE, epochs) for epochs in (5, 6)]
-    assert set(idle.asked) == set(rule.asked) == {(0, 0, 2), (0, 0, 4), (1, 0, 2), (1, 0, 4)}
-    for (position, _, epochs), curves in rule.asked.items():
-        np.testing.assert_array_equal(curves, free[position].curves[:epochs])
+    assert set(idle.asked) == set(rule.asked) == {(7, 2), (7, 4), (8, 2), (8, 4)}
+    for (seed, epochs), (curves,) in rule.asked.items():
+        np.testing.assert_array_equal(curves, free[seed - 7].curves[:epochs])
     assert_same(found[0], free[0])
-    assert found[1].state is State.PRUNED
+    assert (found[1].state, found[1].cause) == (State.PRUNED, "stopped by a test after 4 of 6 epochs")
     np.testing.assert_array_equal(found[1].curves, free[1].curves[:4])
     assert found[1].folds[0].kept_epoch == 3
 
 
-def test_a_rule_that_stops_nothing_changes_nothing(stacked: Trainer, data: Prepared) -> None:
-    for ruled, free in zip(stacked.fit(RULED, data, Rule()), stacked.fit(RULED, data), strict=True):
-        assert_same(ruled, free)
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_rule_that_stops_nothing_changes_nothing(kind: str, folds: Prepared) -> None:
+    trainer = make(kind)
+    specs = [replace(member, dropout=0.2) for member in RULED]
+    free = trainer.fit(specs, folds)
+    for rule in (Rule(), Rule(every=None, first=2)):
+        for ruled, unruled in zip(trainer.fit(specs, folds, rule), free, strict=True):
+            assert_same(ruled, unruled)
 
 
-def test_a_stopped_member_has_the_weights_of_its_last_epoch(stacked: Trainer, data: Prepared) -> None:
-    stopped, _ = stacked.fit([spec(epochs=6), spec(epochs=6, seed=8)], data, Rule({(0, 0): 4}))
-    assert_same_weights(stopped, *stacked.fit([spec(epochs=4)], data))
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_stopped_spec_has_the_weights_of_its_last_epoch(kind: str, data: Prepared) -> None:
+    trainer = make(kind)
+    stopped, _ = trainer.fit([spec(epochs=6), spec(epochs=6, seed=8)], data, Rule({7: 4}))
+    assert_same_weights(stopped, *trainer.fit([spec(epochs=4)], data))
 
 
 def test_a_rule_is_not_asked_about_a_member_whose_patience_has_ended(data: Prepared) -> None:
     rule, quick = Rule(), spec(widths=(32,), learning_rate=0.03, epochs=25)
-    found = make(patience=1).fit([quick, spec(epochs=25)], data, rule)
+    found = make(patience=1).fit([quick, spec(epochs=25, seed=8)], data, rule)
     ended = len(found[0].curves)
     assert ended < 25
-    assert {epochs for position, _, epochs in rule.asked if position == 0} == set(range(2, ended, 2))
+    assert {epochs for seed, epochs in rule.asked if seed == 7} == set(range(2, ended, 2))
 
 
-def test_what_memory_has_no_room_for_is_trained_by_keras_and_the_rule_knows_its_position(data: Prepared) -> None:
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_rule_is_not_asked_about_a_spec_that_has_diverged(kind: str, data: Prepared) -> None:
+    rule, wild = Rule(), spec(widths=(), optimizer="sgd", learning_rate=1e38, epochs=6)
+    good, bad = make(kind).fit([spec(epochs=6, seed=8), wild], data, rule)
+    assert (good.state, bad.state) == (State.COMPLETE, State.FAILED)
+    assert set(rule.asked) == {(8, 2), (8, 4)}
+
+
+def test_what_memory_has_no_room_for_is_trained_by_keras_under_the_same_rule(data: Prepared) -> None:
     # Two networks of 16 units take 0.7 MB, most of it for validation, two of 128 x 128 units 10 MB.
     trainer = make(memory_gb=2e6 / 2**30)
-    specs = [spec(epochs=4), spec(widths=(100, 100), epochs=4), spec(epochs=4, seed=8)]
-    rule = Rule({(1, 0): 2, (2, 0): 2})
+    specs = [spec(epochs=4), spec(widths=(100, 100), epochs=4, seed=8), spec(epochs=4, seed=9)]
+    rule = Rule({8: 2, 9: 2})
     found = trainer.fit(specs, data, rule)
     assert [result.trainer for result in found] == ["stacked", "keras_fit", "stacked"]
     assert [result.state for result in found] == [State.COMPLETE, State.PRUNED, State.PRUNED]
-    assert set(rule.asked) == {(0, 0, 2), (1, 0, 2), (2, 0, 2)}
-    np.testing.assert_array_equal(rule.asked[1, 0, 2], found[1].curves)
+    assert set(rule.asked) == {(7, 2), (8, 2), (9, 2)}
+    np.testing.assert_array_equal(rule.asked[8, 2][0], found[1].curves)
 
 
 def test_without_memory_keras_trains_everything(data: Prepared) -> None:
@@ -259,10 +279,10 @@ def test_a_layer_without_units_fails_and_its_mates_do_not(stacked: Trainer, data
 
 def test_what_one_member_raises_is_its_failure_alone(stacked: Trainer, data: Prepared) -> None:
     class Broken(Rule):
-        def __call__(self, position: int, fold: int, curves: Array64) -> bool:
-            if position == 1:
+        def __call__(self, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+            if spec.seed == 1:
                 raise LookupError("no such trial")
-            return super().__call__(position, fold, curves)
+            return super().__call__(spec, curves)
 
     specs = [spec(epochs=4, seed=seed) for seed in range(3)]
     first, bad, third = stacked.fit(specs, data, Broken())
@@ -287,19 +307,25 @@ def test_folds_of_unequal_size_are_what_they_are_in_keras(stacked: Trainer, kera
     assert_close(found, *keras_fit.fit([one], folds))
 
 
-def test_a_rule_stops_a_trial_of_several_folds(stacked: Trainer, folds: Prepared) -> None:
-    rule = Rule({(1, fold): 2 for fold in range(3)})
-    found = stacked.fit([spec(epochs=4), spec(epochs=4, seed=8)], folds, rule)
-    assert set(rule.asked) == {(position, fold, 2) for position in (0, 1) for fold in range(3)}
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_rule_is_asked_about_all_folds_at_equal_epochs_and_stops_them_together(kind: str, folds: Prepared) -> None:
+    rule = Rule({8: 4})
+    found = make(kind).fit([spec(epochs=6), spec(epochs=6, seed=8)], folds, rule)
+    assert set(rule.asked) == {(seed, epochs, epochs, epochs) for seed in (7, 8) for epochs in (2, 4)}
+    for (seed, epochs, *_), asked in rule.asked.items():
+        for curves, fold in zip(asked, found[seed - 7].folds, strict=True):
+            np.testing.assert_array_equal(curves, fold.curves[:epochs])
     assert [result.state for result in found] == [State.COMPLETE, State.PRUNED]
-    assert [[len(fold.curves) for fold in result.folds] for result in found] == [[4, 4, 4], [2, 2, 2]]
+    assert [[len(fold.curves) for fold in result.folds] for result in found] == [[6, 6, 6], [4, 4, 4]]
 
 
 @pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
-def test_a_rule_that_stops_a_fold_leaves_the_others_in_training(kind: str, folds: Prepared) -> None:
-    (found,) = make(kind).fit([spec(epochs=4)], folds, Rule({(0, 0): 2}))
-    assert found.state is State.PRUNED
-    assert [len(fold.curves) for fold in found.folds] == [2, 4, 4]
+def test_a_rule_between_waves_saves_the_folds_that_are_left(kind: str, folds: Prepared) -> None:
+    rule = Rule({8: 3}, every=None, first=2)
+    going, stopped = make(kind).fit([spec(epochs=3), spec(epochs=3, seed=8)], folds, rule)
+    assert set(rule.asked) == {(7, 3, 3), (8, 3, 3)}
+    assert (going.state, len(going.folds)) == (State.COMPLETE, 3)
+    assert (stopped.state, len(stopped.folds), stopped.cause) == (State.PRUNED, 2, "stopped by a test after 2 folds")
 
 
 BLOCK, TOTAL, SHAPE = 64, 150, (10, 24)

@@ -126,7 +126,8 @@ def test_every_shipped_option_is_valid(group: str, monkeypatch: pytest.MonkeyPat
     assert options
     for option in options:
         table = ["dataset.path=x", "dataset.target=y"]
-        extra = {"csv": table, "parquet": table, "server": ["tracking.uri=http://127.0.0.1:5000"]}.get(option, [])
+        others = {"server": ["tracking.uri=http://127.0.0.1:5000"], "wilcoxon": ["split=kfold"]}
+        extra = {"csv": table, "parquet": table, **others}.get(option, [])
         if option in FINITE:
             extra = list(FINITE_SPACE)
         assert compose([f"{group}={option}", *extra])

@@ -31,6 +31,7 @@ GROUPS = (
     "sampler",
     "pruner",
     "trainer",
+    "epochs",
     "champion",
     "baselines",
     "tracking",

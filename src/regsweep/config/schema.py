@@ -16,6 +16,7 @@ from regsweep.config.base import Count, Model, Seed
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, check_names
+from regsweep.config.pruner import PrunerConfig
 from regsweep.config.sampler import SamplerConfig, sampler_problems
 from regsweep.config.space import Scalar, SpaceConfig
 
@@ -102,12 +103,6 @@ class FeaturesConfig(Model):
     bins: Annotated[int, Field(ge=2, le=64)] = 8
     target_standardise: bool
     target_log: bool
-
-
-class PrunerConfig(Model):
-    """What stops trials early."""
-
-    kind: Literal["none"]
 
 
 class TrainerConfig(Model):
@@ -308,6 +303,18 @@ class StudyConfig(Model):
             problems.append(f"sampler: several objectives need one of {known}, but got {self.sampler.kind!r}")
         if problems:
             raise ValueError("\n".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _folds_to_compare(self) -> Self:
+        if self.pruner.kind == "wilcoxon":
+            folds = self.split.folds * getattr(self.split, "repeats", 1) if self.split.kind == "kfold" else 1
+            if folds < (needed := self.pruner.first_wave + 1):
+                raise ValueError(
+                    f"pruner.kind: wilcoxon compares ended folds and needs {needed} at p_threshold={self.pruner.p_threshold:g} "
+                    f"(split=kfold split.folds={max(5, needed)}), but got split={self.split.kind}"
+                    + (f" with {folds}" if self.split.kind == "kfold" else "")
+                )
         return self
 
     @field_validator("experiment", "study")

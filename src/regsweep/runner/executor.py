@@ -13,6 +13,7 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.runner.work import Results, Site, train
 from regsweep.train import make_trainer
+from regsweep.train.contract import StopRule
 from regsweep.train.plan import GIB, Load, Speed, one_each, plan
 from regsweep.trial import TrialSpec
 
@@ -38,7 +39,7 @@ class Executor(ABC):
         return plan(specs, inputs, rows, len(folds), self._speed, self._workers, memory)
 
     @abstractmethod
-    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None) -> Future[Results]:
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
         """Begin to train a stack; the future's results are in its order. The load says what it is going to cost."""
 
     def collect(self, future: Future[Results], _stack: Sequence[TrialSpec]) -> Results:
@@ -70,9 +71,9 @@ class Inline(Executor):
         super().__init__(config, data, workers=1)
         self._made: Site | None = None
 
-    def submit(self, stack: Sequence[TrialSpec], _load: Load | None = None) -> Future[Results]:
+    def submit(self, stack: Sequence[TrialSpec], _load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
         future: Future[Results] = Future()
-        future.set_result(train(self._site(), tuple(stack)))
+        future.set_result(train(self._site(), tuple(stack), rule))
         return future
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:

@@ -15,6 +15,7 @@ from regsweep.runner.limits import Limits, memory_share
 from regsweep.runner.process import WorkerProcess
 from regsweep.runner.work import Results
 from regsweep.runner.worker import Job, Worker
+from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load, Speed
 from regsweep.trial import TrialSpec
 
@@ -39,8 +40,8 @@ class Processes(Executor):
         start = partial(WorkerProcess, config, data, limits)
         self._pool = [Worker(start, self._place, config.kind) for _ in range(self._workers)]
 
-    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None) -> Future[Results]:
-        job = Job(tuple(stack), load)
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
+        job = Job(tuple(stack), load, rule)
         self._place(job)
         return job.future
 

@@ -16,7 +16,7 @@ from regsweep import failpoints
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.train import Trainer, make_trainer
-from regsweep.train.contract import failure
+from regsweep.train.contract import StopRule, failure
 from regsweep.train.plan import Speed
 from regsweep.trial import TrialResult, TrialSpec
 
@@ -46,16 +46,16 @@ def work(link: Connection, config: TrainerConfig, data: Prepared) -> None:
             _answer(link, site, function, arguments)
 
 
-def train(site: Site, stack: tuple[TrialSpec, ...]) -> Results:
+def train(site: Site, stack: tuple[TrialSpec, ...], rule: StopRule | None = None) -> Results:
     """Train a stack. An error that is not caught within a training is traced to the one it belongs to by halving the stack."""
     try:
         for spec in stack:
             failpoints.reach("train/fit", spec.seed)
-        return site.trainer.fit(stack, site.data)
+        return site.trainer.fit(stack, site.data, rule)
     except Exception as error:
         if len(stack) > 1:
             middle = len(stack) // 2
-            return train(site, stack[:middle]) + train(site, stack[middle:])
+            return train(site, stack[:middle], rule) + train(site, stack[middle:], rule)
         return (failure(stack[0], error, (), seconds=0.0, trainer=site.config.kind),)
 
 

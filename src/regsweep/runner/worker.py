@@ -16,6 +16,7 @@ from regsweep.runner.process import Died, WorkerProcess
 from regsweep.runner.retry import ATTEMPTS, train_apart
 from regsweep.runner.work import Results, call, measure, ready, train
 from regsweep.signals import shielded
+from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load, Speed
 from regsweep.trial import TrialSpec
 
@@ -26,6 +27,7 @@ class Job:
 
     stack: tuple[TrialSpec, ...] = ()
     load: Load | None = None
+    rule: StopRule | None = None
     function: Callable[..., Any] = train
     arguments: tuple[Any, ...] = ()
     future: Future[Any] = field(default_factory=Future)
@@ -122,7 +124,7 @@ class Worker:
         started = time.perf_counter()
 
         def attempt(stack: tuple[TrialSpec, ...]) -> Results:
-            results: Results = self._ask(train, stack, trainings=len(stack))
+            results: Results = self._ask(train, stack, job.rule, trainings=len(stack))
             return results
 
         return train_apart(job.stack, attempt, self._trainer, lambda: time.perf_counter() - started)

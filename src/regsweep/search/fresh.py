@@ -28,6 +28,7 @@ class Fresh:
     def __init__(self, config: StudyConfig, source: Source) -> None:
         self._config, self._source = config, source
         self._proposals: list[Proposal] = []
+        self._starts: list[int] = []
         self._known: set[frozenset[tuple[str, object]]] = set()
         self._told = 0
         self.ended: str | None = None
@@ -40,6 +41,10 @@ class Fresh:
     def proposal(self, number: int) -> Proposal:
         """One that was asked."""
         return self._proposals[number]
+
+    def start(self, number: int) -> int:
+        """Where the batch begins that a proposal was asked in."""
+        return self._starts[number]
 
     def independent(self, number: int) -> bool:
         """Whether the batch from this number on needs no results."""
@@ -54,7 +59,7 @@ class Fresh:
                 if self._told == self.asked:
                     self.ended = f"{self._config.sampler.kind} has nothing more to propose after {self.asked} trials"
                 break
-            self._take(proposal)
+            self._take(proposal, before)
         return self.asked > before
 
     def tell(self, told: Told) -> None:
@@ -68,7 +73,7 @@ class Fresh:
             whole = told[: len(told) // size * size]
             self._source.recall(whole)
             for one in whole:
-                self._take(Proposal(one.number, one.params))
+                self._take(Proposal(one.number, one.params), one.number // size * size)
             self._told = len(whole)
         while self._told < len(told):
             if not self.ask(size):
@@ -107,13 +112,14 @@ class Fresh:
         self._source.impose(proposal)
         return proposal
 
-    def _take(self, proposal: Proposal) -> None:
+    def _take(self, proposal: Proposal, start: int) -> None:
         self._known.add(_key(proposal.params))
+        self._starts.append(start)
         self._proposals.append(proposal)
 
     def _impose(self, proposal: Proposal) -> None:
         self._source.impose(proposal)
-        self._take(proposal)
+        self._take(proposal, proposal.number)
 
     def _drawn(self, number: int) -> Params | None:
         for attempt in range(DRAWS):

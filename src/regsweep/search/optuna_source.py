@@ -20,6 +20,8 @@ from regsweep.space import draw
 from regsweep.trial import State, higher_is_better
 
 STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED}
+# Of what Optuna's pruners note down on trials.
+MARK = "completed_rung_"
 OPTUNAS = {ours: state for state, ours in STATES.items()}
 
 
@@ -62,7 +64,10 @@ class OptunaSource:
             # Another version of Optuna proposed it: what was trained is what counts.
             self._study.tell(trial, state=TrialState.FAIL)
             self._study.add_trial(frozen(self._config, told))
-        elif told.state is State.COMPLETE:
+            return
+        for step, value in told.reports.items():
+            self._study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+        if told.state is State.COMPLETE:
             self._study.tell(trial, told.values)
         else:
             self._study.tell(trial, state=OPTUNAS[told.state])
@@ -84,6 +89,11 @@ def directions(objectives: Sequence[str]) -> list[Literal["maximize", "minimize"
     return ["maximize" if higher_is_better(objective) else "minimize" for objective in objectives]
 
 
+def values_in_optuna(told: Told) -> list[float] | None:
+    """Optuna gives a pruned trial its last report for a value; to us only a complete one has values."""
+    return [told.reports[max(told.reports)]] if told.state is State.PRUNED and told.reports else told.values
+
+
 def _distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:
     # Constants have none.
     suggester = FixedTrial(dict(params))
@@ -93,8 +103,9 @@ def _distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistrib
 
 def told_from(trial: optuna.trial.FrozenTrial, params: Params) -> Told:
     """A told trial from what Optuna keeps of it."""
-    value, *others = trial.values or [None]
-    return Told(trial.number, STATES[trial.state], value, params, tuple(others))
+    value, *others = (trial.values if trial.state is TrialState.COMPLETE else None) or [None]
+    marks = {key: mark for key, mark in trial.system_attrs.items() if key.startswith(MARK)}
+    return Told(trial.number, STATES[trial.state], value, params, tuple(others), trial.intermediate_values, marks)
 
 
 def frozen(config: StudyConfig, told: Told) -> optuna.trial.FrozenTrial:
@@ -102,7 +113,9 @@ def frozen(config: StudyConfig, told: Told) -> optuna.trial.FrozenTrial:
     kinds = _distributions(config, told.params)
     trial = create_trial(
         state=OPTUNAS[told.state],
-        values=told.values,
+        values=values_in_optuna(told),
+        intermediate_values=dict(told.reports),
+        system_attrs=dict(told.marks),
         params={name: told.params[name] for name in kinds},
         distributions=kinds,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,9 +27,10 @@ from regsweep.locks import lock
 from regsweep.paths import Workspace
 from regsweep.search.fresh import Fresh
 from regsweep.search.optuna_source import STATES, directions, frozen, told_from
+from regsweep.search.pruning import Asked, PruneRule, Reports, compared_with
 from regsweep.search.source import Proposal, Told, make_source
 from regsweep.space import draw
-from regsweep.trial import State
+from regsweep.trial import State, TrialSpec
 
 
 class Search:
@@ -74,22 +76,31 @@ class Search:
     def next_batch(self, n_trials: int, at_most: int = 0) -> tuple[Proposal, ...]:
         """The trials to train next, whole batches and no more than `at_most` trials if that is more than one batch.
 
-        () when `n_trials` are asked, while trials that were not told yet decide what comes next, and where `ended` says why.
+        () when `n_trials` are asked, while trials that were not told yet decide what comes next or when it is pruned, and where
+        `ended` says why.
         """
         size, start = self._config.parallel_trials, self._handed_out
         if start >= n_trials:
             return ()
-        self._fresh = self._fresh or self._gone_on()
-        fresh = self._fresh
-        if start == fresh.asked and (len(self._told) == start or fresh.independent(start)):
+        fresh = self._proposals()
+        if start == fresh.asked and (len(self._told) == start or self._may_run_ahead(start)):
             fresh.ask(size)
-        while fresh.asked + size - start <= at_most and fresh.independent(fresh.asked) and fresh.ask(size):
+        while fresh.asked + size - start <= at_most and self._may_run_ahead(fresh.asked) and fresh.ask(size):
             pass
         batch = tuple(fresh.proposal(number) for number in range(start, min(fresh.asked, n_trials)))
         self._handed_out += len(batch)
         return batch
 
-    def tell(self, number: int, state: State, value: float | None, others: tuple[float, ...] = ()) -> None:
+    def rule(self, specs: Mapping[int, TrialSpec]) -> PruneRule | None:
+        """What stops these trials, by number: what they are compared with is told by now. None without a pruner."""
+        if self._config.pruner.kind == "none" or not specs:
+            return None
+        asked = {spec: self._asked(number) for number, spec in specs.items()}
+        return PruneRule(self._config, self._told[: max(one.bound for one in asked.values())], asked)
+
+    def tell(
+        self, number: int, state: State, value: float | None, others: tuple[float, ...] = (), reports: Reports | None = None
+    ) -> None:
         """Report how a trial ended; only a complete one has values, and one without a finite value has failed.
 
         Trials are told in the order of their numbers. Kept when it returns.
@@ -98,7 +109,8 @@ class Search:
         if state is State.COMPLETE and (value is None or not math.isfinite(value)):
             state = State.FAILED
         values = (value, others) if state is State.COMPLETE else (None, ())
-        told = Told(number, state, values[0], self._fresh.proposal(number).params, values[1])
+        params = self._fresh.proposal(number).params
+        told = self._marked(Told(number, state, values[0], params, values[1], reports or {}), self._told)
         with self._storage_errors():
             reach("search/telling", number)
             self._keep(frozen(self._config, told))
@@ -108,12 +120,38 @@ class Search:
 
     def restore(self, records: Sequence[Told]) -> None:
         """Keep these trials and no others; their numbers have no gaps."""
+        self._told, self._handed_out, self._fresh = list(records), len(records), None
+        for number, told in enumerate(records):
+            # The pruner's marks on a trial follow from the trials before it.
+            self._told[number] = self._marked(told, self._told)
         with self._storage_errors():
             optuna.delete_study(study_name=self._name, storage=self._storage)
             self._kept = self._open()
-            for told in records:
+            for told in self._told:
                 self._keep(frozen(self._config, told))
-        self._told, self._handed_out, self._fresh = list(records), len(records), None
+        self._fresh = None
+
+    def _proposals(self) -> Fresh:
+        self._fresh = self._fresh or self._gone_on()
+        return self._fresh
+
+    def _may_run_ahead(self, start: int) -> bool:
+        """Whether a batch from this number on can be proposed and trained before all earlier trials are told."""
+        return self._proposals().independent(start) and self._bound(start) <= len(self._told)
+
+    def _bound(self, start: int) -> int:
+        return compared_with(self._config, start, ahead=self._proposals().independent(start))
+
+    def _asked(self, number: int) -> Asked:
+        return Asked(number, self._bound(self._proposals().start(number)))
+
+    def _marked(self, told: Told, earlier: Sequence[Told]) -> Told:
+        """With the marks that the pruner would have left on it in Optuna's own loop."""
+        if not told.reports:
+            return told
+        asked = self._asked(told.number)
+        rule = PruneRule(self._config, earlier[: asked.bound], {})
+        return replace(told, marks=rule.marks(asked, told.reports))
 
     def _gone_on(self) -> Fresh:
         """A source that was asked and told what this study has been told."""

@@ -7,7 +7,7 @@ tells a new one as the old one was, so nothing of a source needs storage.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from regsweep.config import StudyConfig
@@ -26,13 +26,18 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Told:
-    """A trial that was told, with the hyperparameters it was proposed with; `others` are its values of further objectives."""
+    """A trial that was told, with the hyperparameters it was proposed with; `others` are its values of further objectives.
+
+    `reports` are its values on the way, by epochs trained or by fold; `marks` are what Optuna's pruner noted down on it.
+    """
 
     number: int
     state: State
     value: float | None
     params: Params
     others: tuple[float, ...] = ()
+    reports: Mapping[int, float] = field(default_factory=dict)
+    marks: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def values(self) -> list[float] | None:

@@ -22,14 +22,52 @@ from regsweep.trial import CURVES, Array64, FoldResult, State, TrialResult, Tria
 
 
 class StopRule(Protocol):
-    """Decides, every `every` epochs, which trainings are stopped."""
+    """Decides which trials stop before their end, all their folds together. Answers depend on spec and curves alone."""
 
     @property
-    def every(self) -> int: ...
+    def name(self) -> str: ...
 
-    def __call__(self, position: int, fold: int, curves: Array64) -> bool:
-        """Whether a fold of the spec at this position stops; `curves` (epochs, 6) are what it has come to."""
+    @property
+    def every(self) -> int | None:
+        """Epochs between two questions; None: asked after waves of folds only."""
         ...
+
+    def waves(self, folds: int) -> tuple[range, ...]:
+        """Which folds are trained side by side, one wave after the other."""
+        ...
+
+    def __call__(self, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+        """Whether a trial stops; `curves` (epochs, 6) are what each fold, in order, has come to, those of later waves left out.
+
+        Asked while a fold has epochs left, and between two waves; never where a value is not finite: that trial has failed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StopAfter:
+    """Stops every trial after so many epochs (`every`) or, where that is None, folds: to train a pruned one again."""
+
+    every: int | None
+    folds: int
+    name: str = "what had stopped it"
+
+    def waves(self, folds: int) -> tuple[range, ...]:
+        """The folds that were trained, then those that were not."""
+        return (range(folds),) if self.every is not None else (range(self.folds), range(self.folds, folds))
+
+    def __call__(self, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+        return True
+
+
+def stops(rule: StopRule, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+    """Ask a rule."""
+    return all(np.isfinite(fold).all() for fold in curves) and rule(spec, curves)
+
+
+def waves_of(rule: StopRule | None, folds: int) -> tuple[range, ...]:
+    """Which folds are trained side by side; without a rule all."""
+    return (range(folds),) if rule is None else rule.waves(folds)
 
 
 class Trainer(Protocol):
@@ -38,7 +76,7 @@ class Trainer(Protocol):
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
         """Train every spec on every fold of the data.
 
-        A spec of which the rule stops a fold comes back as pruned, with that fold's curves so far; its other folds train on.
+        A spec that the rule stops comes back as pruned, with the curves so far; folds of later waves are not trained.
         """
         ...
 
@@ -69,7 +107,9 @@ def in_target_units(metrics: Array64, fold: FoldData) -> Array64:
     return scaled
 
 
-def outcome(spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, trainer: str, stopped: bool = False) -> TrialResult:
+def outcome(
+    spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, trainer: str, stopped: StopRule | None = None
+) -> TrialResult:
     """Classify a training: failed where a metric is not finite, pruned where a rule stopped it, else complete."""
     for fold in folds:
         bad = np.argwhere(~np.isfinite(fold.curves))
@@ -77,7 +117,11 @@ def outcome(spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, tra
             epoch, column = bad[0]
             cause = f"diverged: {CURVES[column]} is {fold.curves[epoch, column]} in epoch {epoch + 1}"
             return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause)
-    return TrialResult(spec, State.PRUNED if stopped else State.COMPLETE, tuple(folds), seconds, trainer)
+    if stopped is None:
+        return TrialResult(spec, State.COMPLETE, tuple(folds), seconds, trainer)
+    epochs = max(len(fold.curves) for fold in folds)
+    reached = f"{len(folds)} folds" if stopped.every is None else f"{epochs} of {spec.epochs} epochs"
+    return TrialResult(spec, State.PRUNED, tuple(folds), seconds, trainer, f"stopped by {stopped.name} after {reached}")
 
 
 def failure(spec: TrialSpec, error: Exception, folds: Sequence[FoldResult], *, seconds: float, trainer: str) -> TrialResult:

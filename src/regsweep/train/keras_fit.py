@@ -14,9 +14,9 @@ import tensorflow as tf
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
-from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds
+from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds, stops, waves_of
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, FoldResult, Network, TrialResult, TrialSpec
+from regsweep.trial import CURVES, Array64, FoldResult, Network, TrialResult, TrialSpec
 
 # Validation is one step up to this many rows, so that its metrics are a single sum.
 VALIDATION_ROWS = 65_536
@@ -39,22 +39,32 @@ class KerasFit:
         self._config = config
 
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
-        """Train every spec on every fold, one after the other."""
-        return tuple(self._fit_one(position, spec, data, stop) for position, spec in enumerate(specs))
+        """Train every spec on every fold, one after the other; with a rule, the folds of a spec take turns."""
+        return tuple(self._fit_one(spec, data, stop) for spec in specs)
 
     def speed(self) -> Speed:
         """The cost model's defaults: nothing is stacked here."""
         return Speed()
 
-    def _fit_one(self, position: int, spec: TrialSpec, data: Prepared, stop: StopRule | None) -> TrialResult:
+    def _fit_one(self, spec: TrialSpec, data: Prepared, stop: StopRule | None) -> TrialResult:
         started = time.perf_counter()
         folds: list[FoldResult] = []
-        stopped = False
+        stopped = None
         try:
-            for index, fold in enumerate(fold.encoded(spec.encoding) for fold in data.folds):
-                rule = None if stop is None else _Rule(stop, position, index, fold)
-                folds.append(_train(spec, fold, index, self._config, rule))
-                stopped = stopped or (rule is not None and rule.stopped)
+            seen = [fold.encoded(spec.encoding) for fold in data.folds]
+            for wave in waves_of(stop, len(data.folds)):
+                if stop is not None and folds and stops(stop, spec, [fold.curves for fold in folds]):
+                    stopped = stop
+                    break
+                # Without questions on the way each fold is trained to its end: one model in memory, not all.
+                for group in [wave] if stop is not None and stop.every is not None else [[index] for index in wave]:
+                    keras.backend.clear_session()
+                    trainings = [_Training(spec, seen[index], index, self._config) for index in group]
+                    if _take_turns(trainings, [fold.curves for fold in folds], spec, stop):
+                        stopped = stop
+                    folds += [training.result() for training in trainings]
+                if stopped is not None:
+                    break
         except Exception as error:
             # Whatever one training raises is that trial's failure, not the study's.
             return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name)
@@ -83,12 +93,12 @@ def rebuild(member: Member) -> keras.Sequential:
     return model
 
 
-def batches(fold: FoldData, spec: TrialSpec, order_seed: int) -> tf.data.Dataset:
-    """All batches of all epochs; epoch e visits the rows in an order drawn from (seed, e); its last batch may be short."""
+def batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) -> tf.data.Dataset:
+    """All batches from epoch `first` on; epoch e visits the rows in an order of (seed, e); its last batch may be short."""
     x, z = tf.constant(fold.x_train, tf.float32), tf.constant(fold.z_train[:, None])
 
     def orders() -> Iterator[npt.NDArray[np.int32]]:
-        for epoch in range(spec.epochs):
+        for epoch in range(first, spec.epochs):
             yield epoch_order(order_seed, epoch, len(fold.z_train))
 
     return (
@@ -108,32 +118,70 @@ def _dense(units: int, activation: str, l2: float, seed: int) -> keras.layers.De
     )
 
 
-def _train(spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig, rule: _Rule | None) -> FoldResult:
-    keras.backend.clear_session()
-    model = build(spec, fold.inputs, index)
-    steps = -(-len(fold.z_train) // spec.batch_size)
-    model.compile(
-        optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, steps)),
-        loss="mse",
-        metrics=_metrics(fold),
-        jit_compile=False,
-        # One call into the graph per epoch: the same numbers, without Python between the steps.
-        steps_per_execution=steps,
-    )
-    keep = _Keep(config, rule)
-    model.fit(
-        batches(fold, spec, seeds(spec, index).order),
-        epochs=spec.epochs,
-        steps_per_epoch=steps,
-        validation_data=(fold.x_val.astype(np.float32), fold.z_val[:, None]),
-        validation_batch_size=VALIDATION_ROWS,
-        callbacks=[keep],
-        shuffle=False,
-        verbose=0,
-    )
-    curves = in_target_units(np.array(keep.rows, dtype=np.float64), fold)
-    weights = keep.best_weights or model.get_weights()
-    return FoldResult(curves, Network(tuple(weights[0::2]), tuple(weights[1::2])), kept_epoch(curves, config))
+class _Training:
+    """One fold of one spec in training."""
+
+    def __init__(self, spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig) -> None:
+        self._spec, self._fold, self._config = spec, fold, config
+        self._order = seeds(spec, index).order
+        self._model = build(spec, fold.inputs, index)
+        self._steps = -(-len(fold.z_train) // spec.batch_size)
+        self._model.compile(
+            optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, self._steps)),
+            loss="mse",
+            metrics=_metrics(fold),
+            jit_compile=False,
+            # One call into the graph per epoch: the same numbers, without Python between the steps.
+            steps_per_execution=self._steps,
+        )
+        self._keep = _Keep(config)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has no epochs left."""
+        return self._keep.ended or len(self._keep.rows) >= self._spec.epochs
+
+    @property
+    def curves(self) -> Array64:
+        """What it has come to, shape (epochs, 6)."""
+        return in_target_units(np.array(self._keep.rows, dtype=np.float64), self._fold)
+
+    def advance(self, epochs: int) -> None:
+        """Train until so many epochs are done, or it has ended."""
+        done = len(self._keep.rows)
+        if self.ended or done >= epochs:
+            return
+        self._model.fit(
+            batches(self._fold, self._spec, self._order, done),
+            initial_epoch=done,
+            epochs=min(epochs, self._spec.epochs),
+            steps_per_epoch=self._steps,
+            validation_data=(self._fold.x_val.astype(np.float32), self._fold.z_val[:, None]),
+            validation_batch_size=VALIDATION_ROWS,
+            callbacks=[self._keep],
+            shuffle=False,
+            verbose=0,
+        )
+
+    def result(self) -> FoldResult:
+        """The curves, and the weights that are kept."""
+        curves = self.curves
+        weights = self._keep.best_weights or self._model.get_weights()
+        return FoldResult(curves, Network(tuple(weights[0::2]), tuple(weights[1::2])), kept_epoch(curves, self._config))
+
+
+def _take_turns(trainings: Sequence[_Training], before: Sequence[Array64], spec: TrialSpec, stop: StopRule | None) -> bool:
+    """Train to the end, or until the rule, asked about all folds at equal epochs, stops it: then return True."""
+    every = spec.epochs if stop is None or stop.every is None else stop.every
+    epochs = every
+    while True:
+        for training in trainings:
+            training.advance(epochs)
+        if all(training.ended for training in trainings):
+            return False
+        if stop is not None and stops(stop, spec, [*before, *(training.curves for training in trainings)]):
+            return True
+        epochs += every
 
 
 def _learning_rate(spec: TrialSpec, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
@@ -168,25 +216,13 @@ def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.
     return Scaled(name=name)
 
 
-class _Rule:
-    """A stop rule, asked about one fold of one spec."""
-
-    def __init__(self, rule: StopRule, position: int, index: int, fold: FoldData) -> None:
-        self._rule, self._place, self._fold = rule, (position, index), fold
-        self.stopped = False
-
-    def stops(self, rows: Sequence[Sequence[float]]) -> bool:
-        if len(rows) % self._rule.every == 0:
-            self.stopped = self._rule(*self._place, in_target_units(np.array(rows), self._fold))
-        return self.stopped
-
-
 class _Keep(keras.callbacks.Callback):
     """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
 
-    def __init__(self, config: TrainerConfig, rule: _Rule | None) -> None:
+    def __init__(self, config: TrainerConfig) -> None:
         super().__init__()
-        self._config, self._rule = config, rule
+        self._config = config
+        self.ended = False
         self._best = np.inf
         self._since = 0
         self.rows: list[list[float]] = []
@@ -203,6 +239,6 @@ class _Keep(keras.callbacks.Callback):
         else:
             self._since += 1
         impatient = self._config.patience is not None and self._since >= self._config.patience
-        ended = impatient or not np.isfinite(self.rows[-1]).all()
-        if ended or (self._rule is not None and epoch + 1 < self.params["epochs"] and self._rule.stops(self.rows)):
+        self.ended = impatient or not np.isfinite(self.rows[-1]).all()
+        if self.ended:
             self.model.stop_training = True

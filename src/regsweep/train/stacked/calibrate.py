@@ -31,7 +31,7 @@ def measure(config: TrainerConfig, *, gpu: bool) -> Speed:
         spec = TrialSpec((width,) * LAYERS, "relu", 0.001, EPOCHS, 16, "adam", 0.0, 0.0, 0)
         form = form_of(spec, INPUTS, ROWS, gpu=gpu)
         started = time.perf_counter()
-        Stack(form, [Member(i, spec, 0) for i in range(size)], table, [0] * size, plain).run()
+        Stack(form, [Member(i, spec, 0) for i in range(size)], table, [0] * size, plain).advance()
         return time.perf_counter() - started
 
     first = seconds(16, 2)

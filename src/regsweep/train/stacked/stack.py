@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
-from regsweep.train.contract import StopRule, kept_epoch, seeds
+from regsweep.train.contract import kept_epoch, seeds
 from regsweep.train.plan import GREATEST_STACK, Form
 from regsweep.train.stacked import draws
 from regsweep.train.stacked.arrays import Lane, batch_rows, first_state, fixed, make_steps, step_bytes
@@ -36,10 +35,13 @@ class Member:
     spec: TrialSpec
     fold: int
     seconds: float = 0.0
-    stopped: bool = False
     result: FoldResult | None = None
-    error: Exception | None = None
-    curves: list[Array64] = field(default_factory=list)
+    parts: list[Array64] = field(default_factory=list)
+
+    @property
+    def curves(self) -> Array64:
+        """What it has come to, shape (epochs, 6)."""
+        return np.concatenate(self.parts)
 
 
 class Stack:
@@ -58,21 +60,23 @@ class Stack:
         self._seat(list(members), lanes)
         self._state = first_state(form, self._lanes)
 
-    def run(self, stop: StopRule | None = None) -> None:
-        """Train to the end; results are left in the members. A rule is asked about each member that has epochs left."""
-        while self._members:
+    def advance(self, epochs: int | None = None) -> None:
+        """Train until so many epochs are done, or to the end; results are left in the members."""
+        while self._members and (epochs is None or self._done < epochs):
             started = time.perf_counter()
-            count = self._epochs(stop)
+            count = self._epochs(epochs)
             sums = self._call(range(self._done, self._done + count))
             self._done += count
             going = self._state.active.numpy()
             share = (time.perf_counter() - started) / len(self._members)
             for place, member in enumerate(self._members):
                 member.seconds += share
-                member.curves.append(curves_of(sums[:, place], self._table.folds[self._lanes[place].fold]))
-                if going[place] and stop is not None and self._done < member.spec.epochs and self._done % stop.every == 0:
-                    member.stopped = stop(member.position, member.fold, np.concatenate(member.curves))
-            self._let_go(going)
+                member.parts.append(curves_of(sums[:, place], self._table.folds[self._lanes[place].fold]))
+            self._let_go([bool(going[place]) and self._done < member.spec.epochs for place, member in enumerate(self._members)])
+
+    def drop(self, positions: Collection[int]) -> None:
+        """End the members of these specs here, with the weights that they keep."""
+        self._let_go([member.position not in positions for member in self._members])
 
     def _seat(self, members: list[Member], lanes: list[Lane]) -> None:
         # One network alone would go through other kernels than two do, with other rounding: it is trained twice.
@@ -80,12 +84,12 @@ class Stack:
         self._lanes = lanes * 2 if len(lanes) == 1 and not self._form.alone else lanes
         self._fixed = fixed(self._form, self._lanes, self._table)
 
-    def _epochs(self, stop: StopRule | None) -> int:
+    def _epochs(self, until: int | None) -> int:
         """How many epochs the next call takes."""
         left = min(member.spec.epochs for member in self._members) - self._done
         most = CALL_WITH_PATIENCE if self._config.patience else LONGEST_CALL
-        if stop is not None:
-            most = min(most, stop.every - self._done % stop.every)
+        if until is not None:
+            most = min(most, until - self._done)
         fitting = DRAWS_BYTES // (step_bytes(self._form, len(self._lanes)) * len(self._weights)) if self._part is None else 1
         return max(1, min(left, most, fitting))
 
@@ -106,14 +110,14 @@ class Stack:
         result: Array64 = sums.numpy().astype(np.float64)
         return result
 
-    def _let_go(self, going: npt.NDArray[np.bool_]) -> None:
-        """Take out the members that have ended, with the weights that they keep."""
+    def _let_go(self, going: Sequence[bool]) -> None:
+        """Take out the members that do not go on, with the weights that they keep."""
         left = []
         for place, member in enumerate(self._members):
-            if going[place] and not member.stopped and self._done < member.spec.epochs:
+            if going[place]:
                 left.append(place)
                 continue
-            curves = np.concatenate(member.curves)
+            curves = member.curves
             network = self._layout.unpack(self._state.kept[place].numpy(), member.spec.widths)
             member.result = FoldResult(curves, network, kept_epoch(curves, self._config))
         if len(left) == len(self._members):

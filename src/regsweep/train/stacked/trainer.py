@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from weakref import ref
 
 import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
-from regsweep.train.contract import StopRule, failure, outcome
+from regsweep.train.contract import StopRule, failure, outcome, stops, waves_of
 from regsweep.train.keras_fit import KerasFit
 from regsweep.train.plan import GIB, Form, Speed, form_of, stack_size
 from regsweep.train.runtime import gpu_memory
@@ -19,7 +19,7 @@ from regsweep.train.stacked.calibrate import measure
 from regsweep.train.stacked.optimizers import OPTIMIZERS
 from regsweep.train.stacked.stack import Member, Stack
 from regsweep.train.stacked.table import FoldTable
-from regsweep.trial import Array64, TrialResult, TrialSpec
+from regsweep.trial import Array64, FoldResult, TrialResult, TrialSpec
 
 
 class Stacked:
@@ -38,25 +38,19 @@ class Stacked:
 
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
         """Train every spec on every fold."""
-        stacks: dict[tuple[Form, tuple[int, ...], str], list[Member]] = defaultdict(list)
-        others = []
-        for position, spec in enumerate(specs):
-            if not self._stackable(spec, data):
-                others.append(position)
-                continue
-            for index, fold in enumerate(_seen(spec, data)):
-                form = form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu)
-                stacks[form, _size(fold), spec.encoding].append(Member(position, spec, index))
+        groups: dict[tuple[str, tuple[Form, ...]], list[int]] = defaultdict(list)
         results: dict[int, TrialResult] = {}
-        for position in others:
-            rule = None if stop is None else _At(stop, position)
-            results |= {position: self._keras_fit.fit([specs[position]], data, rule)[0]}
-        trained: dict[int, list[Member]] = defaultdict(list)
-        for (form, size, encoding), members in stacks.items():
-            for member in self._train(form, members, *self._table(data, size, encoding), stop):
-                trained[member.position].append(member)
-        for position, parts in trained.items():
-            results[position] = _together(specs[position], parts)
+        for position, spec in enumerate(specs):
+            if self._stackable(spec, data):
+                groups[spec.encoding, self._forms(spec, data)].append(position)
+            else:
+                results |= {position: self._keras_fit.fit([spec], data, stop)[0]}
+        for (_, forms), positions in groups.items():
+            # All folds of a trial train side by side: a rule compares them at equal epochs.
+            size = max(1, min(stack_size(form, self._memory, gpu=self._gpu) for form in forms) // len(forms))
+            positions.sort(key=lambda position: -specs[position].epochs)
+            for start in range(0, len(positions), size):
+                results |= self._train(data, forms, {i: specs[i] for i in positions[start : start + size]}, stop)
         return tuple(results[position] for position in range(len(specs)))
 
     def speed(self) -> Speed:
@@ -78,29 +72,68 @@ class Stacked:
     def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
         if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
             return False
-        forms = [form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu) for fold in _seen(spec, data)]
-        return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in forms)
+        return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in self._forms(spec, data))
+
+    def _forms(self, spec: TrialSpec, data: Prepared) -> tuple[Form, ...]:
+        """The form of each fold."""
+        return tuple(form_of(spec, fold.inputs, len(fold.z_train), gpu=self._gpu) for fold in _seen(spec, data))
 
     def _train(
-        self, form: Form, members: list[Member], table: FoldTable, folds: tuple[int, ...], stop: StopRule | None
-    ) -> list[Member]:
-        """Train members in stacks of the size that memory allows; one that raises is told apart from its mates."""
-        members.sort(key=lambda member: -member.spec.epochs)
-        size, ended = stack_size(form, self._memory, gpu=self._gpu), []
-        for start in range(0, len(members), size):
-            part = members[start : start + size]
-            try:
-                Stack(form, part, table, [folds.index(member.fold) for member in part], self._config).run(stop)
-            except Exception as error:
-                if len(part) == 1:
-                    part[0].error = error
-                else:
-                    fresh = [Member(member.position, member.spec, member.fold) for member in part]
-                    middle = len(part) // 2
-                    halves = (fresh[:middle], fresh[middle:])
-                    part = [member for half in halves for member in self._train(form, half, table, folds, stop)]
-            ended += part
-        return ended
+        self, data: Prepared, forms: tuple[Form, ...], specs: dict[int, TrialSpec], stop: StopRule | None
+    ) -> dict[int, TrialResult]:
+        """Train specs (by position) side by side; one that raises is told apart from its mates."""
+        members = [Member(position, spec, fold) for position, spec in specs.items() for fold in range(len(forms))]
+        try:
+            stopped = self._run(data, forms, members, stop)
+        except Exception as error:
+            if len(specs) > 1:
+                positions, middle = list(specs), len(specs) // 2
+                halves = ({i: specs[i] for i in part} for part in (positions[:middle], positions[middle:]))
+                return {i: result for half in halves for i, result in self._train(data, forms, half, stop).items()}
+            ((position, spec),), (folds, seconds) = specs.items(), _sum(members)
+            return {position: failure(spec, error, folds, seconds=seconds, trainer=self.name)}
+        results = {}
+        for i, spec in specs.items():
+            folds, seconds = _sum([member for member in members if member.position == i])
+            rule = stop if i in stopped else None
+            results[i] = outcome(spec, folds, seconds=seconds, trainer=self.name, stopped=rule)
+        return results
+
+    def _run(self, data: Prepared, forms: tuple[Form, ...], members: list[Member], stop: StopRule | None) -> set[int]:
+        """Train members, wave by wave; returns the positions that the rule stopped."""
+        stopped = set[int]()
+        for number, wave in enumerate(waves_of(stop, len(forms))):
+            if number and stop is not None:
+                stopped |= _asked(stop, [m for m in members if m.fold < wave.start and m.position not in stopped])
+            part = [member for member in members if member.fold in wave and member.position not in stopped]
+            if stop is None or stop.every is None:
+                for stack in self._stacks(data, forms, part):
+                    stack.advance()
+                continue
+            stacks, epochs = list(self._stacks(data, forms, part)), 0
+            while any(member.result is None for member in part):
+                epochs += stop.every
+                for stack in stacks:
+                    stack.advance(epochs)
+                going = {member.position for member in part if member.result is None}
+                dropped = _asked(stop, [m for m in members if m.fold < wave.stop and m.position in going])
+                for stack in stacks:
+                    stack.drop(dropped)
+                stopped |= dropped
+        return stopped
+
+    def _stacks(self, data: Prepared, forms: tuple[Form, ...], members: list[Member]) -> Iterator[Stack]:
+        """Seat members of one form and one number of rows together, as far as memory allows."""
+        groups: dict[tuple[Form, tuple[int, ...], str], list[Member]] = defaultdict(list)
+        for member in members:
+            size = _size(data.folds[member.fold].encoded(member.spec.encoding))
+            groups[forms[member.fold], size, member.spec.encoding].append(member)
+        for (form, size, encoding), group in groups.items():
+            table, folds = self._table(data, size, encoding)
+            most = stack_size(form, self._memory, gpu=self._gpu)
+            for start in range(0, len(group), most):
+                part = group[start : start + most]
+                yield Stack(form, part, table, [folds.index(member.fold) for member in part], self._config)
 
 
 def _seen(spec: TrialSpec, data: Prepared) -> tuple[FoldData, ...]:
@@ -112,26 +145,16 @@ def _size(fold: FoldData) -> tuple[int, ...]:
     return fold.inputs, len(fold.z_train), len(fold.z_val)
 
 
-def _together(spec: TrialSpec, members: list[Member]) -> TrialResult:
-    """One result of the trainings of a spec, in the order of the folds."""
-    members = sorted(members, key=lambda member: member.fold)
-    folds = [member.result for member in members if member.result is not None]
-    seconds = sum(member.seconds for member in members)
-    errors = [member.error for member in members if member.error is not None]
-    if errors:
-        return failure(spec, errors[0], folds, seconds=seconds, trainer=Stacked.name)
-    return outcome(spec, folds, seconds=seconds, trainer=Stacked.name, stopped=any(member.stopped for member in members))
+def _asked(stop: StopRule, members: list[Member]) -> set[int]:
+    """The positions that the rule stops, asked about all folds that members stand for."""
+    curves: dict[int, list[Array64]] = defaultdict(list)
+    specs = {member.position: member.spec for member in members}
+    for member in sorted(members, key=lambda member: member.fold):
+        curves[member.position].append(member.curves)
+    return {position for position, folds in curves.items() if stops(stop, specs[position], folds)}
 
 
-class _At:
-    """A stop rule for one spec that is trained by itself."""
-
-    def __init__(self, rule: StopRule, position: int) -> None:
-        self._rule, self._position = rule, position
-
-    @property
-    def every(self) -> int:
-        return self._rule.every
-
-    def __call__(self, position: int, fold: int, curves: Array64) -> bool:
-        return self._rule(self._position, fold, curves)
+def _sum(members: list[Member]) -> tuple[list[FoldResult], float]:
+    """The folds of one spec that have ended, in order, and the seconds of all."""
+    folds = [member.result for member in sorted(members, key=lambda member: member.fold) if member.result is not None]
+    return folds, sum(member.seconds for member in members)
