@@ -9,7 +9,7 @@ JOBS ?= 2
 # TensorFlow's own notices say nothing a user can act on.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup sweep test test-all lint bench ui lock audit clean
+.PHONY: setup sweep test test-all lint bench bench-quality ui lock audit clean
 
 setup: $(READY)
 
@@ -36,6 +36,11 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# Ten splits of three tables, the default study on each: docs/quality.md. The two tables that are fetched need internet or
+# REGSWEEP_DATA.
+bench-quality: $(READY)
+	$(BIN)/python -m benchmarks.quality
 
 ui: $(READY)
 	$(BIN)/regsweep ui

@@ -164,7 +164,7 @@ def test_models_are_stored_as_asked(models: str, stored: str, tiny: Callable[...
 
 
 def test_a_trial_that_is_no_longer_among_the_best_loses_its_model(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
-    config = tiny("tracking.models=top:1", "baselines=none", "study=one", "sampler=random", "reopen_test=true")
+    config = tiny("tracking.models=top:1", "baselines=none", "study=one", "sampler=random", "champion=bag", "reopen_test=true")
     seen_best = set()
     for n_trials in (1, 2, 4, 8):
         outcome = run_study(gather(config.model_copy(update={"n_trials": n_trials})), Workspace(workspace), Silent())

@@ -11,7 +11,7 @@ from regsweep.baselines import fit_baseline
 from regsweep.config import compose
 from regsweep.data import load_dataset, make_split
 from regsweep.data.features import FoldData, Prepared, prepare
-from regsweep.predictor import Member, Model
+from regsweep.predictor import Member, Model, encode
 from regsweep.train import Trainer, make_trainer, save_networks
 from regsweep.train.contract import epoch_order, seeds
 from regsweep.trial import CURVES, State, TrialResult
@@ -180,6 +180,21 @@ def test_curves_are_in_target_units_however_the_target_is_scaled(overrides: list
     np.testing.assert_allclose(
         result.final["val/r2"], 1 - np.sum(error**2) / np.sum((fold.y_val - fold.y_val.mean()) ** 2), atol=1e-4
     )
+
+
+def test_a_trial_sees_the_encoding_that_it_asks_for(trainer: Trainer) -> None:
+    dataset = load_dataset(CONFIG.dataset)
+    both = prepare(dataset, make_split(CONFIG.split, dataset), CONFIG.features, ("plain", "piecewise"))
+    seen = both.folds[0].encoded("piecewise")
+    alone = replace(both, folds=(replace(seen, others={}),))
+    plain, pieces = trainer.fit([spec(epochs=2), spec(epochs=2, encoding="piecewise")], both)
+    assert plain.folds[0].network.kernels[0].shape == (10, 8)
+    assert pieces.folds[0].network.kernels[0].shape == (seen.inputs, 8)
+    assert equal(pieces, one(trainer, alone, epochs=2))
+    rows = dataset.x.iloc[:5]
+    encoded = encode(rows, seen.columns)
+    expected = both.encoding.model(pieces).members[0].predict_encoded(encoded)
+    np.testing.assert_array_equal(both.encoding.model(pieces).predict(rows), expected)
 
 
 def test_every_fold_is_trained_from_its_own_start(trainer: Trainer) -> None:

@@ -35,9 +35,9 @@ WRONG = {
     "seed=18446744073709551616": "seed: must be at most 4294967295, but got 18446744073709551616",
     "seed=abc": "seed: must be a valid integer, but got 'abc'",
     "objective=test/mse": "objective: must be one of val/mse, val/mae, val/r2",
-    "space.parameters.depth.low=9": "space.parameters.depth: low <= high must hold, but got low=9, high=4",
+    "space.parameters.depth.low=9": "space.parameters.depth: low <= high must hold, but got low=9, high=3",
     "space.parameters.width.low=0": "space.parameters.width: a log scale needs low > 0, but got low=0",
-    "space.parameters.epochs.step=7": "space.parameters.epochs: step must divide high - low, but 7 does not divide 60 - 20",
+    "space.parameters.epochs.step=7": "space.parameters.epochs: step must divide high - low, but 7 does not divide 100 - 20",
     "space.parameters.learning_rate.high=inf": "space.parameters.learning_rate.high: must be a finite number, but got inf",
     "space.parameters.learning_rate.low=nan": "space.parameters.learning_rate.low: must be a finite number, but got nan",
     "space.parameters.depth.high=3.5": "depth.high: must be a valid integer, got a number with a fractional part",
@@ -129,7 +129,7 @@ def test_every_shipped_option_is_valid(group: str, monkeypatch: pytest.MonkeyPat
         others = {"server": ["tracking.uri=http://127.0.0.1:5000"], "wilcoxon": ["split=kfold"]}
         extra = {"csv": table, "parquet": table, **others}.get(option, [])
         if option in FINITE:
-            extra = list(FINITE_SPACE)
+            extra = ["space=broad", *FINITE_SPACE]
         assert compose([f"{group}={option}", *extra])
 
 
