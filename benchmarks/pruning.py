@@ -96,7 +96,7 @@ def play_back(config: StudyConfig, results: Sequence[TrialResult]) -> list[Trial
     for number, whole in enumerate(results):
         asked = Asked(number, compared_with(config, number // size * size, ahead=True))
         rule = PruneRule(config, seen[: asked.bound], {whole.spec: asked})
-        result = cut(whole, rule) if rule.every is not None and whole.state is State.COMPLETE else whole
+        result = cut(whole, rule) if rule.every is not None and whole.folds else whole
         value, reports = result.final["val/mse"] if result.state is State.COMPLETE else None, reports_of(config, result)
         seen.append(Told(number, result.state, value, {}, (), reports, rule.marks(asked, reports)))
         played.append(result)
@@ -104,7 +104,7 @@ def play_back(config: StudyConfig, results: Sequence[TrialResult]) -> list[Trial
 
 
 def cut(whole: TrialResult, rule: PruneRule) -> TrialResult:
-    """A trial up to where the rule stops it."""
+    """A trial up to where the rule stops it, which may be before it diverges."""
     (fold,) = whole.folds
     assert rule.every is not None
     for epochs in range(rule.every, len(fold.curves), rule.every):

@@ -208,6 +208,17 @@ def test_a_finite_space_is_searched_once_and_then_the_study_ends_with_a_word(tmp
     assert go_on(tmp_path, study, 40) == []
 
 
+def test_a_real_range_that_is_never_drawn_from_does_not_end_a_study_early(tmp_path: Path) -> None:
+    # Thirty linear models; dropout, a real number, exists from depth 1 on.
+    space = ["space.parameters.depth=0", "space.parameters.learning_rate=0.01", "space.parameters.l2=0", "seed=3"]
+    config = search_config("random", "space=broad", *space, "space.parameters.optimizer.choices=[adam,sgd]")
+    config = config.model_copy(update={"parallel_trials": 1})
+    space_of = {name: len(set(config.space.parameters[name].grid())) for name in ("epochs", "batch_size", "optimizer")}
+    assert math.prod(space_of.values()) == 30
+    table = go_on(tmp_path, config, 40)
+    assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == len(table) == 30
+
+
 def test_a_grid_larger_than_the_budget_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the grid has 26 configurations, but n_trials=20; set n_trials=26"):
         search_config("grid", "n_trials=20")

@@ -198,6 +198,8 @@ def test_the_benchmark_plays_back_what_a_study_does(whole: Callable[[str], Path]
     records = list(RecordBook(place).trials())
     trained = make_trainer(study.trainer).fit([record.result.spec for record in records], gather(study).prepared)
     played = play_back(study, trained)
-    assert [(one.state, one.curves.tobytes()) for one in played] == [
-        (record.result.state, record.result.curves.tobytes()) for record in records
-    ]
+    assert [one.state for one in played] == [record.result.state for record in records]
+    for one, record in zip(played, records, strict=True):
+        # A record has no infinite numbers.
+        if one.state is not State.FAILED:
+            assert one.curves.tobytes() == record.result.curves.tobytes()

@@ -31,7 +31,7 @@ class Lowest:
 
 def test_a_linear_model_has_no_width_activation_or_dropout() -> None:
     values = draw(compose([])[0].space, Lowest(0))
-    assert set(values) == {"depth", "learning_rate", "epochs", "batch_size", "optimizer", "l2"}
+    assert set(values) == {"depth", "learning_rate", "epochs", "batch_size", "optimizer", "l2", "encoding", "schedule"}
     assert spec_from_values(values, seed=1).widths == ()
 
 

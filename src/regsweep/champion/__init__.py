@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regsweep.champion.choice import Choice, best_trial
-from regsweep.champion.judge import REFERENCE, Judgement, champion_model, judge
+from regsweep.champion.judging import REFERENCE, Judgement, champion_model, judge
 from regsweep.champion.openings import read_openings
 from regsweep.champion.training import Trainings
 

@@ -14,7 +14,7 @@ import optuna
 
 from regsweep.config import StudyConfig
 from regsweep.config.enqueue import in_type
-from regsweep.config.space import FloatRange, configurations
+from regsweep.config.space import configurations
 from regsweep.search.source import Params, Proposal, Source, Told
 from regsweep.space import draw
 
@@ -129,11 +129,12 @@ class Fresh:
         return None
 
     def _left(self) -> Params | None:
-        space = self._config.space
-        if any(isinstance(parameter, FloatRange) and parameter.low < parameter.high for parameter in space.parameters.values()):
+        """A configuration that is left; None too where a number is real, of which there are always others to draw."""
+        try:
+            every = islice(configurations(self._config.space), LOOKED_AT)
+            return next((params for params in every if _key(params) not in self._known), None)
+        except ValueError:
             return None
-        every = islice(configurations(space), LOOKED_AT)
-        return next((params for params in every if _key(params) not in self._known), None)
 
 
 def random_params(config: StudyConfig, number: int, attempt: int, given: Params | None = None) -> Params:
