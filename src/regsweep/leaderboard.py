@@ -56,7 +56,7 @@ def leaderboard(book: RecordBook) -> tuple[Row, ...]:
     rows = [_trial_row(content, champion, front) for content in contents]
     rows += [_baseline_row(content) for content in book.contents("baseline")]
     if champion is not None and len(champion["members"]) > 1:
-        rows.append(_ensemble_row(champion))
+        rows.append(_ensemble_row(champion, {row.name: row.seconds for row in rows}))
     sign = -1 if higher_is_better(objective) else 1
 
     def order(row: Row) -> tuple[bool, bool, float]:
@@ -146,12 +146,12 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: 
     )
 
 
-def _ensemble_row(champion: dict[str, Any]) -> Row:
-    val = champion["val"]
+def _ensemble_row(champion: dict[str, Any], seconds: dict[str, float]) -> Row:
+    val, trained = champion["val"], sum(seconds.get(f"trial {number}", 0.0) for number, _ in champion["members"])
     members = " ".join(f"{weight:.0%} of trial {number}" for number, weight in champion["members"])
     return Row(
         f"{champion['name']} (champion)", "champion", State.COMPLETE.value, val["mse"], val["mse"] ** 0.5, val["mae"], val["r2"],
-        *_test_values(champion["test"]), 0.0, members,
+        *_test_values(champion["test"]), trained, members,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_an_ensemble_has_a_row_of_its_own(book: RecordBook) -> None:
     book.write("champion", champion | members | {"val": {"mse": 3.61, "mae": 1.0, "r2": 0.9}}, {})
     first, second = leaderboard(book)[:2]
     assert (first.name, first.kind, first.val_rmse) == ("ensemble of 2 trials (champion)", "champion", 1.9)
-    assert (first.test_mae, first.params) == (1.5, "25% of trial 0 75% of trial 1")
+    assert (first.test_mae, first.params, first.seconds) == (1.5, "25% of trial 0 75% of trial 1", 3.0)
     assert (second.name, second.kind, second.test_mae) == ("trial 1", "trial", None)
 
 
