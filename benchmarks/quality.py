@@ -45,13 +45,13 @@ def judged(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     from regsweep.data.sealed import unseal
     from regsweep.metrics import score
     from regsweep.paths import Workspace
-    from regsweep.study import gather, run_study
+    from regsweep.study import Unwatched, gather, run_study
 
     started = time.perf_counter()
     with TemporaryDirectory() as folder:
         config = compose([f"dataset={name}", f"split.seed={seed}", *SETTINGS, f"tracking.dir={folder}", *settings])[0]
         material = gather(config)
-        book = run_study(material, Workspace(Path(folder)), Nobody()).book
+        book = run_study(material, Workspace(Path(folder)), Unwatched()).book
         test, champion = unseal(material.dataset, material.split), read_champion(book)
         assert champion is not None
         model = material.prepared.encoding.model
@@ -86,20 +86,6 @@ def report(name: str, runs: list[dict[str, Any]]) -> None:
 def by_mean(row: tuple[str, float, float, float]) -> float:
     """Best first."""
     return -row[1]
-
-
-class Nobody:
-    """Watches no study."""
-
-    def begin(self, facts: object, told: int) -> None: ...
-
-    def redoing(self, numbers: object) -> None: ...
-
-    def trial(self, record: object) -> None: ...
-
-    def judging(self) -> None: ...
-
-    def recording(self, done: int, of: int) -> None: ...
 
 
 if __name__ == "__main__":

@@ -60,6 +60,20 @@ class Watcher(Protocol):
     def recording(self, done: int, of: int) -> None: ...
 
 
+class Unwatched:
+    """A watcher that looks away."""
+
+    def begin(self, facts: StudyFacts, told: int) -> None: ...
+
+    def redoing(self, numbers: Sequence[int]) -> None: ...
+
+    def trial(self, record: TrialRecord) -> None: ...
+
+    def judging(self) -> None: ...
+
+    def recording(self, done: int, of: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class Material:
     """What a config says about the data, worked out: nothing has been written yet."""

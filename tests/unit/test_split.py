@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupShuffleSplit, KFold, train_test_split
 
 from regsweep.config import compose
-from regsweep.config.schema import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
+from regsweep.config.split import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
 from regsweep.data import Dataset, Fold, Split, duplicates_across, make_split
 from regsweep.errors import ConfigError, DataError
 

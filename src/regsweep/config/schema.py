@@ -13,83 +13,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from regsweep.config.base import Count, Model, Seed
+from regsweep.config.champion import ChampionConfig
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, check_names
 from regsweep.config.pruner import PrunerConfig
 from regsweep.config.sampler import SamplerConfig, sampler_problems
 from regsweep.config.space import Scalar, SpaceConfig
-
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
-class _Fractions(Model):
-    """Parts of the rows in train, val and test."""
-
-    train: Fraction
-    val: Fraction
-    test: Fraction
-
-    @model_validator(mode="after")
-    def _sum_to_one(self) -> Self:
-        total = self.train + self.val + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"train + val + test must be 1, but {self.train} + {self.val} + {self.test} = {total:g}")
-        return self
-
-
-class HoldoutSplit(_Fractions):
-    """Shuffled hold-out: test rows first, then validation rows from the rest, both by `train_test_split(random_state=seed)`."""
-
-    kind: Literal["holdout"]
-    seed: Seed
-
-
-class TimeOrderedSplit(_Fractions):
-    """The last rows in time are test, the ones before them validation; ordered by `dataset.time`, else by row."""
-
-    kind: Literal["time_ordered"]
-
-
-class GroupSplit(_Fractions):
-    """Hold-out in which no value of `dataset.group` stands in two parts."""
-
-    kind: Literal["group"]
-    seed: Seed
-
-
-class KFoldSplit(Model):
-    """Shuffled k-fold over the rows that are left after `test` of them are sealed, `repeats` times anew."""
-
-    kind: Literal["kfold"]
-    folds: Annotated[int, Field(ge=2)]
-    repeats: Count
-    test: Fraction
-    seed: Seed
-
-
-class AutoSplit(Model):
-    """K-fold where fewer than `below` rows are left after `test` of all rows are sealed, else a hold-out of `val` of all rows.
-
-    The sealed rows are the same in both.
-    """
-
-    kind: Literal["auto"]
-    folds: Annotated[int, Field(ge=2)]
-    repeats: Count
-    below: Annotated[int, Field(ge=0)]
-    val: Fraction
-    test: Fraction
-    seed: Seed
-
-    @model_validator(mode="after")
-    def _rows_left(self) -> Self:
-        if self.val + self.test >= 1:
-            raise ValueError(f"val + test must leave rows for train, but {self.val} + {self.test} = {self.val + self.test:g}")
-        return self
-
-
-SplitConfig = Annotated[AutoSplit | HoldoutSplit | TimeOrderedSplit | GroupSplit | KFoldSplit, Field(discriminator="kind")]
+from regsweep.config.split import SplitConfig
 
 
 class FeaturesConfig(Model):
@@ -119,29 +50,6 @@ class TrainerConfig(Model):
     keep: Literal["last", "best"]
     threads: Count
     memory_gb: Annotated[float, Field(gt=0)] = 2.0
-
-
-class FinalistsConfig(Model):
-    """The `top` best trials are trained under `seeds` further seeds, and the best mean leads (`top` 0 or 1: nobody is)."""
-
-    top: Annotated[int, Field(ge=0)]
-    seeds: Count
-
-
-class ChampionConfig(Model):
-    """What becomes of the best trials.
-
-    `kind`: `bag`, the networks of the best trial's folds, averaged; `refit`, the best trial trained once more on training and
-    validation rows together; `ensemble`, the networks of several trials, weighted by greedy selection on validation rows.
-    `rule`: `best` objective, or the trial with the fewest parameters within `one_standard_error` of it (over folds).
-    `trials`: how many of the best an ensemble may draw on; `rounds`: how often it picks one.
-    """
-
-    kind: Literal["bag", "refit", "ensemble"]
-    rule: Literal["best", "one_standard_error"]
-    finalists: FinalistsConfig
-    trials: Count
-    rounds: Count
 
 
 class BaselinesConfig(Model):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from regsweep.config.schema import AutoSplit, GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
+from regsweep.config.split import AutoSplit, GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
 from regsweep.data.dataset import Dataset
 from regsweep.errors import ConfigError, DataError
 

@@ -22,9 +22,8 @@ from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import fitted_in_rehearsal
 from regsweep.planning.simulate import Machine, makespan
-from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor, make_executor
-from regsweep.study import Material, run_study
+from regsweep.study import Material, Unwatched, run_study
 from regsweep.train.plan import Load, Speed, form_of
 from regsweep.trial import TrialSpec
 
@@ -32,20 +31,6 @@ from regsweep.trial import TrialSpec
 SHORT = 2.0
 # Keras's own loop takes about so long for a training, and for a step beyond what the cost model says.
 FIT, FIT_STEP = 0.5, 5e-4
-
-
-class Silent:
-    """A watcher that looks away."""
-
-    def begin(self, facts: StudyFacts, told: int) -> None: ...
-
-    def redoing(self, numbers: Sequence[int]) -> None: ...
-
-    def trial(self, record: TrialRecord) -> None: ...
-
-    def judging(self) -> None: ...
-
-    def recording(self, done: int, of: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -82,7 +67,7 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
         facts=replace(material.facts, study="rehearsal", config=short),
         split=replace(material.split, test=material.split.folds[0].val),
     )
-    book = run_study(stand_in, Workspace(folder), Silent()).book
+    book = run_study(stand_in, Workspace(folder), Unwatched()).book
     began = time.perf_counter()
     for _ in book.trials():
         pass

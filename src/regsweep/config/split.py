@@ -1,0 +1,80 @@
+"""Schema of the `split` group: which rows are sealed for test, and which of the others validate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from regsweep.config.base import Count, Model, Seed
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Fractions(Model):
+    """Parts of the rows in train, val and test."""
+
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + val + test must be 1, but {self.train} + {self.val} + {self.test} = {total:g}")
+        return self
+
+
+class HoldoutSplit(_Fractions):
+    """Shuffled hold-out: test rows first, then validation rows from the rest, both by `train_test_split(random_state=seed)`."""
+
+    kind: Literal["holdout"]
+    seed: Seed
+
+
+class TimeOrderedSplit(_Fractions):
+    """The last rows in time are test, the ones before them validation; ordered by `dataset.time`, else by row."""
+
+    kind: Literal["time_ordered"]
+
+
+class GroupSplit(_Fractions):
+    """Hold-out in which no value of `dataset.group` stands in two parts."""
+
+    kind: Literal["group"]
+    seed: Seed
+
+
+class KFoldSplit(Model):
+    """Shuffled k-fold over the rows that are left after `test` of them are sealed, `repeats` times anew."""
+
+    kind: Literal["kfold"]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Count
+    test: Fraction
+    seed: Seed
+
+
+class AutoSplit(Model):
+    """K-fold where fewer than `below` rows are left after `test` of all rows are sealed, else a hold-out of `val` of all rows.
+
+    The sealed rows are the same in both.
+    """
+
+    kind: Literal["auto"]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Count
+    below: Annotated[int, Field(ge=0)]
+    val: Fraction
+    test: Fraction
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _rows_left(self) -> Self:
+        if self.val + self.test >= 1:
+            raise ValueError(f"val + test must leave rows for train, but {self.val} + {self.test} = {self.val + self.test:g}")
+        return self
+
+
+SplitConfig = Annotated[AutoSplit | HoldoutSplit | TimeOrderedSplit | GroupSplit | KFoldSplit, Field(discriminator="kind")]
