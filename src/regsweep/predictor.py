@@ -164,7 +164,10 @@ class Model:
     def predict(self, frame: pd.DataFrame) -> Array64:
         """Return predictions of shape (n,) in target units for raw rows. Raises ValueError for missing columns."""
         weights = [member.weight for member in self.members]
-        mean: Array64 = np.average([member.predict(frame) for member in self.members], axis=0, weights=weights)
+        # Networks of one fold share their columns.
+        encoded = {columns: encode(frame, columns) for columns in {member.columns for member in self.members}}
+        predictions = [member.predict_encoded(encoded[member.columns]) for member in self.members]
+        mean: Array64 = np.average(predictions, axis=0, weights=weights)
         return mean
 
     def describe(self) -> dict[str, Any]:

@@ -72,11 +72,7 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
     with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
         trainings = Trainings(record.facts.config, material.dataset, material.split, executor)
         records = [record, *members]
-        if (rule := _stopped_again(record)) is None:
-            again = trainings.on_folds([each.result.spec for each in records])
-        else:
-            stack = (record.result.spec,)
-            again = executor.collect(executor.submit(stack, rule=rule), stack)
+        again = executor.train([each.result.spec for each in records], _stopped_again(record))
         found = [_compare(before.result, after) for before, after in zip(records, again, strict=True)]
         deviation, where, epoch = max(found)
         if len(found) > 1 and deviation:

@@ -150,8 +150,8 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 watcher.judging()
                 trainings = Trainings(config, material.dataset, material.split, executor)
                 rows = partial(unseal, material.dataset, material.split)
-                judgement = judge(book, facts, material.prepared, trainings, rows, clock)
                 records = tuple(book.trials())
+                judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
                 insight = look_into(book, facts, records, judgement.trial if judgement is not None else None, executor)
                 write_report(book, facts, records, judgement, insight)
                 if judgement is not None:

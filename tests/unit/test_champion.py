@@ -161,11 +161,14 @@ def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tupl
             results.append(TrialResult(one, state, (fold,), 0.1, "stacked"))
         return tuple(results)
 
-    chosen = choose(outcome.book, config, material.prepared, train)
+    chosen = choose(outcome.book, outcome.book.trials(), config, material.prepared, train)
     assert chosen is not None
     assert chosen.trial == ranked[1].number
     seeds = [trial_seed(config.seed, each.number, again) for each in ranked for again in (1, 2)]
     assert [one.seed for one in asked] == seeds
     assert len({*seeds, *(each.result.spec.seed for each in ranked)}) == 9
     # Once they are on record, nobody is trained again.
-    assert choose(outcome.book, config, material.prepared, lambda specs: pytest.fail("trained again")) == chosen
+    assert (
+        choose(outcome.book, outcome.book.trials(), config, material.prepared, lambda specs: pytest.fail("trained again"))
+        == chosen
+    )

@@ -47,13 +47,13 @@ class Choice:
         return Choice(values["champion"], values["trial"], tuple((number, weight) for number, weight in values["members"]))
 
 
-def choose(book: RecordBook, config: StudyConfig, data: Prepared, train: Train) -> Choice | None:
+def choose(book: RecordBook, records: Iterable[TrialRecord], config: StudyConfig, data: Prepared, train: Train) -> Choice | None:
     """Choose by the study's rule; None where no trial is complete. `train` is asked for the finalists' further seeds.
 
-    The finalists' objectives are kept as a record of that name.
+    `records` are the study's; the finalists' objectives are kept as a record of that name.
     """
     asked = config.champion
-    records = [record for record in book.trials() if record.result.state is State.COMPLETE]
+    records = [record for record in records if record.result.state is State.COMPLETE]
     leader = _leader(records, config)
     if leader is None:
         return None

@@ -5,7 +5,7 @@ In: the records of a finished study. Out: records `baseline-NAME` and `champion`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -44,18 +44,19 @@ class Judgement:
 def judge(
     book: RecordBook,
     facts: StudyFacts,
+    trials: Sequence[TrialRecord],
     data: Prepared,
     trainings: Trainings,
     unseal: Callable[[], TestRows],
     clock: Callable[[], int],
 ) -> Judgement | None:
-    """Name and score the champion. Returns None where no trial is complete.
+    """Name and score the champion among a study's trials. Returns None where none is complete.
 
     `unseal` gives the test rows; it is called once, after the opening is on record. Rows that were opened for a champion stay
     closed to a later one and to other baselines unless `reopen_test` is set; the note says so. Raises StorageError if a trial
     they were opened for has no record.
     """
-    best = choose(book, facts.config, data, trainings.on_folds)
+    best = choose(book, trials, facts.config, data, trainings.on_folds)
     if best is None:
         return None
     openings = read_openings(book)
@@ -67,21 +68,17 @@ def judge(
         chosen, same_baselines = best, True
         openings = [*openings, {**best.to_json(), "baselines": wanted, "at": clock()}]
         write_openings(book, openings)
-    records = {number: _record(book, number) for number, _ in chosen.members}
+    known = {record.number: record for record in trials}
+    if gone := [number for number, _ in chosen.members if number not in known]:
+        problem = f"trial {gone[0]}, for which the test rows were opened, has no record; `regsweep repair` restores it"
+        raise StorageError(f"{book.folder}: {problem}")
+    records = {number: known[number] for number, _ in chosen.members}
     # Scored again on rows that are open already, a champion comes out the same.
     content = _scored_before(book, openings)
     if content is None:
         model = champion_model(chosen, {number: record.result for number, record in records.items()}, data, trainings)
         content = _score(book, facts, data, chosen, records, model, openings, unseal, clock)
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
-
-
-def _record(book: RecordBook, number: int) -> TrialRecord:
-    found = book.trial(number)
-    if found is None:
-        problem = f"trial {number}, for which the test rows were opened, has no record; `regsweep repair` restores it"
-        raise StorageError(f"{book.folder}: {problem}")
-    return found
 
 
 def champion_model(chosen: Choice, results: Mapping[int, TrialResult], data: Prepared, trainings: Trainings) -> Model:

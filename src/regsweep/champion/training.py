@@ -26,13 +26,7 @@ class Trainings:
 
     def on_folds(self, specs: Sequence[TrialSpec]) -> tuple[TrialResult, ...]:
         """Train specs on the study's folds, in order."""
-        loads = self._executor.plan(specs)
-        stacks = [[specs[position] for position in load.positions] for load in loads]
-        futures = [self._executor.submit(stack, load) for stack, load in zip(stacks, loads, strict=True)]
-        results: dict[int, TrialResult] = {}
-        for load, stack, future in zip(loads, stacks, futures, strict=True):
-            results |= zip(load.positions, self._executor.collect(future, stack), strict=True)
-        return tuple(results[position] for position in range(len(specs)))
+        return self._executor.train(specs)
 
     def refitted(self, result: TrialResult) -> Model:
         """Train a trial's spec on training and validation rows together, for as many epochs as its folds kept on average.

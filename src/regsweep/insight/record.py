@@ -82,13 +82,7 @@ def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> d
 def _train(executor: Executor, objective: str, seed: int, configurations: Sequence[Configuration]) -> list[float | None]:
     """Train configurations side by side, all with the champion's seed, and read the objective on the validation rows."""
     specs = [spec_from_values(one, seed=seed) for one in configurations]
-    loads = [([specs[position] for position in load.positions], load) for load in executor.plan(specs)]
-    futures = [(load, stack, executor.submit(stack, load)) for stack, load in loads]
-    values: list[float | None] = [None] * len(specs)
-    for load, stack, future in futures:
-        for position, result in zip(load.positions, executor.collect(future, stack), strict=True):
-            values[position] = result.score(objective)
-    return values
+    return [result.score(objective) for result in executor.train(specs)]
 
 
 def _json(path: AblationPath) -> Mapping[str, Any]:

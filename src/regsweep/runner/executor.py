@@ -15,7 +15,7 @@ from regsweep.runner.work import Results, Site, train
 from regsweep.train import make_trainer
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import GIB, Load, Speed, one_each, plan
-from regsweep.trial import TrialSpec
+from regsweep.trial import TrialResult, TrialSpec
 
 T = TypeVar("T")
 
@@ -45,6 +45,15 @@ class Executor(ABC):
     def collect(self, future: Future[Results], _stack: Sequence[TrialSpec]) -> Results:
         """Wait for a stack."""
         return future.result()
+
+    def train(self, specs: Sequence[TrialSpec], rule: StopRule | None = None) -> Results:
+        """Train specs in stacks as planned and wait for all; results in their order."""
+        loads = [([specs[position] for position in load.positions], load) for load in self.plan(specs)]
+        futures = [(load, stack, self.submit(stack, load, rule)) for stack, load in loads]
+        results: dict[int, TrialResult] = {}
+        for load, stack, future in futures:
+            results |= zip(load.positions, self.collect(future, stack), strict=True)
+        return tuple(results[position] for position in range(len(specs)))
 
     @abstractmethod
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
