@@ -1,0 +1,94 @@
+"""The page of an experiment: prose by hand, tables and figures by the run.
+
+`README.md` of an experiment holds blocks between `<!-- NAME -->` and `<!-- /NAME -->`; `write` puts what was printed there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.replicate import Replicates
+from regsweep.metrics import Scores
+from regsweep.report.style import number
+
+FOLDER = Path(__file__).resolve().parent
+DPI = 100
+
+Cell = str | float | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """`blocks`: Markdown by the name of its place in README.md; `figures`: by file name without `.png`."""
+
+    blocks: Mapping[str, str]
+    figures: Mapping[str, Figure]
+
+
+def write(name: str, page: Page) -> None:
+    """Put a page's blocks into its README.md, its figures beside it, and all text into results.txt.
+
+    Raises ValueError where README.md lacks the place of a block.
+    """
+    folder = FOLDER / name
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for block, content in page.blocks.items():
+        place = re.compile(rf"(<!-- {re.escape(block)} -->\n).*?(<!-- /{re.escape(block)} -->)", re.DOTALL)
+        if not place.search(text):
+            raise ValueError(f"{readme}: has no place for {block!r}; add the lines <!-- {block} --> and <!-- /{block} -->")
+        text = place.sub(lambda found, new=content: f"{found[1]}{new.strip()}\n{found[2]}", text)
+    readme.write_text(text, encoding="utf-8")
+    (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
+    for figure_name, figure in page.figures.items():
+        figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
+
+
+def as_text(page: Page) -> str:
+    """All blocks, one below the other."""
+    return "\n\n".join(f"[{name}]\n{content.strip()}" for name, content in page.blocks.items()) + "\n"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A table: words to the left, numbers to the right."""
+    words = [any(isinstance(row[i], str) and not re.match(r"[-−\d]", row[i]) for row in rows) for i in range(len(columns))]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join("---" if word else "---:" for word in words) + "|"]
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """`0.159 (0.144 to 0.174)`: the mean, and from the least to the greatest."""
+    low, high = min(values), max(values)
+    return f"{number(float(np.mean(values)))} ({number(low)} to {number(high)})"
+
+
+def systems(
+    replicates: Sequence[Replicates],
+    claims: Mapping[str, str],
+    *,
+    line: Scores,
+    metrics: Sequence[str] = ("rmse", "mae", "r2"),
+) -> str:
+    """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares below."""
+    heads = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+    rows: list[list[Cell]] = []
+    for one in replicates:
+        trained = spread([getattr(scores, metrics[0]) for scores in one.trained])
+        rows.append([one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")])
+    rows.append(["least squares", *(number(getattr(line, metric)) for metric in metrics), "", ""])
+    columns = ["", *(heads[metric] for metric in metrics), f"training {heads[metrics[0]]}", "the tutorial's figure"]
+    kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
+    return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in rows])
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else number(value)
