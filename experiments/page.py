@@ -15,10 +15,13 @@ from matplotlib.figure import Figure
 
 from experiments.replicate import Replicates
 from regsweep.metrics import Scores
+from regsweep.repeats import Repeats, Standing
 from regsweep.report.style import number
 
 FOLDER = Path(__file__).resolve().parent
 DPI = 100
+
+METRICS = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "log_loss": "log loss", "accuracy": "accuracy", "auc": "AUC"}
 
 Cell = str | float | None
 
@@ -77,15 +80,40 @@ def systems(
     metrics: Sequence[str] = ("rmse", "mae", "r2"),
 ) -> str:
     """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares below."""
-    heads = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
     rows: list[list[Cell]] = []
     for one in replicates:
         trained = spread([getattr(scores, metrics[0]) for scores in one.trained])
         rows.append([one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")])
     rows.append(["least squares", *(number(getattr(line, metric)) for metric in metrics), "", ""])
-    columns = ["", *(heads[metric] for metric in metrics), f"training {heads[metrics[0]]}", "the tutorial's figure"]
+    columns = ["", *(METRICS[metric] for metric in metrics), f"training {METRICS[metrics[0]]}", "the tutorial's figure"]
     kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
     return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in rows])
+
+
+def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
+    """The blocks `verdict`, a sentence, and `splits`, a table of champion and baselines over splits; names begin with `prefix`."""
+    heads = ["", *(f"test {METRICS.get(name, name)}" for name in repeats.metrics)]
+    heads += [f"champion better by ({METRICS.get(repeats.metric, repeats.metric)}, 95 %)", "champion won"]
+    rows: list[list[Cell]] = [[f"**{repeats.champion.name} (champion)**", *_over_splits(repeats, repeats.champion), "", ""]]
+    shown: list[Standing] = []
+    for standing in repeats.ordered(repeats.metric):
+        if any(standing.same_as(other) for other in shown):
+            continue
+        shown.append(standing)
+        found = repeats.difference(standing.key)
+        ends = f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
+        won = f"{repeats.wins(standing.key)} of {len(repeats.splits)}"
+        rows.append([standing.name, *_over_splits(repeats, standing), ends, won])
+    unit = f"In {repeats.unit}. " if repeats.unit else ""
+    note = (
+        f"{unit}Mean over {len(repeats.splits)} splits, standard deviation in brackets; the interval is that of the corrected "
+        "resampled t-test. Baselines that equal one above are left out."
+    )
+    return {f"{prefix}verdict": f"**{repeats.sentence}**", f"{prefix}splits": f"{markdown(heads, rows)}\n\n{note}"}
+
+
+def _over_splits(repeats: Repeats, standing: Standing) -> list[str]:
+    return [f"{number(float(np.mean(v)))} ({number(float(np.std(v, ddof=1)))})" for v in map(standing.test.get, repeats.metrics) if v]
 
 
 def _cell(value: Cell) -> str:
