@@ -10,9 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from regsweep.config import StudyConfig
 from regsweep.console import plain_console
+from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
-from regsweep.repeats import repeat, splits_of, write_verdict
+from regsweep.repeats import record_verdict, repeat, splits_of, write_verdict
 from regsweep.runner import warm_up
 
 
@@ -22,6 +23,7 @@ class SplitsBar:
     def __init__(self, console: Console, splits: int, n_trials: int) -> None:
         self._splits, self._n_trials = splits, n_trials
         self._noted: set[str] = set()
+        self.problems = 0
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
@@ -53,7 +55,8 @@ class SplitsBar:
         self._progress.update(self._task, description="copying records into MLflow", total=of, completed=done)
 
     def problem(self, text: str) -> None:
-        note = "nothing is lost; `regsweep sync` copies the records into MLflow when it works again"
+        self.problems += 1
+        note = "nothing is lost; the same command copies the records into MLflow when it works again"
         self._progress.console.print(f"note: {text}", style="yellow", soft_wrap=True)
         self._progress.console.print(f"note: {note}", style="yellow", soft_wrap=True)
 
@@ -73,6 +76,11 @@ def verdict_and_show(config: StudyConfig, splits: int) -> None:
     finally:
         bar.close()
     folder = write_verdict(repeats, workspace)
+    if not bar.problems:
+        try:
+            record_verdict(repeats, workspace)
+        except StorageError as error:
+            bar.problem(error.problems[0])
     console.print(repeats.table())
     console.print(repeats.sentence, style="bold")
     console.print(f"{'table, splits, figure:':<23}{folder}", soft_wrap=True)

@@ -7,7 +7,7 @@ In: a study's config and how many splits. Out: `Repeats`: table, frame, sentence
 from regsweep.repeats.interval import corrected_interval
 from regsweep.repeats.reading import Repeats, Standing, read_repeats
 from regsweep.repeats.running import SplitsWatcher, Unattended, repeat, repeat_splits, splits_of
-from regsweep.repeats.writing import verdict_folder, verdict_name, write_verdict
+from regsweep.repeats.writing import record_verdict, verdict_folder, verdict_name, write_verdict
 
 __all__ = [
     "Repeats",
@@ -16,6 +16,7 @@ __all__ = [
     "Unattended",
     "corrected_interval",
     "read_repeats",
+    "record_verdict",
     "repeat",
     "repeat_splits",
     "splits_of",

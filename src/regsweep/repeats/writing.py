@@ -1,12 +1,17 @@
-"""Writes a verdict over splits into the workspace: `verdicts/NAME/` with `verdict.md`, `splits.csv`, `repeated_splits.png`."""
+"""Writes a verdict over splits: `verdicts/NAME/` of the workspace with `verdict.md`, `splits.csv`, `repeated_splits.png`; MLflow.
+
+In: `Repeats`. Main calls: `write_verdict`, and `record_verdict` for the run of kind `verdict` in the experiment.
+"""
 
 from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
+from regsweep.book import RecordBook
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.repeats.reading import Repeats
@@ -23,6 +28,23 @@ def verdict_name(repeats: Repeats) -> str:
 def verdict_folder(repeats: Repeats, workspace: Workspace) -> Path:
     """Where a verdict lies."""
     return workspace.root / "verdicts" / verdict_name(repeats)
+
+
+def record_verdict(repeats: Repeats, workspace: Workspace) -> str:
+    """Copy a verdict that has been written into MLflow and return its run's id. Raises StorageError."""
+    from regsweep.tracking import verdicts
+
+    name, facts = verdict_name(repeats), RecordBook(workspace.records / repeats.studies[0]).facts()
+    tags = {
+        "regsweep.verdict": repeats.sentence,
+        "regsweep.splits": ", ".join(repeats.splits),
+        "regsweep.studies": ", ".join(repeats.studies),
+        "mlflow.note.content": f"**{repeats.sentence}**\n\n{facts.config.question}",
+    }
+    # Means over splits are no value of one test part: they have names of their own.
+    values = {f"mean/test/{metric}": float(np.mean(found)) for metric, found in repeats.champion.test.items()}
+    values |= {f"better_by/{one.key}": repeats.difference(one.key).value for one in repeats.baselines}
+    return verdicts.record_verdict(workspace, facts, name, verdict_folder(repeats, workspace), tags, values)
 
 
 def write_verdict(repeats: Repeats, workspace: Workspace) -> Path:
