@@ -80,11 +80,13 @@ def verdict(overrides: tuple[str, ...], splits: int) -> None:
       regsweep verdict dataset=insurance n_trials=20 --splits 5
     """
     from regsweep.config import compose
+    from regsweep.config.repeats import splits_of
 
     (config,) = compose(overrides)
+    configs = splits_of(config, splits)
     from regsweep.verdict_view import verdict_and_show
 
-    verdict_and_show(config, splits)
+    verdict_and_show(configs)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})

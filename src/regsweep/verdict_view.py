@@ -13,7 +13,7 @@ from regsweep.console import plain_console
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
-from regsweep.repeats import record_verdict, repeat, splits_of, write_verdict
+from regsweep.repeats import record_verdict, repeat, write_verdict
 from regsweep.runner import warm_up
 
 
@@ -65,12 +65,12 @@ class SplitsBar:
             self._progress.stop()
 
 
-def verdict_and_show(config: StudyConfig, splits: int) -> None:
-    """Run the study on several splits, print table and verdict, and write them into the workspace."""
-    configs = splits_of(config, splits)
+def verdict_and_show(configs: Sequence[StudyConfig]) -> None:
+    """Run a study on several splits, print table and verdict, and write them into the workspace."""
+    config = configs[0]
     console, workspace = plain_console(), Workspace(Path(config.tracking.dir))
     warm_up(config)
-    bar = SplitsBar(console, splits, config.n_trials)
+    bar = SplitsBar(console, len(configs), config.n_trials)
     try:
         repeats = repeat(configs, workspace, bar)
     finally:

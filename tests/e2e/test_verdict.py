@@ -12,10 +12,11 @@ from mlflow import MlflowClient
 from sklearn.model_selection import train_test_split
 
 from regsweep.book import RecordBook
+from regsweep.config.repeats import splits_of
 from regsweep.errors import DataError
 from regsweep.folder import read_folder
 from regsweep.paths import Workspace
-from regsweep.repeats import Unattended, read_repeats, repeat, repeat_splits, splits_of
+from regsweep.repeats import Unattended, read_repeats, repeat, repeat_splits
 from tests.conftest import TINY, run_cli
 
 ASKED = (
@@ -108,14 +109,6 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
     assert seen == [(0, True), (1, True), (2, False)]
     assert {name: (folder / "mlruns/records" / name / "champion" / "SHA256SUMS").read_bytes() for name in kept} == kept
     assert repeats.as_frame().equals(read_repeats(_books(judged)).as_frame())
-
-
-def test_one_split_costs_a_message_and_writes_nothing(houses: Path, tmp_path: Path) -> None:
-    shutil.copy(houses / "houses.csv", tmp_path)
-    assert (
-        "--splits: at least 2 are needed, but got 1" in run_cli("verdict", *ASKED, "--splits", "1", cwd=tmp_path, code=2).stderr
-    )
-    assert [place.name for place in tmp_path.iterdir()] == ["houses.csv"]
 
 
 def test_a_split_without_rows_is_found_before_any_study_runs(

@@ -11,11 +11,12 @@ from scipy import stats
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.record import identity
-from regsweep.repeats import Repeats, corrected_interval, read_repeats, splits_of, verdict_folder, write_verdict
+from regsweep.repeats import Repeats, corrected_interval, read_repeats, verdict_folder, write_verdict
 from tests.helpers import features
 from tests.unit.plot_parts import facts, line, texts, xs
 

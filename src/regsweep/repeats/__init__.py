@@ -6,7 +6,7 @@ In: a study's config and how many splits. Out: `Repeats`: table, frame, sentence
 
 from regsweep.repeats.interval import corrected_interval
 from regsweep.repeats.reading import Repeats, Standing, read_repeats
-from regsweep.repeats.running import SplitsWatcher, Unattended, repeat, repeat_splits, splits_of
+from regsweep.repeats.running import SplitsWatcher, Unattended, repeat, repeat_splits
 from regsweep.repeats.writing import record_verdict, verdict_folder, verdict_name, write_verdict
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "record_verdict",
     "repeat",
     "repeat_splits",
-    "splits_of",
     "verdict_folder",
     "verdict_name",
     "write_verdict",

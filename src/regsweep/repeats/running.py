@@ -1,29 +1,25 @@
 """Runs one study per split, or goes on with them.
 
-In: a study's config and how many splits. Out: `Repeats`. Main calls: `splits_of`, `repeat`, and `repeat_splits` for both.
+In: a study's config and how many splits. Out: `Repeats`. Main calls: `repeat_splits`, and `repeat` for given configs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from regsweep.book import RecordBook, read_champion
-from regsweep.config import StudyConfig, compose, load_saved
+from regsweep.config import StudyConfig, compose
+from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.data import load_dataset, make_split
-from regsweep.errors import ConfigError, StorageError, TooManyFailuresError, UnreadableError
+from regsweep.errors import StorageError, TooManyFailuresError, UnreadableError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
 from regsweep.repeats.reading import Repeats, read_repeats, split_words
 from regsweep.study import Unwatched, Watcher, gather, run_study
 from regsweep.tracking.drain import sync
-
-# The earliest origin of time-ordered splits: this share of the rows that the latest one has.
-EARLIEST: Final = 0.6
 
 
 class SplitsWatcher(Watcher, Protocol):
@@ -40,32 +36,6 @@ class Unattended(Unwatched):
     def split(self, position: int, study: str, *, done: bool) -> None: ...
 
     def problem(self, text: str) -> None: ...
-
-
-def splits_of(config: StudyConfig, splits: int) -> tuple[StudyConfig, ...]:
-    """The same study on several splits: of seeds from the configured one on, or, in time, of origins up to the configured one.
-
-    Raises ConfigError for fewer than two.
-    """
-    if splits < 2:
-        raise ConfigError(
-            f"--splits: at least 2 are needed, but got {splits}: the interval is made of how much splits differ; "
-            "for a verdict on one split there is `regsweep run`"
-        )
-    values, split = config.model_dump(mode="json"), config.split
-    if isinstance(split, TimeOrderedSplit):
-        places = np.linspace(EARLIEST * split.until, split.until, splits)
-        parts = [{"until": round(float(until), 6)} for until in places[:-1]] + [{"until": split.until}]
-    else:
-        parts = [{"seed": split.seed + step} for step in range(splits)]
-    found = []
-    for part in parts:
-        one = {**values, "split": {**values["split"], **part}}
-        if config.study is not None:
-            # A name given by the user belongs to one study.
-            one["study"] = f"{config.study}-{'-'.join(f'{key}{value:g}' for key, value in part.items())}"
-        found.append(load_saved(one))
-    return tuple(found)
 
 
 def repeat_splits(
