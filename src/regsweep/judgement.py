@@ -66,7 +66,7 @@ class PairedDifference:
     """
 
     baseline: str
-    metric: Literal["mae", "mse"]
+    metric: str
     value: float
     low: float
     high: float
@@ -145,13 +145,14 @@ def verdict(
     *,
     best_baseline: str | None,
     reference: str = "least_squares_qr",
-    metric: Literal["mae", "mse"] = "mae",
+    metric: str = "mae",
+    over: str = "",
 ) -> str:
     """One sentence: is the champion better than the reference, and than the best baseline by validation?
 
     `unit` is the target's, or empty; `champion` as it stands in a sentence (`the network`); of `differences` those in `metric`
-    are read. `value ± half the interval` stands for a difference whose interval excludes 0. ValueError if `best_baseline` has no
-    difference, or if neither it nor the reference is there.
+    are read. `over` follows the word interval (` over 10 splits`). `value ± half the interval` stands for a difference whose
+    interval excludes 0. ValueError if `best_baseline` has no difference, or if neither it nor the reference is there.
     """
     known = {difference.baseline: difference for difference in differences if difference.metric == metric}
     if not known:
@@ -170,7 +171,7 @@ def verdict(
         del compared[1]
     suffix = ", the best baseline by validation"
     names = [describe(each.baseline) + (suffix if each.baseline == best else "") for each in compared]
-    interval = f"{100 * compared[0].level:.3g} % interval"
+    interval = f"{100 * compared[0].level:.3g} % interval{over}"
     subject = f"{champion[:1].upper()}{champion[1:]} is"
     if not any(each.distinguishable or math.isnan(each.low) for each in compared):
         return f"{subject} not distinguishable from {', nor from '.join(names)} ({metric.upper()}, {interval})."

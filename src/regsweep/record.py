@@ -116,6 +116,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     if config.trainer.kind == "keras_fit":
         # It has no stacks that could be too large.
         del values["trainer"]["memory_gb"]
+    if values["split"].get("until") == 1.0:
+        # Studies of all rows keep the names that they had before there was such a key.
+        del values["split"]["until"]
     for group in ("split", "features", "sampler", "pruner", "trainer"):
         parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}

@@ -34,7 +34,7 @@ from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Search, Told, reports_of
 from regsweep.space import choices, greatest
-from regsweep.tracking import Drain
+from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
 from regsweep.trial import State
 
@@ -115,8 +115,12 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
     return Material(config, facts, dataset, split, prepare(dataset, split, config.features, choices(config.space, "encoding")))
 
 
-def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock) -> Outcome:
+def run_study(
+    material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock, *, bare: bool = False
+) -> Outcome:
     """Run a study until a budget ends it, judge its champion and report.
+
+    `bare`: without insight, figures and MLflow, which a later call adds, and `sync` for MLflow alone.
 
     Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
     when records can't be written or another run holds the study; what was told stays in place. MLflow is written beside the
@@ -126,7 +130,7 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
     book = RecordBook(workspace.records / facts.study)
     with book.locked():
         book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
-        search, drain = Search(workspace, facts.study, config), Drain(workspace, book)
+        search, drain = Search(workspace, facts.study, config), NoDrain() if bare else Drain(workspace, book)
         try:
             budget = Budget(config, search.told(), clock)
             watcher.begin(facts, told=len(search.told()))
@@ -152,7 +156,8 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 rows = partial(unseal, material.dataset, material.split)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
-                insight = look_into(book, facts, records, judgement.trial if judgement is not None else None, executor)
+                leader = judgement.trial if judgement is not None else None
+                insight = None if bare else look_into(book, facts, records, leader, executor)
                 write_report(book, facts, records, judgement, insight)
                 if judgement is not None:
                     _save_networks(book, judgement, executor)

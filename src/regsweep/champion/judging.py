@@ -162,11 +162,13 @@ def _score(
     best_baseline = (max if higher_is_better(config.objective) else min)(validation, key=validation.__getitem__, default=None)
     reached = _validation(chosen, records, data)
     intervals = _intervals(config, test.y, prediction)
-    sentence = verdict(facts.dataset.unit, _label(chosen, model), differences, best_baseline=best_baseline, reference=REFERENCE)
+    label = _label(chosen, model)
+    sentence = verdict(facts.dataset.unit, label, differences, best_baseline=best_baseline, reference=REFERENCE)
     content = {
         "kind": "champion",
         **chosen.to_json(),
         "name": chosen.name,
+        "label": label,
         "val": reached,
         "test": intervals,
         "optimism": _optimism(reached, intervals),

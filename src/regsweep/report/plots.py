@@ -6,6 +6,7 @@ from regsweep.report.champion_plots import learning_curves, predicted_against_tr
 from regsweep.report.insight_plots import ablation_path, empirical_distribution, parameter_importance
 from regsweep.report.parallel_plot import parallel_coordinates
 from regsweep.report.pareto_plot import pareto_front
+from regsweep.report.repeats_plot import repeated_splits
 from regsweep.report.search_plots import optimization_history
 from regsweep.report.space_plots import contour, slices
 
@@ -19,6 +20,7 @@ __all__ = [
     "parameter_importance",
     "pareto_front",
     "predicted_against_true",
+    "repeated_splits",
     "residuals",
     "slices",
 ]

@@ -22,9 +22,12 @@ def write_report(
     facts: StudyFacts,
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
-    insight: Mapping[str, Any],
+    insight: Mapping[str, Any] | None,
 ) -> Path:
-    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says."""
+    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says.
+
+    Without it there are no figures.
+    """
     folder = book.folder / "report"
     folder.mkdir(exist_ok=True)
     frame = as_frame(leaderboard(book))
@@ -33,6 +36,8 @@ def write_report(
     frame.astype(object).where(frame.notna(), None).to_json(folder / "leaderboard.json", orient="split", index=False)
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
+    if insight is None:
+        return folder
     for name, figure in _figures(book, facts, records, judgement, insight):
         figure.savefig(folder / f"{name}.png", dpi=120)
     # MLflow's study run takes this folder.
