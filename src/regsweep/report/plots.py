@@ -8,6 +8,7 @@ from regsweep.report.parallel_plot import parallel_coordinates
 from regsweep.report.pareto_plot import pareto_front
 from regsweep.report.search_plots import optimization_history
 from regsweep.report.space_plots import contour, slices
+from regsweep.report.strip_plot import strip
 
 __all__ = [
     "ablation_path",
@@ -21,4 +22,5 @@ __all__ = [
     "predicted_against_true",
     "residuals",
     "slices",
+    "strip",
 ]
