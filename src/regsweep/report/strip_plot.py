@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from regsweep.report.scale import FloatArray, Scale, fit_scale
+from regsweep.report.scale import FloatArray, Scale, fit_scale, tamed
 from regsweep.report.style import (
     BLUE,
     GREEN,
@@ -31,9 +31,6 @@ from regsweep.report.style import (
     sentence_figure,
     style_axes,
 )
-
-# Where all values are not positive, those farther than so many interquartile ranges beyond the quartiles are drawn at the edge.
-WILD: Final = 25.0
 
 # No axis reaches there.
 _HUGE: Final = 1e100
@@ -100,9 +97,7 @@ def strip(
 def _scale(pool: FloatArray, references: Sequence[float], *, higher_is_better: bool) -> Scale:
     pool = pool[np.abs(pool) < _HUGE]
     if pool.min() <= 0 or higher_is_better:
-        first, third = np.quantile(pool, [0.25, 0.75])
-        reach = WILD * (third - first)
-        pool = pool[(pool >= first - reach) & (pool <= third + reach)] if reach > 0 else pool
+        pool = tamed(pool)
     return fit_scale(pool, higher_is_better=higher_is_better, cut=False, also=references)
 
 
