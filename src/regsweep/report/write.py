@@ -17,6 +17,7 @@ from regsweep.predictor import Model
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
 from regsweep.report.champion_parts import ReportRows, champion_diagram, champion_line
+from regsweep.report.style import DPI
 
 
 def write_report(
@@ -37,10 +38,19 @@ def write_report(
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
     for name, figure in _figures(book, facts, records, judgement, insight, rows):
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        save(figure, folder / f"{name}.png")
     # MLflow's study run takes this folder.
     shutil.copy(book.insight, folder)
     return folder
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure, which can't be laid out again afterwards."""
+    # Given a layout, `savefig` draws the figure twice.
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+    figure.savefig(file, dpi=DPI)
 
 
 def _figures(
