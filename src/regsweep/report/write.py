@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from regsweep.book import RecordBook
@@ -46,7 +47,8 @@ def write_report(
 
 def save(figure: Figure, file: Path) -> None:
     """Write a figure, which can't be laid out again afterwards."""
-    # Given a layout, `savefig` draws the figure twice.
+    # Given a layout, `savefig` draws the figure twice; one canvas for both keeps the sizes of texts.
+    FigureCanvasAgg(figure)
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine(None)
