@@ -30,6 +30,7 @@ from regsweep.flight import Flight, Pace
 from regsweep.insight import look_into
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
+from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Search, Told, reports_of
@@ -154,11 +155,12 @@ def run_study(
                 watcher.judging()
                 trainings = Trainings(config, material.dataset, material.split, executor)
                 rows = partial(unseal, material.dataset, material.split)
+                drawn = ReportRows(material.dataset, material.split, material.prepared, rows)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
                 leader = judgement.trial if judgement is not None else None
                 insight = None if bare else look_into(book, facts, records, leader, executor)
-                write_report(book, facts, records, judgement, insight)
+                write_report(book, facts, records, judgement, insight, drawn)
                 if judgement is not None:
                     _save_networks(book, judgement, executor)
             total = len(book.numbers())

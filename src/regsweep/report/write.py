@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from regsweep.book import RecordBook
 from regsweep.champion import REFERENCE, Judgement
 from regsweep.folder import read_folder
 from regsweep.leaderboard import as_frame, leaderboard
+from regsweep.predictor import Model
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
+from regsweep.report.champion_parts import ReportRows, champion_diagram, champion_line
+from regsweep.report.style import DPI
 
 
 def write_report(
@@ -23,6 +27,7 @@ def write_report(
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
     insight: Mapping[str, Any] | None,
+    rows: ReportRows,
 ) -> Path:
     """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says.
 
@@ -38,11 +43,21 @@ def write_report(
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
     if insight is None:
         return folder
-    for name, figure in _figures(book, facts, records, judgement, insight):
-        figure.savefig(folder / f"{name}.png", dpi=120)
+    for name, figure in _figures(book, facts, records, judgement, insight, rows):
+        save(figure, folder / f"{name}.png")
     # MLflow's study run takes this folder.
     shutil.copy(book.insight, folder)
     return folder
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure, which can't be laid out again afterwards."""
+    # Given a layout, `savefig` draws the figure twice; one canvas for both keeps the sizes of texts.
+    FigureCanvasAgg(figure)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+    figure.savefig(file, dpi=DPI)
 
 
 def _figures(
@@ -51,6 +66,7 @@ def _figures(
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
     insight: Mapping[str, Any],
+    rows: ReportRows,
 ) -> Iterator[tuple[str, Figure]]:
     objective, unit, target = facts.config.objective, facts.dataset.unit, facts.dataset.target
     compared = _validation(book, objective)
@@ -67,10 +83,17 @@ def _figures(
     yield "learning_curves", plots.learning_curves(judgement.trial, unit)
     if insight["ablation"] is not None:
         yield "ablation_path", plots.ablation_path(insight["ablation"], judgement.trial.number, unit, compared)
-    arrays = read_folder(book.folder / "champion")[1]
-    title = f"{facts.dataset.name}: champion ({judgement.content['name']}) on the test rows"
-    yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)
-    yield "residuals", plots.residuals(arrays["y"], arrays["prediction"], target, unit, title)
+    content, arrays = read_folder(book.folder / "champion")
+    name, model = judgement.content["name"], Model.join(content["model"], arrays)
+    title = f"{facts.dataset.name}: champion ({name}) on the test rows"
+    truth = (arrays["y"], arrays["prediction"], target, unit, title)
+    yield "predicted_against_true", plots.predicted_against_true(*truth)
+    yield "residuals", plots.residuals(*truth)
+    # The test rows of such a split stand in the order of time.
+    yield "predicted_by_index", plots.predicted_by_index(*truth, by_time=facts.config.split.kind == "time_ordered")
+    yield "model_diagram", champion_diagram(facts, judgement, model)
+    if (feature := rows.only_number) is not None:
+        yield "fitted_line", champion_line(feature, rows, facts, judgement, model)
 
 
 def _validation(book: RecordBook, objective: str) -> dict[str, float]:
