@@ -47,11 +47,11 @@ def page(workspace: Workspace, splits: int) -> Page:
         },
         {
             "fitted_line": fitted_line(
-                [("points", x, y)],
                 [
                     ("the truth", across, 100 + float(slope) * np.cbrt(across)),
                     *((one.system.name, across, one.models[0].predict(frame)) for one in found),
                 ],
+                [("points", x, y)],
                 feature="x",
                 target="y",
                 unit="",

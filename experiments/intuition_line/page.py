@@ -46,11 +46,11 @@ def page(workspace: Workspace, splits: int) -> Page:
         },
         {
             "fitted_line": fitted_line(
-                [("points", x, y)],
                 [
                     ("least squares", across, THETA[0] + THETA[1] * across),
                     *((one.system.name, across, _curve(one, across)) for one in (linear[1], *curved)),
                 ],
+                [("points", x, y)],
                 feature="x",
                 target="y",
                 unit="",

@@ -67,8 +67,8 @@ def page(workspace: Workspace, splits: int) -> Page:
         },
         {
             "fitted_line": fitted_line(
-                [("points", x, y)],
                 [(one.system.name, across, one.models[0].predict(frame)) for one in found],
+                [("points", x, y)],
                 feature="x1, the made y",
                 target="sin 4x",
                 unit="",
