@@ -50,7 +50,7 @@ def champion_diagram(facts: StudyFacts, judgement: Judgement, model: Model) -> F
     """The network of the champion that has the most weight: one of the leading trial's."""
     spec, trial = judgement.trial.result.spec, judgement.trial.number
     heaviest = max(model.members, key=lambda member: member.weight)
-    layers = [(width, spec.activation, spec.dropout) for width in spec.widths]
+    layers = list(zip(spec.widths, spec.activations, spec.dropouts, strict=True))
     share = heaviest.weight / sum(member.weight for member in model.members)
     note = ""
     if len(model.members) > 1:
