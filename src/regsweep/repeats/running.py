@@ -75,7 +75,10 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
             run_study(gather(config), workspace, watcher, bare=True)
         except TooManyFailuresError as error:
             raise TooManyFailuresError([f"{book.folder.name} ({split_words(config)}):", *error.problems]) from error
-    _copy(books, configs, workspace, watcher)
+    leads = len(books) - 1 if isinstance(configs[0].split, TimeOrderedSplit) else 0
+    _copy(books, leads, workspace, watcher)
+    # To other commands the configured split's study is the one that ran last.
+    books[leads].touch()
     return read_repeats(books)
 
 
@@ -91,12 +94,11 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={config.n_trials}")
 
 
-def _copy(books: Sequence[RecordBook], configs: Sequence[StudyConfig], workspace: Workspace, watcher: SplitsWatcher) -> None:
+def _copy(books: Sequence[RecordBook], leads: int, workspace: Workspace, watcher: SplitsWatcher) -> None:
     """Copy all studies into MLflow, in this process: one for each would take seconds of starting for every split.
 
-    The alias goes to the champion of the split that was configured.
+    The alias goes to the champion of the study that leads.
     """
-    leads = len(books) - 1 if isinstance(configs[0].split, TimeOrderedSplit) else 0
     total, before = sum(len(book.numbers()) for book in books), 0
     for position, book in enumerate(books):
 

@@ -40,7 +40,8 @@ def repeated_splits(rows: Sequence[tuple[str, Sequence[float]]], metric: str, un
     `rows` are names with values of `metric` (`test/r2`), one per split; `sentence` goes below. What is far off the scale is drawn
     at its worse end as a triangle, and so is a mean.
     """
-    title = f"{metric_name(metric).capitalize().replace('r²', 'R²')} on {len(rows[0][1]) if rows else 0} splits"
+    name = metric_name(metric)
+    title = f"{name[:1].upper()}{name[1:]} on {len(rows[0][1])} splits"
     values = np.array([found for _, found in rows], dtype=np.float64)
     if not np.isfinite(values).any():
         return sentence_figure(title, "No model has a finite value on any split.")

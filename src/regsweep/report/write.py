@@ -42,6 +42,9 @@ def write_report(
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
     if insight is None:
+        # Those of a shorter search would stand beside a table that they don't belong to.
+        for place in [*folder.glob("*.png"), folder / book.insight.name]:
+            place.unlink(missing_ok=True)
         return folder
     for name, figure in _figures(book, facts, records, judgement, insight, rows):
         save(figure, folder / f"{name}.png")
