@@ -116,6 +116,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     if config.trainer.kind == "keras_fit":
         # It has no stacks that could be too large.
         del values["trainer"]["memory_gb"]
+    if config.trainer.backend == "tensorflow":
+        # Studies from before there was a choice keep their names.
+        del values["trainer"]["backend"]
     for group in ("split", "features", "sampler", "pruner", "trainer"):
         parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}
