@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "regsweep", "tensorflow", "torch", "jax", "keras", "optuna", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "hydra-core"
+    "regsweep", "tensorflow", "torch", "jax", "keras", "optuna", "mlflow", "numpy", "pandas", "scikit-learn", "scipy",
+    "hydra-core",
 )  # fmt: skip
 
 

@@ -27,8 +27,8 @@ from regsweep.signals import shielded
 LOOK = 0.1
 # A process that has closed its link, or was killed, is given so many seconds to be gone.
 PATIENCE = 5.0
-# A fork server with TensorFlow loaded serves all workers; those of another backend start by themselves. Where there is a GPU, each starts by itself: whether the driver's
-# libraries stand a fork has not been tried.
+# A fork server with TensorFlow loaded serves all workers; those of another backend start by themselves. So does each where there
+# is a GPU: whether the driver's libraries stand a fork has not been tried.
 METHOD = "forkserver" if sys.platform == "linux" and not Path("/dev/nvidiactl").exists() else "spawn"
 # multiprocessing reaps a child wherever it starts another one, so threads take turns at both.
 _CHILDREN = Lock()

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from regsweep.config.backend import Backend
 from regsweep.errors import ConfigError
 
-
 # What Keras is imported with; whatever KERAS_BACKEND says outside does not count.
 _chosen: Backend = "tensorflow"
 
