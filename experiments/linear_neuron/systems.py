@@ -21,7 +21,7 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import TargetScale
 from regsweep.train import make_trainer
-from regsweep.trial import CURVES, TrialSpec
+from regsweep.trial import CURVES, Scalar, spec_from_values
 
 Array64 = npt.NDArray[np.float64]
 Loss = Literal["mean", "sum"]
@@ -182,7 +182,8 @@ def train(
     """
     size = batch_size or len(table.x)
     rate = learning_rate * (size if loss == "sum" else 1)
-    specs = [TrialSpec((), "linear", rate, epochs, size, "sgd", 0.0, 0.0, seed) for seed in seeds]
+    values: dict[str, Scalar] = {"depth": 0, "learning_rate": rate, "epochs": epochs, "batch_size": size, "optimizer": "sgd"}
+    specs = [spec_from_values(values, seed=seed) for seed in seeds]
     config = TrainerConfig.model_validate({"kind": trainer, "patience": None, "keep": "last", "threads": 1})
     trainings = []
     for seed, result in zip(seeds, make_trainer(config).fit(specs, _prepared(table)), strict=True):

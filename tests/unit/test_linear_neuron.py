@@ -57,11 +57,10 @@ def test_fifty_points_come_to_least_squares() -> None:
     system = fifty_points()
     full, parts = system.runs
     assert (full.batch_size, parts.batch_size) == (50, 32)
-    assert [system.closed_form.slope, system.closed_form.intercept] == pytest.approx(
-        np.polyfit(system.table.x, system.table.y, 1)
-    )
-    assert 0 <= full.excess(system.closed_form) < 1e-4
-    assert full.excess(system.closed_form) < parts.excess(system.closed_form) < 0.05
+    line = system.closed_form
+    assert [line.slope, line.intercept] == pytest.approx(np.polyfit(system.table.x, system.table.y, 1))
+    assert 0 <= full.excess(line) < 1e-4
+    assert full.excess(line) < parts.excess(line) < 0.05
 
 
 def test_full_batches_come_to_the_least_squares_line_of_ten_points() -> None:
