@@ -119,6 +119,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     if values["split"].get("until") == 1.0:
         # Studies of all rows keep the names that they had before there was such a key.
         del values["split"]["until"]
+    if config.trainer.backend == "tensorflow":
+        # Studies from before there was a choice keep their names.
+        del values["trainer"]["backend"]
     for group in ("split", "features", "sampler", "pruner", "trainer"):
         parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}

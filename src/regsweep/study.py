@@ -21,6 +21,7 @@ from regsweep.book import RecordBook, judged_model
 from regsweep.budget import Budget
 from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
+from regsweep.config.backend import Backend, missing_backend
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
@@ -99,6 +100,8 @@ class Outcome:
 
 def gather(config: StudyConfig, environment: Environment | None = None) -> Material:
     """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written."""
+    if missing := missing_backend(config.trainer.backend):
+        raise ConfigError(missing)
     dataset = load_dataset(config.dataset)
     split = make_split(config.split, dataset)
     smallest = min(len(fold.train) for fold in split.folds)
@@ -162,7 +165,7 @@ def run_study(
                 insight = None if bare else look_into(book, facts, records, leader, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
                 if judgement is not None:
-                    _save_networks(book, judgement, executor)
+                    _save_networks(book, judgement, executor, config.trainer.backend)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
         except OSError as error:
@@ -244,12 +247,12 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor) -> None:
+def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor, backend: Backend) -> None:
     """Put the champion's networks beside its record, as `.keras` files for Keras users."""
     place = book.networks(len(judgement.content["openings"]))
     if not place.is_dir():
         draft = place.with_name(f".{place.name}")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        executor.call(save_networks, judged_model(book), draft)
+        executor.call(save_networks, judged_model(book), draft, backend)
         draft.rename(place)

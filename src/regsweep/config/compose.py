@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from regsweep.config.backend import missing_backend
 from regsweep.config.messages import composition_problem, secret_problem, validation_problems
 from regsweep.config.sampler import missing_package
 from regsweep.config.schema import StudyConfig
@@ -53,7 +54,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
         try:
             studies.append(_checked(compose_plain(combination, folder=folder)))
             # Not in the schema: records are read where it isn't installed.
-            if missing := missing_package(studies[-1].sampler):
+            if missing := [*filter(None, (missing_package(studies[-1].sampler), missing_backend(studies[-1].trainer.backend)))]:
                 raise ConfigError(missing)
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]

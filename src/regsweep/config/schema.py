@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from regsweep.config.backend import Backend
 from regsweep.config.base import Count, Model, Seed
 from regsweep.config.champion import ChampionConfig
 from regsweep.config.dataset import DatasetConfig
@@ -43,13 +44,21 @@ class TrainerConfig(Model):
     `keep`: the weights of the `last` epoch or of the one with the `best` validation MSE; the objective is read at that epoch.
     `threads`: cores one training may use inside an operation; small networks are fastest with 1.
     `memory_gb`: how much of it the networks of a stack may take in each worker; one too large for it is trained by `keras_fit`.
+    `backend`: what Keras computes with; stacks are TensorFlow's.
     """
 
     kind: Literal["stacked", "keras_fit"]
+    backend: Backend = "tensorflow"
     patience: Count | None
     keep: Literal["last", "best"]
     threads: Count
     memory_gb: Annotated[float, Field(gt=0)] = 2.0
+
+    @model_validator(mode="after")
+    def _stacks_are_tensorflows(self) -> Self:
+        if self.kind == "stacked" and self.backend != "tensorflow":
+            raise ValueError(f"stacked trains with TensorFlow alone, but backend is {self.backend!r}; add trainer=keras_fit")
+        return self
 
 
 class BaselinesConfig(Model):

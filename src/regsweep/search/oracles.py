@@ -16,10 +16,10 @@ from regsweep.config import StudyConfig
 from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, name_and_layer, parents
 from regsweep.search.source import Params, Proposal, Told
 from regsweep.space import draw, every_key
-from regsweep.train.runtime import import_tensorflow
+from regsweep.train.runtime import import_keras
 from regsweep.trial import Scalar, State, higher_is_better
 
-import_tensorflow()
+import_keras()
 
 import keras_tuner as kt  # noqa: E402
 

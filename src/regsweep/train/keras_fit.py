@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
 from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds, stops, waves_of
+from regsweep.train.initial import glorot_uniform
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, Array64, FoldResult, Network, TrialResult, TrialSpec
+from regsweep.trial import CURVES, Array32, Array64, FoldResult, Network, TrialResult, TrialSpec
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# A tensor of whatever backend Keras runs on.
+Tensor = Any
 
 # Validation is one step up to this many rows, so that its metrics are a single sum.
 VALIDATION_ROWS = 65_536
@@ -95,6 +102,8 @@ def rebuild(member: Member) -> keras.Sequential:
 
 def batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) -> tf.data.Dataset:
     """All batches from epoch `first` on; epoch e visits the rows in an order of (seed, e); its last batch may be short."""
+    import tensorflow as tf
+
     x, z = tf.constant(fold.x_train, tf.float32), tf.constant(fold.z_train[:, None])
 
     def orders() -> Iterator[npt.NDArray[np.int32]]:
@@ -109,13 +118,35 @@ def batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) ->
     )
 
 
+def array_batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) -> Iterator[tuple[Array32, Array32]]:
+    """The same batches as `batches` as arrays, for backends other than TensorFlow."""
+    x, z = fold.x_train.astype(np.float32), fold.z_train[:, None]
+    for epoch in range(first, spec.epochs):
+        order = epoch_order(order_seed, epoch, len(z))
+        for start in range(0, len(z), spec.batch_size):
+            rows = order[start : start + spec.batch_size]
+            yield x[rows], z[rows]
+
+
 def _dense(units: int, activation: str, l2: float, seed: int) -> keras.layers.Dense:
     return keras.layers.Dense(
         units,
         activation=activation,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        kernel_initializer=_initializer(seed),
         kernel_regularizer=keras.regularizers.L2(l2) if l2 > 0 else None,
     )
+
+
+def _initializer(seed: int) -> Callable[..., Tensor]:
+    if _on_tensorflow():
+        initializer: Callable[..., Tensor] = keras.initializers.GlorotUniform(seed=seed)
+        return initializer
+    # Other backends' generators would draw other numbers.
+    return lambda shape, dtype=None: keras.ops.convert_to_tensor(glorot_uniform(seed, *shape), dtype=dtype)
+
+
+def _on_tensorflow() -> bool:
+    return bool(keras.backend.backend() == "tensorflow")
 
 
 class _Training:
@@ -130,9 +161,10 @@ class _Training:
             optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, self._steps)),
             loss="mse",
             metrics=_metrics(fold),
-            jit_compile=False,
-            # One call into the graph per epoch: the same numbers, without Python between the steps.
-            steps_per_execution=self._steps,
+            # JAX runs every operation by itself where it may not compile.
+            jit_compile=keras.backend.backend() == "jax",
+            # One call into TensorFlow's graph per epoch: the same numbers, without Python between the steps.
+            steps_per_execution=self._steps if _on_tensorflow() else 1,
         )
         self._keep = _Keep(config)
 
@@ -151,8 +183,9 @@ class _Training:
         done = len(self._keep.rows)
         if self.ended or done >= epochs:
             return
+        draw = batches if _on_tensorflow() else array_batches
         self._model.fit(
-            batches(self._fold, self._spec, self._order, done),
+            draw(self._fold, self._spec, self._order, done),
             initial_epoch=done,
             epochs=min(epochs, self._spec.epochs),
             steps_per_epoch=self._steps,
@@ -196,10 +229,10 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
     if not target.log and target.shift == fold.mean and target.scale == fold.std:
         return [keras.metrics.MeanSquaredError("mse"), keras.metrics.MeanAbsoluteError("mae"), keras.metrics.R2Score(name="r2")]
 
-    def standard(z: tf.Tensor) -> tf.Tensor:
+    def standard(z: Tensor) -> Tensor:
         if not target.log:
             return z * (target.scale / fold.std) + (target.shift - fold.mean) / fold.std
-        return tf.exp(z * target.scale + (target.shift - np.log(fold.std))) - fold.mean / fold.std
+        return keras.ops.exp(z * target.scale + (target.shift - np.log(fold.std))) - fold.mean / fold.std
 
     return [
         _on_scale(keras.metrics.MeanSquaredError, standard, "mse"),
@@ -208,9 +241,9 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
     ]
 
 
-def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.Tensor], name: str) -> keras.metrics.Metric:
+def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[Tensor], Tensor], name: str) -> keras.metrics.Metric:
     class Scaled(base):
-        def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
             super().update_state(scale(y_true), scale(y_pred), sample_weight)
 
     return Scaled(name=name)
