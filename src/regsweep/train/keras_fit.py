@@ -16,7 +16,8 @@ from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
 from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds, stops, waves_of
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, Array64, FoldResult, Network, TrialResult, TrialSpec
+from regsweep.tasks import BINARY, VAL_LOSS, Task
+from regsweep.trial import Array64, FoldResult, Network, TrialResult, TrialSpec
 
 # Validation is one step up to this many rows, so that its metrics are a single sum.
 VALIDATION_ROWS = 65_536
@@ -67,8 +68,9 @@ class KerasFit:
                     break
         except Exception as error:
             # Whatever one training raises is that trial's failure, not the study's.
-            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name)
-        return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name, stopped=stopped)
+            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name, task=data.task)
+        seconds = time.perf_counter() - started
+        return outcome(spec, folds, seconds=seconds, trainer=self.name, stopped=stopped, task=data.task)
 
 
 def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
@@ -128,13 +130,13 @@ class _Training:
         self._steps = -(-len(fold.z_train) // spec.batch_size)
         self._model.compile(
             optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, self._steps)),
-            loss="mse",
+            loss=keras.losses.BinaryCrossentropy(from_logits=True) if fold.task == BINARY else "mse",
             metrics=_metrics(fold),
             jit_compile=False,
             # One call into the graph per epoch: the same numbers, without Python between the steps.
             steps_per_execution=self._steps,
         )
-        self._keep = _Keep(config)
+        self._keep = _Keep(config, fold.task)
 
     @property
     def ended(self) -> bool:
@@ -191,6 +193,13 @@ def _learning_rate(spec: TrialSpec, steps: int) -> float | keras.optimizers.sche
 
 
 def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
+    if fold.task == BINARY:
+        return [
+            keras.metrics.BinaryCrossentropy(from_logits=True, name="log_loss"),
+            keras.metrics.MeanMetricWrapper(_right, name="accuracy"),
+            # By Keras's 200 thresholds.
+            keras.metrics.AUC(from_logits=True, name="auc"),
+        ]
     # Metrics are taken on (y - mean) / std of the training targets: R² sums squares in float32, which a large mean would drown.
     target = fold.target
     if not target.log and target.shift == fold.mean and target.scale == fold.std:
@@ -208,6 +217,11 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
     ]
 
 
+def _right(y_true: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """1 where the class is right, else 0: a probability above 0.5 is a logit above 0."""
+    return keras.ops.cast(keras.ops.equal(logits > 0, y_true > 0.5), "float32")
+
+
 def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.Tensor], name: str) -> keras.metrics.Metric:
     class Scaled(base):
         def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
@@ -219,9 +233,9 @@ def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.
 class _Keep(keras.callbacks.Callback):
     """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
 
-    def __init__(self, config: TrainerConfig) -> None:
+    def __init__(self, config: TrainerConfig, task: Task) -> None:
         super().__init__()
-        self._config = config
+        self._config, self._curves = config, task.curves
         self.ended = False
         self._best = np.inf
         self._since = 0
@@ -230,8 +244,8 @@ class _Keep(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = logs or {}
-        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in CURVES])
-        error = self.rows[-1][CURVES.index("val/mse")]
+        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in self._curves])
+        error = self.rows[-1][VAL_LOSS]
         if error < self._best:
             self._best, self._since = error, 0
             if self._config.keep == "best":

@@ -19,6 +19,7 @@ from regsweep.train.stacked.calibrate import measure
 from regsweep.train.stacked.optimizers import OPTIMIZERS
 from regsweep.train.stacked.stack import Member, Stack
 from regsweep.train.stacked.table import FoldTable
+from regsweep.tasks import REGRESSION
 from regsweep.trial import Array64, FoldResult, TrialResult, TrialSpec
 
 
@@ -70,6 +71,8 @@ class Stacked:
         return self._tables[size, encoding]
 
     def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
+        if data.task != REGRESSION:
+            return False
         if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
             return False
         return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in self._forms(spec, data))
