@@ -13,9 +13,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Protocol
+
+import numpy as np
 
 from regsweep.book import RecordBook, judged_model
 from regsweep.budget import Budget
@@ -153,7 +155,7 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
                 insight = look_into(book, facts, records, judgement.trial if judgement is not None else None, executor)
-                write_report(book, facts, records, judgement, insight)
+                write_report(book, facts, records, judgement, insight, _seen(material))
                 if judgement is not None:
                     _save_networks(book, judgement, executor)
             total = len(book.numbers())
@@ -174,6 +176,13 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
     shared = {field.name: getattr(dataset, field.name) for field in fields(DatasetFacts) if field.name != "notes"}
     return DatasetFacts(**shared, notes=(*dataset.notes, *filter(None, [duplicates_across(split, dataset)])))
+
+
+def _seen(material: Material) -> Dataset:
+    """The data set without its test rows."""
+    fold = material.split.folds[0]
+    rows = np.sort(np.concatenate([fold.train, fold.val]))
+    return replace(material.dataset, table=material.dataset.table.iloc[rows])
 
 
 def _lost(search: Search, book: RecordBook) -> tuple[Told, ...]:

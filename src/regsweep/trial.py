@@ -128,8 +128,8 @@ class TrialResult:
         if not self.folds:
             return {}
         curves = self.curves
-        ends = ((name, curves[:, i].max() if higher_is_better(name) else curves[:, i].min()) for i, name in enumerate(self.task.curves))
-        return {name: float(end) for name, end in ends}
+        ends = zip(self.task.curves, curves.min(axis=0), curves.max(axis=0), strict=True)
+        return {name: float(high if higher_is_better(name) else low) for name, low, high in ends}
 
 
 def mean_curves(curves: Sequence[Array64]) -> Array64:

@@ -46,7 +46,7 @@ class Dataset:
     def y(self) -> npt.NDArray[np.float64]:
         """The target, shape (n,), in `unit`; 0 or 1 where it is a class."""
         if self.classes is not None:
-            return (self.table[self.target] == self.classes[1]).to_numpy(dtype=np.float64)
+            return np.asarray(self.table[self.target] == self.classes[1], dtype=np.float64)
         return self.table[self.target].to_numpy(dtype=np.float64)
 
     @cached_property

@@ -29,7 +29,10 @@ from regsweep.tasks import REGRESSION, Task
 
 
 def load_dataset(config: DatasetConfig, task: Task = REGRESSION) -> Dataset:
-    """Load and check a data set for a task. Raises DataError with every problem of the table, ConfigError if the config is at fault."""
+    """Load and check a data set for a task.
+
+    Raises DataError with every problem of the table, ConfigError if the config is at fault.
+    """
     return check_table(load_table(config), config, task)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regsweep.report.boundary_plot import decision_boundary, has_plane
 from regsweep.report.champion_plots import learning_curves, predicted_against_true, residuals
 from regsweep.report.insight_plots import ablation_path, empirical_distribution, parameter_importance
 from regsweep.report.parallel_plot import parallel_coordinates
@@ -12,7 +13,9 @@ from regsweep.report.space_plots import contour, slices
 __all__ = [
     "ablation_path",
     "contour",
+    "decision_boundary",
     "empirical_distribution",
+    "has_plane",
     "learning_curves",
     "optimization_history",
     "parallel_coordinates",

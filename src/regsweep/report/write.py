@@ -9,12 +9,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from regsweep.book import RecordBook
-from regsweep.champion import REFERENCE, Judgement
+from regsweep.book import RecordBook, judged_model
+from regsweep.champion import Judgement
+from regsweep.data import Dataset
 from regsweep.folder import read_folder
 from regsweep.leaderboard import as_frame, leaderboard
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
+from regsweep.tasks import REGRESSION
+from regsweep.trial import higher_is_better
 
 
 def write_report(
@@ -23,17 +26,21 @@ def write_report(
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
     insight: Mapping[str, Any],
+    seen: Dataset | None = None,
 ) -> Path:
-    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says."""
+    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says.
+
+    `seen`: the rows of training and validation, for figures that show them.
+    """
     folder = book.folder / "report"
     folder.mkdir(exist_ok=True)
-    frame = as_frame(leaderboard(book))
+    frame = as_frame(leaderboard(book), facts.config.predicts)
     frame.to_csv(folder / "leaderboard.csv", index=False)
     # The UI's table view takes no NaN.
     frame.astype(object).where(frame.notna(), None).to_json(folder / "leaderboard.json", orient="split", index=False)
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
-    for name, figure in _figures(book, facts, records, judgement, insight):
+    for name, figure in _figures(book, facts, records, judgement, insight, seen):
         figure.savefig(folder / f"{name}.png", dpi=120)
     # MLflow's study run takes this folder.
     shutil.copy(book.insight, folder)
@@ -46,9 +53,10 @@ def _figures(
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
     insight: Mapping[str, Any],
+    seen: Dataset | None,
 ) -> Iterator[tuple[str, Figure]]:
     objective, unit, target = facts.config.objective, facts.dataset.unit, facts.dataset.target
-    compared = _validation(book, objective)
+    compared = _validation(book, objective, facts.config.predicts.reference)
     yield "optimization_history", plots.optimization_history(records, objective, unit, compared)
     yield "empirical_distribution", plots.empirical_distribution(records, objective, unit, compared)
     yield "parameter_importance", plots.parameter_importance(insight["importance"], objective)
@@ -63,16 +71,21 @@ def _figures(
     if insight["ablation"] is not None:
         yield "ablation_path", plots.ablation_path(insight["ablation"], judgement.trial.number, unit, compared)
     arrays = read_folder(book.folder / "champion")[1]
+    if facts.config.predicts != REGRESSION:
+        if seen is not None and plots.has_plane(model := judged_model(book)):
+            title = f"{facts.dataset.name}: what the champion ({judgement.content['name']}) answers"
+            yield "decision_boundary", plots.decision_boundary(model, seen, title)
+        return
     title = f"{facts.dataset.name}: champion ({judgement.content['name']}) on the test rows"
     yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)
     yield "residuals", plots.residuals(arrays["y"], arrays["prediction"], target, unit, title)
 
 
-def _validation(book: RecordBook, objective: str) -> dict[str, float]:
-    """The baselines to draw beside the trials: least squares, and the best by validation."""
+def _validation(book: RecordBook, objective: str, reference: str) -> dict[str, float]:
+    """The baselines to draw beside the trials: the reference, and the best by validation."""
     metric = objective.removeprefix("val/")
     values = {content["name"]: content["val"][metric] for content in book.contents("baseline")}
     if not values:
         return {}
-    best = (max if metric == "r2" else min)(values, key=lambda name: values[name])
-    return {name: values[name] for name in dict.fromkeys((REFERENCE, best)) if name in values}
+    best = (max if higher_is_better(metric) else min)(values, key=lambda name: values[name])
+    return {name: values[name] for name in dict.fromkeys((reference, best)) if name in values}

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.redact import redact
-from regsweep.train.plan import Speed
 from regsweep.tasks import REGRESSION, VAL_LOSS, Task
+from regsweep.train.plan import Speed
 from regsweep.trial import Array64, FoldResult, State, TrialResult, TrialSpec
 
 

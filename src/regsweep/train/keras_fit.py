@@ -14,9 +14,9 @@ import tensorflow as tf
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
+from regsweep.tasks import BINARY, VAL_LOSS, Task
 from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds, stops, waves_of
 from regsweep.train.plan import Speed
-from regsweep.tasks import BINARY, VAL_LOSS, Task
 from regsweep.trial import Array64, FoldResult, Network, TrialResult, TrialSpec
 
 # Validation is one step up to this many rows, so that its metrics are a single sum.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
+from regsweep.tasks import REGRESSION
 from regsweep.train.contract import StopRule, failure, outcome, stops, waves_of
 from regsweep.train.keras_fit import KerasFit
 from regsweep.train.plan import GIB, Form, Speed, form_of, stack_size
@@ -19,7 +20,6 @@ from regsweep.train.stacked.calibrate import measure
 from regsweep.train.stacked.optimizers import OPTIMIZERS
 from regsweep.train.stacked.stack import Member, Stack
 from regsweep.train.stacked.table import FoldTable
-from regsweep.tasks import REGRESSION
 from regsweep.trial import Array64, FoldResult, TrialResult, TrialSpec
 
 
