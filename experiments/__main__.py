@@ -1,4 +1,4 @@
-"""Run experiments anew and write what they print into their pages: `python -m experiments [NAME ...] [--splits N] [--dir FOLDER]`.
+"""Run experiments anew and write what they print into their pages: `python -m experiments [NAME ...]`.
 
 Without names: all that have a page.
 """

@@ -83,7 +83,9 @@ def systems(
     rows: list[list[Cell]] = []
     for one in replicates:
         trained = spread([getattr(scores, metrics[0]) for scores in one.trained])
-        rows.append([one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")])
+        rows.append(
+            [one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")]
+        )
     rows.append(["least squares", *(number(getattr(line, metric)) for metric in metrics), "", ""])
     columns = ["", *(METRICS[metric] for metric in metrics), f"training {METRICS[metrics[0]]}", "the tutorial's figure"]
     kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
@@ -91,7 +93,7 @@ def systems(
 
 
 def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
-    """The blocks `verdict`, a sentence, and `splits`, a table of champion and baselines over splits; names begin with `prefix`."""
+    """The blocks `verdict`, a sentence, and `splits`, a table of champion and baselines over splits; all with `prefix`."""
     heads = ["", *(f"test {METRICS.get(name, name)}" for name in repeats.metrics)]
     heads += [f"champion better by ({METRICS.get(repeats.metric, repeats.metric)}, 95 %)", "champion won"]
     rows: list[list[Cell]] = [[f"**{repeats.champion.name} (champion)**", *_over_splits(repeats, repeats.champion), "", ""]]
@@ -113,7 +115,9 @@ def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
 
 
 def _over_splits(repeats: Repeats, standing: Standing) -> list[str]:
-    return [f"{number(float(np.mean(v)))} ({number(float(np.std(v, ddof=1)))})" for v in map(standing.test.get, repeats.metrics) if v]
+    return [
+        f"{number(float(np.mean(v)))} ({number(float(np.std(v, ddof=1)))})" for v in map(standing.test.get, repeats.metrics) if v
+    ]
 
 
 def _cell(value: Cell) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from experiments.page import Page, spread, systems, verdict_blocks
 from experiments.replicate import System, replicate
 from regsweep.paths import Workspace
-from regsweep.report.plots import predicted_against_true, repeated_splits, strip
 from regsweep.repeats import repeat_splits
+from regsweep.report.plots import predicted_against_true, strip
 
 # 20 % test, of the rest 10 % validation, which the tutorial doesn't use for anything.
 SPLIT = ("dataset=diabetes", "split=holdout", "split.train=0.72", "split.val=0.08", "split.test=0.2", "split.seed=42")

@@ -1,4 +1,4 @@
-"""The printed network, what it lacks step by step, how low a linear model's training error can get, and the verdict over splits."""
+"""The printed network, mended step by step, how low a linear model's training error can get, and the verdict over splits."""
 
 from __future__ import annotations
 

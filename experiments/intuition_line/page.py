@@ -25,8 +25,10 @@ UNIT = System("one linear unit", DATA, {"depth": 0, **ADAM}, "all")
 TWO_LAYERS = System("5-5-1 without activation", DATA, {**DEEP, **ADAM}, "all")
 UNIT_FULL = System("one linear unit, full batch, 3,000 epochs", DATA, {"depth": 0, **FULL}, "all")
 TWO_LAYERS_FULL = System("5-5-1 without activation, full batch, 3,000 epochs", DATA, {**DEEP, **FULL}, "all")
-SIGMOIDS = System("5 sigmoids, 5 linear, 1", DATA, {"depth": 2, "width": 5, "activation_1": "sigmoid", "activation_2": "linear", **ADAM}, "all")
-SIGMOIDS_ABOVE = System("5 linear, 5 sigmoids, 1", DATA, {"depth": 2, "width": 5, "activation_1": "linear", "activation_2": "sigmoid", **ADAM}, "all")  # fmt: skip
+SIGMOID_BELOW = {"depth": 2, "width": 5, "activation_1": "sigmoid", "activation_2": "linear", **ADAM}
+SIGMOID_ABOVE = {"depth": 2, "width": 5, "activation_1": "linear", "activation_2": "sigmoid", **ADAM}
+SIGMOIDS = System("5 sigmoids, 5 linear, 1", DATA, SIGMOID_BELOW, "all")
+SIGMOIDS_ABOVE = System("5 linear, 5 sigmoids, 1", DATA, SIGMOID_ABOVE, "all")
 
 
 def page(workspace: Workspace, splits: int) -> Page:

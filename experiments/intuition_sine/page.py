@@ -22,13 +22,17 @@ BIG = {
 SMALL = {"depth": 2, "width": 5, "activation": "sigmoid", "learning_rate": 0.1, **ADAM}
 # The tutorial has no split: it trains and scores on all 500 points.
 SYSTEMS = (
-    System("5-1 without activation", BUILT, {"depth": 1, "width": 5, "activation": "linear", "learning_rate": 0.1, **ADAM}, "all"),
+    System(
+        "5-1 without activation", BUILT, {"depth": 1, "width": 5, "activation": "linear", "learning_rate": 0.1, **ADAM}, "all"
+    ),
     System("5-5 sigmoids", BUILT, SMALL, "all"),
     System("100, three layers of sigmoids below two of tanh", BUILT, BIG, "all"),
 )
 AS_MEANT = (
     System("5-5 sigmoids, x as meant", MEANT, SMALL, "all"),
-    System("32-32 tanh, x as meant", MEANT, {"depth": 2, "width": 32, "activation": "tanh", "learning_rate": 0.01, **ADAM}, "all"),
+    System(
+        "32-32 tanh, x as meant", MEANT, {"depth": 2, "width": 32, "activation": "tanh", "learning_rate": 0.01, **ADAM}, "all"
+    ),
 )
 
 

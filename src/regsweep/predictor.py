@@ -112,17 +112,24 @@ Column = NumberColumn | CategoryColumn | SegmentsColumn
 
 @dataclass(frozen=True)
 class TargetScale:
-    """How the network's output z stands to the target y: y = z * scale + shift, after exp(.) if `log`."""
+    """How the network's output z stands to the target y: y = z * scale + shift, after exp(.) if `log`.
+
+    `logistic`: z is a logit, and y the probability of class 1.
+    """
 
     log: bool
     shift: float
     scale: float
+    logistic: bool = False
 
     def to_units(self, z: npt.ArrayLike) -> Array64:
         y = np.asarray(z, dtype=np.float64) * self.scale + self.shift
+        if self.logistic:
+            return np.asarray(np.exp(-np.logaddexp(0.0, -y)), dtype=np.float64)
         return np.exp(y) if self.log else y
 
     def to_network(self, y: npt.ArrayLike) -> Array64:
+        """What the network is trained on; of a class that is the class itself, 0 or 1."""
         values = np.asarray(y, dtype=np.float64)
         scaled: Array64 = ((np.log(values) if self.log else values) - self.shift) / self.scale
         return scaled
@@ -269,7 +276,7 @@ def _describe(member: Member) -> dict[str, Any]:
     return {
         "columns": [describe_column(column) for column in member.columns],
         "activations": list(member.activations),
-        "target": asdict(member.target),
+        "target": describe_target(member.target),
         "weight": member.weight,
     }
 
@@ -285,6 +292,11 @@ def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) 
         TargetScale(**part["target"]),
         part["weight"],
     )
+
+
+def describe_target(target: TargetScale) -> dict[str, Any]:
+    """A target scale's JSON form; models of numbers were written before there were those of classes."""
+    return {key: value for key, value in asdict(target).items() if key != "logistic" or value}
 
 
 def describe_column(column: Column) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from regsweep.config import StudyConfig, load_saved
 from regsweep.data.features import Encoding
 from regsweep.environment import Environment
+from regsweep.tasks import REGRESSION
 from regsweep.trial import Scalar, State, TrialResult
 
 
@@ -111,6 +112,8 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     parts: dict[str, Any] = {"dataset.sha256": sha256}
     for key in ("seed", "parallel_trials", "objective"):
         parts[key] = values[key]
+    if config.task != REGRESSION.name:
+        parts["task"] = config.task
     if config.further_objectives:
         parts["further_objectives"] = values["further_objectives"]
     if config.trainer.kind == "keras_fit":

@@ -102,7 +102,7 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
     """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written."""
     if missing := missing_backend(config.trainer.backend):
         raise ConfigError(missing)
-    dataset = load_dataset(config.dataset)
+    dataset = load_dataset(config.dataset, config.predicts)
     split = make_split(config.split, dataset)
     smallest = min(len(fold.train) for fold in split.folds)
     if (largest := greatest(config.space, "batch_size")) > smallest:

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from regsweep.tasks import REGRESSION, Task, higher_is_better
+
+__all__ = ["higher_is_better"]
+
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 Scalar = int | float | str
 
-CURVES = ("train/mse", "train/mae", "train/r2", "val/mse", "val/mae", "val/r2")
+# Of a regression; a task names its own.
+CURVES = REGRESSION.curves
 
 
 class State(enum.StrEnum):
@@ -73,7 +78,7 @@ class Network:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One training: `curves` of shape (epochs, 6) in target units, columns as in `CURVES`; row 0 is the first epoch.
+    """One training: `curves` of shape (epochs, 6) in target units, columns as in `Task.curves`; row 0 is the first epoch.
 
     `kept_epoch` is the row that `network` belongs to.
     """
@@ -93,6 +98,7 @@ class TrialResult:
     seconds: float
     trainer: str
     cause: str | None = None
+    task: Task = REGRESSION
 
     @property
     def curves(self) -> Array64:
@@ -105,7 +111,7 @@ class TrialResult:
         if not self.folds:
             return {}
         rows = np.mean([fold.curves[fold.kept_epoch] for fold in self.folds], axis=0)
-        return dict(zip(CURVES, rows.tolist(), strict=True))
+        return dict(zip(self.task.curves, rows.tolist(), strict=True))
 
     def score(self, objective: str) -> float | None:
         """An objective of a complete trial, if it is finite.
@@ -124,11 +130,12 @@ class TrialResult:
 
     @property
     def best(self) -> dict[str, float]:
-        """The best value of each mean curve: least error, greatest R²."""
+        """The best value of each mean curve: least error, greatest R², accuracy, AUC."""
         if not self.folds:
             return {}
         curves = self.curves
-        return {name: float(curves[:, i].max() if name.endswith("r2") else curves[:, i].min()) for i, name in enumerate(CURVES)}
+        ends = zip(self.task.curves, curves.min(axis=0), curves.max(axis=0), strict=True)
+        return {name: float(high if higher_is_better(name) else low) for name, low, high in ends}
 
 
 def mean_curves(curves: Sequence[Array64]) -> Array64:
@@ -139,11 +146,6 @@ def mean_curves(curves: Sequence[Array64]) -> Array64:
     padded = [np.pad(fold, ((0, epochs - len(fold)), (0, 0)), mode="edge") for fold in curves]
     mean: Array64 = np.mean(padded, axis=0)
     return mean
-
-
-def higher_is_better(metric: str) -> bool:
-    """R² is maximised, errors, parameters and epochs are minimised; no metric is ever negated."""
-    return metric.endswith("r2")
 
 
 def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:

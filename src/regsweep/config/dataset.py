@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from regsweep.config.base import Model, Seed
 
@@ -62,6 +62,28 @@ class MakeRegressionDataset(_Table):
     random_state: Seed
 
 
+class BlobsDataset(_Table):
+    """`sklearn.datasets.make_blobs`: normal clouds of points around `centers`, with the standard deviation `cluster_std`.
+
+    Features are x1, x2, ...; a row's target is its center's class, by position in `classes`.
+    """
+
+    kind: Literal["blobs"]
+    centers: Annotated[tuple[Annotated[tuple[float, ...], Field(min_length=1)], ...], Field(min_length=2)]
+    classes: tuple[Literal[0, 1], ...]
+    cluster_std: Annotated[float, Field(gt=0)]
+    n_samples: Annotated[int, Field(ge=10)]
+    random_state: Seed
+
+    @model_validator(mode="after")
+    def _one_class_each(self) -> Self:
+        if len(self.classes) != len(self.centers):
+            raise ValueError(f"classes: each center needs one, but got {len(self.classes)} for {len(self.centers)} centers")
+        if len({len(center) for center in self.centers}) > 1:
+            raise ValueError(f"centers: all need equally many coordinates, but got {[list(center) for center in self.centers]}")
+        return self
+
+
 class FileDataset(_Table):
     """A user's own table."""
 
@@ -70,4 +92,6 @@ class FileDataset(_Table):
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
 
 
-DatasetConfig = Annotated[ScikitLearnDataset | DownloadDataset | MakeRegressionDataset | FileDataset, Field(discriminator="kind")]
+DatasetConfig = Annotated[
+    ScikitLearnDataset | DownloadDataset | MakeRegressionDataset | BlobsDataset | FileDataset, Field(discriminator="kind")
+]

@@ -7,7 +7,7 @@ test rows never enter it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,14 +29,19 @@ from regsweep.predictor import (
     column_from,
     days,
     describe_column,
+    describe_target,
     encode,
 )
+from regsweep.tasks import BINARY, REGRESSION, Task
 from regsweep.trial import TrialResult
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 
 PLAIN = "plain"
+
+# A class is 0 or 1 to the network; it is neither standardised nor logged.
+LOGIT = TargetScale(log=False, shift=0.0, scale=1.0, logistic=True)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,11 @@ class FoldData:
             return self
         inputs = self.others[encoding]
         return replace(self, columns=inputs.columns, x_train=inputs.x_train, x_val=inputs.x_val, others={})
+
+    @property
+    def task(self) -> Task:
+        """What a network of it predicts: its output is a number, or a logit."""
+        return BINARY if self.target.logistic else REGRESSION
 
     @property
     def inputs(self) -> int:
@@ -115,7 +125,7 @@ class Encoding:
         folds = [
             {
                 "columns": {name: [describe_column(column) for column in columns] for name, columns in fold.columns.items()},
-                "target": asdict(fold.target),
+                "target": describe_target(fold.target),
             }
             for fold in self.folds
         ]
@@ -140,6 +150,11 @@ class Prepared:
     target: str
     unit: str
     folds: tuple[FoldData, ...]
+
+    @property
+    def task(self) -> Task:
+        """What the networks predict."""
+        return self.folds[0].task
 
     @property
     def encoding(self) -> Encoding:
@@ -211,12 +226,13 @@ def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldD
             "set features.target_log=false"
         )
     train, val = dataset.x.iloc[fold.train], dataset.x.iloc[fold.val]
-    columns, target = fit_columns(train, config), fit_target(y_train, config)
+    columns, target = fit_columns(train, config), LOGIT if dataset.classes else fit_target(y_train, config)
+    mean, std = (0.0, 1.0) if dataset.classes else (float(y_train.mean()), _positive(float(y_train.std())))
     return FoldData(
         columns=columns,
         target=target,
-        mean=float(y_train.mean()),
-        std=_positive(float(y_train.std())),
+        mean=mean,
+        std=std,
         x_train=encode(train, columns),
         y_train=y_train,
         z_train=target.to_network(y_train).astype(np.float32),

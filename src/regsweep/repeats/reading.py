@@ -19,7 +19,6 @@ from rich.table import Table
 
 from regsweep.baselines import describe
 from regsweep.book import RecordBook, read_champion
-from regsweep.champion import REFERENCE
 from regsweep.config import StudyConfig
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.data.split import rows_used
@@ -77,6 +76,11 @@ class Repeats:
         return self.configs[0].objective
 
     @property
+    def reference(self) -> str:
+        """The baseline that the verdict names in any case."""
+        return self.configs[0].predicts.reference
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of the test rows that are shown."""
         known = self.champion.test
@@ -118,13 +122,13 @@ class Repeats:
     def sentence(self) -> str:
         """The verdict: is the champion better than least squares, and than the best baseline by validation?"""
         best = self.best_baseline
-        keys = dict.fromkeys([REFERENCE, *([best.key] if best is not None else [])])
+        keys = dict.fromkeys([self.reference, *([best.key] if best is not None else [])])
         return verdict(
             self.unit,
             self.subject,
             [self.difference(key) for key in keys if key in self._keys],
             best_baseline=best.key if best is not None else None,
-            reference=REFERENCE,
+            reference=self.reference,
             metric=self.metric,
             over=f" over {len(self.splits)} splits",
         )
@@ -180,7 +184,7 @@ class Repeats:
         rows = [(f"{self.champion.name} (champion)", self.champion.test[metric])]
         for group in distinct.values():
             # The reference lends its name to all that equal it.
-            named = min(group, key=lambda standing: (standing.key != REFERENCE, self.baselines.index(standing)))
+            named = min(group, key=lambda standing: (standing.key != self.reference, self.baselines.index(standing)))
             others = f" (and {len(group) - 1} equal to it)" if len(group) > 1 else ""
             rows.append((named.name + others, named.test[metric]))
         return repeated_splits(rows, f"test/{metric}", self.unit, self.sentence)

@@ -6,7 +6,7 @@ In: a study's data, its judgement, the judged model. Out: a `Figure`. Main calls
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from regsweep.baselines.run import run_baselines
-from regsweep.champion import REFERENCE, Judgement
+from regsweep.champion import Judgement
 from regsweep.data import Dataset, Split
 from regsweep.data.features import Prepared
 from regsweep.data.sealed import TestRows
@@ -35,6 +35,12 @@ class ReportRows:
     split: Split
     prepared: Prepared
     unseal: Callable[[], TestRows]
+
+    @property
+    def seen(self) -> Dataset:
+        """The data set without its test rows."""
+        fold = self.split.folds[0]
+        return replace(self.dataset, table=self.dataset.table.iloc[np.sort(np.concatenate([fold.train, fold.val]))])
 
     @property
     def only_number(self) -> str | None:
@@ -75,7 +81,9 @@ def champion_line(feature: str, rows: ReportRows, facts: StudyFacts, judgement: 
     x = x[np.isfinite(x)]
     places = np.linspace(x.min(), x.max(), PLACES) if len(x) else np.empty(0)
     grid = pd.DataFrame({feature: places})
-    (line,) = run_baselines(facts.config.baselines.model_copy(update={"names": (REFERENCE,)}), rows.prepared, grid)
+    (line,) = run_baselines(
+        facts.config.baselines.model_copy(update={"names": (facts.config.predicts.reference,)}), rows.prepared, grid
+    )
     return plots.fitted_line(
         [
             (f"champion ({judgement.content['name']})", places, model.predict(grid)),

@@ -37,7 +37,8 @@ from regsweep.report.style import (
     style_axes,
     with_unit,
 )
-from regsweep.trial import CURVES, FoldResult, State, higher_is_better
+from regsweep.tasks import REGRESSION, Task
+from regsweep.trial import FoldResult, State, higher_is_better
 
 RUNNING_MEANS: Final = (
     "Training values are running means over the epoch, taken while the weights change and dropout acts; validation values are "
@@ -54,17 +55,19 @@ _STYLES: Final = {"train": (BLUE, "--"), "val": (ORANGE, "-")}
 def learning_curves(record: TrialRecord, unit: str) -> Figure:
     """MSE, MAE and R² by epoch (the first is 1) on training and validation rows, and the epoch whose weights were kept.
 
-    `unit` is the target's. Of several folds the mean is thick and each fold thin, with its own kept epoch.
+    Of classes it is log loss, accuracy and AUC. `unit` is the target's. Of several folds the mean is thick and each fold thin,
+    with its own kept epoch.
     """
     folds = [_until_last_value(fold) for fold in record.result.folds if np.isfinite(fold.curves).any()]
-    title = f"Trial {record.number}: errors and R² by epoch"
+    task = record.result.task
+    title = f"Trial {record.number}: {'errors and R²' if task == REGRESSION else 'log loss, accuracy and AUC'} by epoch"
     if not folds:
         cause = f": {record.result.cause}" if record.result.cause else ""
         return sentence_figure(title, f"No finite value was recorded{cause}.")
     note = RUNNING_MEANS if len(folds) == 1 else f"{RUNNING_MEANS} Thick: the mean over folds, thin: each fold."
     figure = new_figure(title + _kept(record, folds), height=3.7, note=note)
-    for axes, metric in zip(figure.subplots(1, 3), ("mse", "mae", "r2"), strict=True):
-        _draw_metric(axes, folds, metric, unit, mark=record.result.state is not State.FAILED)
+    for axes, metric in zip(figure.subplots(1, 3), task.metrics, strict=True):
+        _draw_metric(axes, folds, task, metric, unit, mark=record.result.state is not State.FAILED)
     return figure
 
 
@@ -161,8 +164,8 @@ def _kept(record: TrialRecord, folds: Sequence[FoldResult]) -> str:
     )
 
 
-def _draw_metric(axes: Axes, folds: Sequence[FoldResult], metric: str, unit: str, *, mark: bool) -> None:
-    curves = {split: [fold.curves[:, CURVES.index(f"{split}/{metric}")] for fold in folds] for split in _STYLES}
+def _draw_metric(axes: Axes, folds: Sequence[FoldResult], task: Task, metric: str, unit: str, *, mark: bool) -> None:
+    curves = {split: [fold.curves[:, task.curves.index(f"{split}/{metric}")] for fold in folds] for split in _STYLES}
     values = np.concatenate([curve for split in curves.values() for curve in split])
     label = with_unit(metric_name(metric), metric_unit(metric, unit))
     if not np.isfinite(values).any():

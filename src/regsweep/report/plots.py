@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regsweep.report.boundary_plot import decision_boundary, has_plane
 from regsweep.report.champion_plots import learning_curves, predicted_against_true, residuals
 from regsweep.report.epoch_plot import metric_by_epoch
 from regsweep.report.fit_plots import fitted_line, predicted_by_index
@@ -17,9 +18,11 @@ from regsweep.report.strip_plot import strip
 __all__ = [
     "ablation_path",
     "contour",
+    "decision_boundary",
     "empirical_distribution",
     "encoded_columns",
     "fitted_line",
+    "has_plane",
     "learning_curves",
     "metric_by_epoch",
     "model_diagram",

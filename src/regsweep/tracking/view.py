@@ -22,7 +22,6 @@ from regsweep.trial import higher_is_better
 
 TRIALS, JUDGED = "regsweep", "regsweep-judged"
 _TAG = "mlflow.sharedViewState."
-_METRICS = ("mse", "mae", "r2")
 
 
 def save_views(client: MlflowClient, experiment: str, config: StudyConfig) -> None:
@@ -55,8 +54,8 @@ def table_tag(artifact: str) -> dict[str, str]:
 
 def _trials(config: StudyConfig) -> dict[str, Any]:
     """Every trial, best first; curves of the first ten, parallel coordinates of all."""
-    objective = f"final/{config.objective}"
-    scores = [objective, *(f"final/val/{name}" for name in _METRICS if f"val/{name}" != config.objective)]
+    objective, metrics = f"final/{config.objective}", config.predicts.metrics
+    scores = [objective, *(f"final/val/{name}" for name in metrics if f"val/{name}" != config.objective)]
     columns = [_column("metrics", name, 120) for name in scores]
     if config.further_objectives:
         columns += [_column("metrics", _logged(name), 110) for name in config.further_objectives if _logged(name) not in scores]
@@ -69,7 +68,7 @@ def _trials(config: StudyConfig) -> dict[str, Any]:
         **_order(objective),
         **_table(columns),
         "compareRunCharts": [
-            *(_curve(f"{part}/{name}") for part in ("val", "train") for name in _METRICS),
+            *(_curve(f"{part}/{name}") for part in ("val", "train") for name in metrics),
             *(_parallel(title, parameters, objective) for title, parameters in axes.items()),
         ],
         **_sections(
@@ -88,11 +87,13 @@ def _logged(objective: str) -> str:
 
 def _judged(config: StudyConfig) -> dict[str, Any]:
     """What is no trial: studies with their reports, champions, baselines, and how they do on the test rows."""
-    columns = [_column("tags", KIND, 120), *(_column("metrics", f"val/{name}", 90) for name in _METRICS)]
-    columns += [_column("metrics", f"test/mae{end}", 110) for end in ("", "/low", "/high")]
-    columns += [_column("metrics", name, 90) for name in ("test/rmse", "test/r2", "seconds")]
+    task = config.predicts
+    columns = [_column("tags", KIND, 120), *(_column("metrics", f"val/{name}", 90) for name in task.metrics)]
+    columns += [_column("metrics", f"test/{task.verdict}{end}", 110) for end in ("", "/low", "/high")]
+    others = (f"test/{name}" for name in task.scores if name not in (task.verdict, "mse"))
+    columns += [_column("metrics", name, 90) for name in (*others, "seconds")]
     columns += [_column("tags", "regsweep.verdict", 400), _column("tags", STUDY, 260)]
-    intervals = (f"test/{name}" for name in ("mse", "rmse", "mae", "r2"))
+    intervals = (f"test/{name}" for name in task.scores)
     return {
         "searchFilter": f"tags.`{KIND}` != 'trial'",
         **_order(config.objective),

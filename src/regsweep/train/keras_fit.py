@@ -14,10 +14,11 @@ import numpy.typing as npt
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
+from regsweep.tasks import BINARY, VAL_LOSS, Task
 from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds, stops, waves_of
 from regsweep.train.initial import glorot_uniform
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, Array32, Array64, FoldResult, Network, TrialResult, TrialSpec
+from regsweep.trial import Array32, Array64, FoldResult, Network, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -74,8 +75,9 @@ class KerasFit:
                     break
         except Exception as error:
             # Whatever one training raises is that trial's failure, not the study's.
-            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name)
-        return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name, stopped=stopped)
+            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name, task=data.task)
+        seconds = time.perf_counter() - started
+        return outcome(spec, folds, seconds=seconds, trainer=self.name, stopped=stopped, task=data.task)
 
 
 def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
@@ -159,14 +161,14 @@ class _Training:
         self._steps = -(-len(fold.z_train) // spec.batch_size)
         self._model.compile(
             optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, self._steps)),
-            loss="mse",
+            loss=keras.losses.BinaryCrossentropy(from_logits=True) if fold.task == BINARY else "mse",
             metrics=_metrics(fold),
             # JAX runs every operation by itself where it may not compile.
             jit_compile=keras.backend.backend() == "jax",
             # One call into TensorFlow's graph per epoch: the same numbers, without Python between the steps.
             steps_per_execution=self._steps if _on_tensorflow() else 1,
         )
-        self._keep = _Keep(config)
+        self._keep = _Keep(config, fold.task)
 
     @property
     def ended(self) -> bool:
@@ -224,6 +226,13 @@ def _learning_rate(spec: TrialSpec, steps: int) -> float | keras.optimizers.sche
 
 
 def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
+    if fold.task == BINARY:
+        return [
+            keras.metrics.BinaryCrossentropy(from_logits=True, name="log_loss"),
+            keras.metrics.MeanMetricWrapper(_right, name="accuracy"),
+            # By Keras's 200 thresholds.
+            keras.metrics.AUC(from_logits=True, name="auc"),
+        ]
     # Metrics are taken on (y - mean) / std of the training targets: R² sums squares in float32, which a large mean would drown.
     target = fold.target
     if not target.log and target.shift == fold.mean and target.scale == fold.std:
@@ -241,6 +250,11 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
     ]
 
 
+def _right(y_true: Tensor, logits: Tensor) -> Tensor:
+    """1 where the class is right, else 0: a probability above 0.5 is a logit above 0."""
+    return keras.ops.cast(keras.ops.equal(logits > 0, y_true > 0.5), "float32")
+
+
 def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[Tensor], Tensor], name: str) -> keras.metrics.Metric:
     class Scaled(base):
         def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
@@ -252,9 +266,9 @@ def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[Tensor], Tensor
 class _Keep(keras.callbacks.Callback):
     """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
 
-    def __init__(self, config: TrainerConfig) -> None:
+    def __init__(self, config: TrainerConfig, task: Task) -> None:
         super().__init__()
-        self._config = config
+        self._config, self._curves = config, task.curves
         self.ended = False
         self._best = np.inf
         self._since = 0
@@ -263,8 +277,8 @@ class _Keep(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = logs or {}
-        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in CURVES])
-        error = self.rows[-1][CURVES.index("val/mse")]
+        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in self._curves])
+        error = self.rows[-1][VAL_LOSS]
         if error < self._best:
             self._best, self._since = error, 0
             if self._config.keep == "best":
