@@ -122,9 +122,7 @@ def test_the_champion_curve_is_the_model_beside_the_least_squares_line(split: st
     rows = rows_of(dataset, f"split={split}")
     # Twice the raw feature and one more.
     weights = (np.array([[2]], np.float32),), (np.ones(1, np.float32),)
-    member = Member(
-        (NumberColumn("x", 0, 1, 0, False, False),), ("relu",) * (len(weights[0]) - 1), *weights, TargetScale(False, 0, 1)
-    )
+    member = Member((NumberColumn("x", 0, 1, 0, False, False),), (), *weights, TargetScale(False, 0, 1))
     judgement = Judgement(record(3), {"name": "trial 3", "members": [[3, 1.0]]}, None)
     (axes,) = champion_line("x", rows, facts(), judgement, Model("y", "dollars", (member,))).axes
     champion, squares = line(axes, "champion (trial 3)"), line(axes, "least squares")
@@ -143,8 +141,7 @@ def test_the_diagram_shows_the_leading_trial_and_says_how_many_predict() -> None
     kernels = tuple(np.zeros(shape, np.float32) for shape in ((2, 32), (32, 32), (32, 1)))
     biases = tuple(np.zeros(size, np.float32) for size in (32, 32, 1))
     light, heavy = (
-        Member(columns, ("relu",) * (len(kernels) - 1), kernels, biases, TargetScale(False, 0, 1), weight)
-        for weight in (0.25, 0.75)
+        Member(columns, ("relu", "relu"), kernels, biases, TargetScale(False, 0, 1), weight) for weight in (0.25, 0.75)
     )
     judgement = Judgement(record(5), {"name": "ensemble of 2 trials", "members": [[2, 0.25], [5, 0.75]]}, None)
     figure = champion_diagram(facts(), judgement, Model("charges", "dollars", (light, heavy)))
