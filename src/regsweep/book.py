@@ -213,7 +213,8 @@ def read_trial(folder: Path) -> TrialRecord:
         )
         for index, fold in enumerate(content["folds"])
     )
-    spec = TrialSpec(**{**content["spec"], "widths": tuple(content["spec"]["widths"])})
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content["spec"].items()}
+    spec = TrialSpec(**fields)
     result = TrialResult(spec, State(content["state"]), folds, content["seconds"], content["trainer"], content["cause"])
     return TrialRecord(
         StudyFacts.from_json(content), content["number"], content["params"], result, content["started"], content["finished"]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-FORMAT = "regsweep-model/1"
+FORMAT = "regsweep-model/2"
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
@@ -132,11 +132,12 @@ class TargetScale:
 class Member:
     """One network with the preprocessing that was fitted beside it.
 
-    `kernels[i]` has shape (fan_in, fan_out), `biases[i]` shape (fan_out,); the last layer is linear with one output.
+    `kernels[i]` has shape (fan_in, fan_out), `biases[i]` shape (fan_out,); hidden layer i applies `activations[i]`, and the last
+    layer is linear with one output.
     """
 
     columns: tuple[Column, ...]
-    activation: str
+    activations: tuple[str, ...]
     kernels: tuple[Array32, ...]
     biases: tuple[Array32, ...]
     target: TargetScale
@@ -148,8 +149,8 @@ class Member:
     def predict_encoded(self, x: Array64) -> Array64:
         """Return predictions of shape (n,) in target units for encoded rows, shape (n, inputs)."""
         hidden = x.astype(np.float32)
-        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
-            hidden = ACTIVATIONS[self.activation](hidden @ kernel + bias)
+        for activation, kernel, bias in zip(self.activations, self.kernels[:-1], self.biases[:-1], strict=True):
+            hidden = ACTIVATIONS[activation](hidden @ kernel + bias)
         return self.target.to_units((hidden @ self.kernels[-1] + self.biases[-1])[:, 0])
 
 
@@ -267,18 +268,18 @@ def _finite(name: str, values: pd.Series, *, date: bool) -> Array64:
 def _describe(member: Member) -> dict[str, Any]:
     return {
         "columns": [describe_column(column) for column in member.columns],
-        "activation": member.activation,
-        "layers": len(member.kernels),
+        "activations": list(member.activations),
         "target": asdict(member.target),
         "weight": member.weight,
     }
 
 
 def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) -> Member:
-    kernels, biases = unpack(arrays, index, part["layers"])
+    activations = tuple(part["activations"])
+    kernels, biases = unpack(arrays, index, len(activations) + 1)
     return Member(
         tuple(column_from(description) for description in part["columns"]),
-        part["activation"],
+        activations,
         kernels,
         biases,
         TargetScale(**part["target"]),

@@ -122,6 +122,7 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     if values["enqueue"]:
         parts["enqueue"] = values["enqueue"]
     parts["space.per_layer_width"] = values["space"]["per_layer_width"]
+    parts |= {f"space.per_layer_{name}": True for name in config.space.per_layer if name != "width"}
     parts |= {f"space.parameters.{name}": value for name, value in values["space"]["parameters"].items()}
     return parts
 

@@ -30,21 +30,27 @@ class TrialSpec:
     """Everything a training depends on besides the data.
 
     `widths` has one entry per hidden layer: `()` is a linear model, `(32, 16)` two hidden layers of 32 and 16 units.
-    `l2` weighs the sum of squares of every kernel; `dropout` acts after every hidden layer. `schedule` says what the learning
-    rate does over the epochs, `encoding` which numbers stand for a row (see `features`).
+    `activations` and `dropouts` have one entry per hidden layer, too; a rate of dropout acts after its layer. `l2` weighs the sum
+    of squares of every kernel. `schedule` says what the learning rate does over the epochs, `encoding` which numbers stand for a
+    row (see `features`). Raises ValueError where the entries are not as many as the hidden layers.
     """
 
     widths: tuple[int, ...]
-    activation: str
+    activations: tuple[str, ...]
     learning_rate: float
     epochs: int
     batch_size: int
     optimizer: str
-    dropout: float
+    dropouts: tuple[float, ...]
     l2: float
     seed: int
     schedule: str = "constant"
     encoding: str = "plain"
+
+    def __post_init__(self) -> None:
+        for name, given in (("activations", self.activations), ("dropouts", self.dropouts)):
+            if len(given) != len(self.widths):
+                raise ValueError(f"{name} must have one entry per hidden layer, but got {given} for the widths {self.widths}")
 
     @property
     def depth(self) -> int:
@@ -141,18 +147,23 @@ def higher_is_better(metric: str) -> bool:
 
 
 def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
-    """Build a spec from drawn hyperparameters; one `width` serves every layer, absent regularisation is none."""
-    depth = int(values["depth"])
-    shared = values.get("width")
-    widths = tuple(int(shared if shared is not None else values[f"width_{layer + 1}"]) for layer in range(depth))
+    """Build a spec from drawn hyperparameters; one `width`, `activation` or `dropout` serves every hidden layer, absent
+    regularisation is none.
+    """
+    layers = range(1, int(values["depth"]) + 1)
+
+    def each(name: str) -> list[Scalar]:
+        return [values[name] if name in values else values[f"{name}_{layer}"] for layer in layers]
+
+    shared = values.get("dropout", 0.0)
     return TrialSpec(
-        widths=widths,
-        activation=str(values["activation"]) if depth else "linear",
+        widths=tuple(map(int, each("width"))),
+        activations=tuple(map(str, each("activation"))),
         learning_rate=float(values["learning_rate"]),
         epochs=int(values["epochs"]),
         batch_size=int(values["batch_size"]),
         optimizer=str(values["optimizer"]),
-        dropout=float(values.get("dropout", 0.0)),
+        dropouts=tuple(float(values.get(f"dropout_{layer}", shared)) for layer in layers),
         l2=float(values.get("l2", 0.0)),
         seed=seed,
         schedule=str(values.get("schedule", "constant")),

@@ -102,7 +102,7 @@ class Encoding:
         members = tuple(
             Member(
                 fold.columns[result.spec.encoding],
-                result.spec.activation,
+                result.spec.activations,
                 trained.network.kernels,
                 trained.network.biases,
                 fold.target,

@@ -136,7 +136,7 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     depth = int(max(numbers["depth"]))
     width = int(max(numbers.get("width", [1])))
     epochs, batch = int(max(numbers["epochs"])), int(min(numbers["batch_size"]))
-    spec = TrialSpec((width,) * depth, "relu", 0.001, epochs, batch, "adam", 0.0, 0.0, 0)
+    spec = TrialSpec((width,) * depth, ("relu",) * depth, 0.001, epochs, batch, "adam", (0.0,) * depth, 0.0, 0)
     rows = len(data.folds[0].z_train)
     fold = data.folds[0]
     form = form_of(spec, max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())]), rows)

@@ -16,7 +16,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Fixed, Parameter
+from regsweep.config.space import Fixed, Parameter, keys
 from regsweep.tracking.names import KIND, PARETO, STUDY
 from regsweep.trial import higher_is_better
 
@@ -161,18 +161,15 @@ def _parallel(section: str, parameters: list[str], objective: str) -> dict[str, 
 
 def _names(config: StudyConfig) -> list[str]:
     """Hyperparameters as trials log them."""
-    depth = config.space.parameters["depth"]
-    layers = max((int(value) for value in depth.values()), default=0) if config.space.per_layer_width else 0
-    widths = [f"width_{layer}" for layer in range(1, layers + 1)]
-    return [key for name in config.space.parameters for key in (widths if name == "width" and widths else [name])]
+    deepest = max(int(value) for value in config.space.parameters["depth"].values())
+    return [key for name in config.space.parameters for key in keys(config.space, name, deepest)]
 
 
 def _axes(config: StudyConfig) -> dict[str, list[str]]:
     """Hyperparameters that vary, per plot: those of every trial, and all; a plot leaves out trials that lack one of its axes."""
     varying = {name: parameter for name, parameter in config.space.parameters.items() if _varies(parameter)}
-    always = [name for name, parameter in varying.items() if parameter.when is None]
-    first = {"width": "width_1"} if config.space.per_layer_width else {}
-    every = [first.get(name, name) for name in varying]
+    always = [name for name, parameter in varying.items() if parameter.when is None and name not in config.space.per_layer]
+    every = [key for name in varying for key in keys(config.space, name, 1)]
     plots = {"Every trial: hyperparameters and objective": always}
     if len(always) < len(every):
         plots["Trials that have all hyperparameters"] = every

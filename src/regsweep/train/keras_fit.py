@@ -75,10 +75,10 @@ def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
     """Build the network of a spec with its initial weights, for rows of shape (inputs,)."""
     drawn = seeds(spec, fold)
     model = keras.Sequential([keras.Input((inputs,))])
-    for layer, width in enumerate(spec.widths):
-        model.add(_dense(width, spec.activation, spec.l2, drawn.kernels[layer]))
-        if spec.dropout > 0:
-            model.add(keras.layers.Dropout(spec.dropout, seed=drawn.dropout[layer]))
+    for layer, (width, activation, rate) in enumerate(zip(spec.widths, spec.activations, spec.dropouts, strict=True)):
+        model.add(_dense(width, activation, spec.l2, drawn.kernels[layer]))
+        if rate > 0:
+            model.add(keras.layers.Dropout(rate, seed=drawn.dropout[layer]))
     model.add(_dense(1, "linear", spec.l2, drawn.kernels[-1]))
     return model
 
@@ -86,8 +86,8 @@ def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
 def rebuild(member: Member) -> keras.Sequential:
     """A trained network as Keras sees it, for encoded rows."""
     model = keras.Sequential([keras.Input((len(member.kernels[0]),))])
-    for kernel in member.kernels[:-1]:
-        model.add(keras.layers.Dense(kernel.shape[1], activation=member.activation))
+    for activation, kernel in zip(member.activations, member.kernels[:-1], strict=True):
+        model.add(keras.layers.Dense(kernel.shape[1], activation=activation))
     model.add(keras.layers.Dense(1))
     model.set_weights([array for pair in zip(member.kernels, member.biases, strict=True) for array in pair])
     return model

@@ -70,7 +70,7 @@ class Stacked:
         return self._tables[size, encoding]
 
     def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
-        if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
+        if not ACTIVATIONS.keys() >= {*spec.activations} or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
             return False
         return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in self._forms(spec, data))
 
