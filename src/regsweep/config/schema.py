@@ -26,10 +26,13 @@ from regsweep.config.split import SplitConfig
 class FeaturesConfig(Model):
     """How raw columns become numbers; everything is fitted on training rows only.
 
+    `category`: a column per level (`one_hot`), or one with the level's position in sorted order, scaled as `numeric` says
+    (`ordinal`).
     `bins`: segments between quantiles, where a trial's `encoding` is `piecewise`.
     """
 
     numeric: Literal["standard", "minmax", "max", "none"]
+    category: Literal["one_hot", "ordinal"] = "one_hot"
     impute: Literal["mean", "median"]
     bins: Annotated[int, Field(ge=2, le=64)] = 8
     target_standardise: bool
