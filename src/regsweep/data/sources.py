@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from regsweep.config.dataset import DatasetConfig, DownloadDataset, FileDataset, MakeRegressionDataset, ScikitLearnDataset
+from regsweep.config.dataset import (
+    DatasetConfig,
+    DownloadDataset,
+    FileDataset,
+    LinearDataset,
+    MakeRegressionDataset,
+    ScikitLearnDataset,
+)
 from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame
@@ -34,6 +41,8 @@ def load_table(config: DatasetConfig) -> Table:
             return _from_folder(config, Path(config.folder)) if config.folder else _from_network(config)
         case MakeRegressionDataset():
             return _make_regression(config)
+        case LinearDataset():
+            return _linear(config)
         case FileDataset():
             return read_table(config.path, separator=config.separator, kind=config.kind)
 
@@ -56,7 +65,16 @@ def _make_regression(config: MakeRegressionDataset) -> Table:
         x = x**3
     elif config.shape == "sine":
         x, y = y, np.sin(4 * x)
+    elif config.shape == "sine_of_x":
+        y = np.sin(4 * x)
     return table_from_frame(pd.DataFrame({"x": x, "y": y}), config.name)
+
+
+def _linear(config: LinearDataset) -> Table:
+    rng = np.random.default_rng(config.random_state)
+    x = rng.uniform(config.low, config.high, (config.n_samples, len(config.coefficients)))
+    y = x @ np.array(config.coefficients) + config.intercept + config.noise * rng.normal(size=config.n_samples)
+    return table_from_frame(pd.DataFrame(x, columns=list(config.features)).assign(**{config.target: y}), config.name)
 
 
 def _from_folder(config: DownloadDataset, folder: Path) -> Table:
