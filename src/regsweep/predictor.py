@@ -107,7 +107,35 @@ class CategoryColumn:
         return np.asarray(table[codes], dtype=np.float64)
 
 
-Column = NumberColumn | CategoryColumn | SegmentsColumn
+@dataclass(frozen=True)
+class OrdinalColumn:
+    """A training level's position in sorted order as a number: (position - shift) / scale.
+
+    Missing values have the position after the last level where training rows missed some. Else they count as unseen values do,
+    as the position `unknown`: the training rows' mean.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    missing_level: bool
+    shift: float
+    scale: float
+    unknown: float
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def encode(self, values: pd.Series) -> Array64:
+        """Return shape (n, 1)."""
+        positions = {level: float(index) for index, level in enumerate(self.levels)}
+        missing = float(len(self.levels)) if self.missing_level else self.unknown
+        codes = (missing if pd.isna(v) else positions.get(str(v), self.unknown) for v in values)
+        scaled: Array64 = (np.fromiter(codes, np.float64, len(values))[:, None] - self.shift) / self.scale
+        return scaled
+
+
+Column = NumberColumn | CategoryColumn | OrdinalColumn | SegmentsColumn
 
 
 @dataclass(frozen=True)
@@ -230,7 +258,12 @@ def days(values: pd.Series) -> Array64:
     return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
 
 
-KINDS: dict[str, Any] = {"number": NumberColumn, "category": CategoryColumn, "segments": SegmentsColumn}
+KINDS: dict[str, Any] = {
+    "number": NumberColumn,
+    "category": CategoryColumn,
+    "ordinal": OrdinalColumn,
+    "segments": SegmentsColumn,
+}
 
 
 class Weighted(Protocol):

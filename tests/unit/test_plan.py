@@ -20,7 +20,7 @@ AT_THE_EDGE = (96, 96)
 
 def form(*, alone: bool = False) -> Form:
     """13 parameters: (2 + 1) * 3 + (3 + 1) * 1."""
-    return Form(2, (3,), "tanh", 10, False, alone)
+    return Form(2, (3,), ("tanh",), 10, False, alone)
 
 
 def positions(

@@ -29,11 +29,14 @@ from regsweep.tasks import BINARY, TASKS, Task, task_named
 class FeaturesConfig(Model):
     """How raw columns become numbers; everything is fitted on training rows only.
 
+    `category`: a column per level (`one_hot`), or one with the level's position in sorted order, scaled as `numeric` says
+    (`ordinal`).
     `bins`: segments between quantiles, where a trial's `encoding` is `piecewise`. `target_standardise` and `target_log` are about
     numbers: a class is neither, whatever `target_standardise` says, and `target_log` is refused for it.
     """
 
     numeric: Literal["standard", "minmax", "max", "none"]
+    category: Literal["one_hot", "ordinal"] = "one_hot"
     impute: Literal["mean", "median"]
     bins: Annotated[int, Field(ge=2, le=64)] = 8
     target_standardise: bool

@@ -24,6 +24,7 @@ from regsweep.predictor import (
     Member,
     Model,
     NumberColumn,
+    OrdinalColumn,
     SegmentsColumn,
     TargetScale,
     column_from,
@@ -271,19 +272,25 @@ def _halved(edges: list[float], count: int) -> list[float]:
 def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
     is_date = pd.api.types.is_datetime64_any_dtype(values)
     if not is_date and not pd.api.types.is_numeric_dtype(values):
-        return _fit_category(name, values)
+        one_hot = _fit_category(name, values)
+        return one_hot if config.category == "one_hot" else _fit_ordinal(one_hot, values, config)
     present = _present(values)
     missing = len(values) - len(present)
     present = present if len(present) else np.zeros(1)
     fill = float(present.mean() if config.impute == "mean" else np.median(present))
-    shift, scale = 0.0, 1.0
-    if config.numeric == "standard":
-        shift, scale = float(present.mean()), float(present.std())
-    elif config.numeric == "minmax":
-        shift, scale = float(present.min()), float(present.max() - present.min())
-    elif config.numeric == "max":
-        scale = float(np.abs(present).max())
-    return NumberColumn(name, shift, _positive(scale), fill, missing > 0, is_date)
+    return NumberColumn(name, *_shift_and_scale(present, config), fill, missing > 0, is_date)
+
+
+def _shift_and_scale(numbers: Array64, config: FeaturesConfig) -> tuple[float, float]:
+    match config.numeric:
+        case "standard":
+            return float(numbers.mean()), _positive(float(numbers.std()))
+        case "minmax":
+            return float(numbers.min()), _positive(float(numbers.max() - numbers.min()))
+        case "max":
+            return 0.0, _positive(float(np.abs(numbers).max()))
+        case "none":
+            return 0.0, 1.0
 
 
 def _fit_category(name: str, values: pd.Series) -> CategoryColumn:
@@ -291,6 +298,13 @@ def _fit_category(name: str, values: pd.Series) -> CategoryColumn:
     levels = tuple(sorted(set(values[~missing].astype(str))))
     plain = CategoryColumn(name, levels, bool(missing.any()), (0.0,) * (len(levels) + bool(missing.any())))
     return CategoryColumn(name, levels, plain.missing_level, tuple(plain.encode(values).mean(axis=0).tolist()))
+
+
+def _fit_ordinal(fitted: CategoryColumn, values: pd.Series, config: FeaturesConfig) -> OrdinalColumn:
+    plain = OrdinalColumn(fitted.name, fitted.levels, fitted.missing_level, 0.0, 1.0, 0.0)
+    positions = plain.encode(values)[:, 0]
+    shift, scale = _shift_and_scale(positions, config)
+    return replace(plain, shift=shift, scale=scale, unknown=float(positions.mean()))
 
 
 def _positive(scale: float) -> float:

@@ -18,6 +18,7 @@ from regsweep.config.dataset import (
     DatasetConfig,
     DownloadDataset,
     FileDataset,
+    LinearDataset,
     MakeRegressionDataset,
     ScikitLearnDataset,
 )
@@ -47,6 +48,8 @@ def load_table(config: DatasetConfig) -> Table:
             return _make_regression(config)
         case BlobsDataset():
             return _blobs(config)
+        case LinearDataset():
+            return _linear(config)
         case FileDataset():
             return read_table(config.path, separator=config.separator, kind=config.kind)
 
@@ -69,6 +72,8 @@ def _make_regression(config: MakeRegressionDataset) -> Table:
         x = x**3
     elif config.shape == "sine":
         x, y = y, np.sin(4 * x)
+    elif config.shape == "sine_of_x":
+        y = np.sin(4 * x)
     return table_from_frame(pd.DataFrame({"x": x, "y": y}), config.name)
 
 
@@ -80,6 +85,13 @@ def _blobs(config: BlobsDataset) -> Table:
     )
     columns = {f"x{index + 1}": column for index, column in enumerate(x.T)}
     return table_from_frame(pd.DataFrame({**columns, config.target: np.array(config.classes)[center]}), config.name)
+
+
+def _linear(config: LinearDataset) -> Table:
+    rng = np.random.default_rng(config.random_state)
+    x = rng.uniform(config.low, config.high, (config.n_samples, len(config.coefficients)))
+    y = x @ np.array(config.coefficients) + config.intercept + config.noise * rng.normal(size=config.n_samples)
+    return table_from_frame(pd.DataFrame(x, columns=list(config.features)).assign(**{config.target: y}), config.name)
 
 
 def _from_folder(config: DownloadDataset, folder: Path) -> Table:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from regsweep.data import Dataset
-from regsweep.predictor import CategoryColumn, Model
+from regsweep.predictor import Model, NumberColumn, SegmentsColumn
 from regsweep.report.scale import FloatArray
 from regsweep.report.style import BODY, INK, ORANGE, SMALL, literal, new_figure, sentence_figure, style_axes
 
@@ -27,7 +27,7 @@ _LEVELS: Final = tuple(step / 10 for step in range(11))
 def has_plane(model: Model) -> bool:
     """Whether the model reads two numbers and answers with a probability."""
     columns = {column.name for member in model.members for column in member.columns}
-    numbers = all(not isinstance(c, CategoryColumn) and not c.date for member in model.members for c in member.columns)
+    numbers = all(isinstance(c, NumberColumn | SegmentsColumn) and not c.date for member in model.members for c in member.columns)
     return len(columns) == 2 and numbers and all(member.target.logistic for member in model.members)
 
 

@@ -140,7 +140,9 @@ def _conditions(
         conditions = _conditions_by(parent, config, key, parameter, known, scopes)
         if conditions is None:
             return None
-        found += [condition for condition in conditions if condition not in found]
+        # Keras Tuner knows a parent only under the very conditions that the parent has: two unrelated ones can't be said.
+        if conditions[: len(found)] == found:
+            found = conditions
     return found
 
 
