@@ -42,9 +42,9 @@ class Scores:
 class ClassScores:
     """How good probabilities of class 1 are on n rows.
 
-    `log_loss` is the mean of minus the natural logarithm of the true class's probability, `accuracy` the share of rows whose class
-    is right, `auc` the area under the ROC curve: the chance that a row of class 1 gets a higher probability than one of class 0;
-    nan where one class is all there is.
+    `log_loss` is the mean of minus the natural logarithm of the true class's probability, `accuracy` the share of rows whose
+    class is right, `auc` the area under the ROC curve: the chance that a row of class 1 gets a higher probability than one of
+    class 0; nan where one class is all there is.
     """
 
     log_loss: float

@@ -35,8 +35,8 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
     """Return the data set that the table and the config describe, for a task.
 
     Raises ConfigError if a column is given two roles that exclude each other, and DataError, with every problem found, if named
-    columns don't exist, the target is not numeric or not finite (for classification: not of two classes), a feature is infinite or
-    no feature is left.
+    columns don't exist, the target is not numeric or not finite (for classification: not of two classes), a feature is infinite
+    or no feature is left.
     """
     named = [
         ("dataset.time", config.time),
