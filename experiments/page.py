@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.replicate import Replicates
-from regsweep.metrics import Scores
+from regsweep.metrics import ClassScores, Scores
 from regsweep.repeats import Repeats, Standing
 from regsweep.report.style import number
 
@@ -76,7 +76,7 @@ def systems(
     replicates: Sequence[Replicates],
     claims: Mapping[str, str],
     *,
-    line: Scores,
+    line: Scores | ClassScores,
     metrics: Sequence[str] = ("rmse", "mae", "r2"),
 ) -> str:
     """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares below."""
@@ -86,7 +86,8 @@ def systems(
         rows.append(
             [one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")]
         )
-    rows.append(["least squares", *(number(getattr(line, metric)) for metric in metrics), "", ""])
+    name = "least squares" if isinstance(line, Scores) else "logistic regression"
+    rows.append([name, *(number(getattr(line, metric)) for metric in metrics), "", ""])
     columns = ["", *(METRICS[metric] for metric in metrics), f"training {METRICS[metrics[0]]}", "the tutorial's figure"]
     kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
     return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in rows])

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from regsweep.baselines import fit_baseline
 from regsweep.champion.training import whole
 from regsweep.config import compose
 from regsweep.data import Split
-from regsweep.data.features import Array64, Prepared, prepare
+from regsweep.data.features import Prepared, prepare
 from regsweep.data.split import Fold
-from regsweep.metrics import Scores, score
+from regsweep.metrics import ClassScores, Scores, score
 from regsweep.predictor import Model, encode
 from regsweep.runner import make_executor
 from regsweep.study import Material, gather
@@ -45,7 +46,7 @@ class System:
 class Replicates:
     """What a system came to, one entry per seed: scores on the rows it trained on and on the rows it is scored on.
 
-    `lines` are the closed-form baselines that were asked for, on the same rows with the same preprocessing.
+    `line` is the task's reference baseline, least squares or logistic regression, on the same rows with the same preprocessing.
     """
 
     system: System
@@ -53,17 +54,17 @@ class Replicates:
     data: Prepared
     results: tuple[TrialResult, ...]
     models: tuple[Model, ...]
-    trained: tuple[Scores, ...]
-    scored: tuple[Scores, ...]
-    rows: Array64
-    lines: Mapping[str, tuple[Scores, Scores]]
+    trained: tuple[Scores | ClassScores, ...]
+    scored: tuple[Scores | ClassScores, ...]
+    rows: npt.NDArray[np.int64]
+    line: tuple[Scores | ClassScores, Scores | ClassScores]
 
     def values(self, metric: str) -> list[float]:
         """A metric of the scored rows, by seed."""
         return [float(getattr(one, metric)) for one in self.scored]
 
 
-def replicate(system: System, seeds: Sequence[int] = SEEDS, *, lines: Sequence[str] = ("least_squares_qr",)) -> Replicates:
+def replicate(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:
     """Train and score a system under each seed. Raises RuntimeError where a training fails."""
     config = compose(system.overrides)[0]
     material = gather(config)
@@ -85,15 +86,12 @@ def replicate(system: System, seeds: Sequence[int] = SEEDS, *, lines: Sequence[s
             raise RuntimeError(f"{system.name}, seed {result.spec.seed}: {result.cause}")
     models = tuple(data.encoding.model(result) for result in results)
     trained, scored = (
-        tuple(score(dataset.y[rows], model.predict(dataset.x.iloc[rows])) for model in models) for rows in (trained_on, scored_on)
+        tuple(score(dataset.y[rows], model.predict(dataset.x.iloc[rows]), data.task) for model in models) for rows in (trained_on, scored_on)
     )
     known = data.folds[0]
-    fits = {name: fit_baseline(name, known.x_train, known.y_train, seed=0) for name in lines}
-    scores = {
-        name: (
-            score(known.y_train, fit.predict(known.x_train)),
-            score(dataset.y[scored_on], fit.predict(encode(dataset.x.iloc[scored_on], known.columns))),
-        )
-        for name, fit in fits.items()
-    }
-    return Replicates(system, material, data, results, models, trained, scored, scored_on, scores)
+    fit = fit_baseline(data.task.reference, known.x_train, known.y_train, seed=0)
+    line = (
+        score(known.y_train, fit.predict(known.x_train), data.task),
+        score(dataset.y[scored_on], fit.predict(encode(dataset.x.iloc[scored_on], known.columns)), data.task),
+    )
+    return Replicates(system, material, data, results, models, trained, scored, scored_on, line)

@@ -22,7 +22,7 @@ STANDARDISED = System("the same, target standardised", SPLIT, NETWORK)
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     written, scaled = replicate(AS_WRITTEN), replicate(STANDARDISED)
-    line = written.lines["least_squares_qr"][1]
+    line = written.line[1]
     table = systems([written, scaled], {AS_WRITTEN.name: "MAE and R² as curves only"}, line=line)
     repeats = repeat_splits(["experiments=diabetes"], splits=splits, workspace=workspace)
     unit = written.material.dataset.unit

@@ -35,7 +35,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     found = [replicate(system) for system in (PRINTED, SCALED, ACTIVE, WHOLE)]
     printed, last = found[0], found[-1]
     dataset, rows = last.material.dataset, last.rows
-    line = printed.lines["least_squares_qr"]
+    line = printed.line
     repeats = repeat_splits(["experiments=insurance"], splits=splits, workspace=workspace)
     return Page(
         {

@@ -27,7 +27,7 @@ SEEDS = range(20)
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     found = [replicate(system, SEEDS) for system in SYSTEMS]
-    line = found[0].lines["least_squares_qr"][1]
+    line = found[0].line[1]
     dataset = found[0].material.dataset
     x, y = dataset.x["x"].to_numpy(), dataset.y
     # The tutorial cubes x after y was made of it: the truth is a line in the cube root.

@@ -33,9 +33,9 @@ SIGMOIDS_ABOVE = System("5 linear, 5 sigmoids, 1", DATA, SIGMOID_ABOVE, "all")
 
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
-    linear = [replicate(system, lines=()) for system in (UNIT, TWO_LAYERS, UNIT_FULL, TWO_LAYERS_FULL)]
-    curved = [replicate(system, lines=("least_squares_qr",)) for system in (SIGMOIDS, SIGMOIDS_ABOVE)]
-    line = curved[0].lines["least_squares_qr"][1]
+    linear = [replicate(system) for system in (UNIT, TWO_LAYERS, UNIT_FULL, TWO_LAYERS_FULL)]
+    curved = [replicate(system) for system in (SIGMOIDS, SIGMOIDS_ABOVE)]
+    line = curved[0].line[1]
     repeats = repeat_splits(["experiments=intuition_line"], splits=splits, workspace=workspace)
     dataset = linear[0].material.dataset
     x, y = dataset.x["x"].to_numpy(), dataset.y

@@ -52,7 +52,7 @@ def ceiling() -> float:
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     found, meant = [replicate(system) for system in SYSTEMS], [replicate(system) for system in AS_MEANT]
-    line, most = found[0].lines["least_squares_qr"][1], ceiling()
+    line, most = found[0].line[1], ceiling()
     built = repeat_splits(["experiments=intuition_sine"], splits=splits, workspace=workspace)
     of_x = ["experiments=intuition_sine", "dataset=sine_of_x", "experiment=intuition_sine_of_x"]
     as_meant = repeat_splits(of_x, splits=splits, workspace=workspace)
