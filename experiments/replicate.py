@@ -86,7 +86,8 @@ def replicate(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:
             raise RuntimeError(f"{system.name}, seed {result.spec.seed}: {result.cause}")
     models = tuple(data.encoding.model(result) for result in results)
     trained, scored = (
-        tuple(score(dataset.y[rows], model.predict(dataset.x.iloc[rows]), data.task) for model in models) for rows in (trained_on, scored_on)
+        tuple(score(dataset.y[rows], model.predict(dataset.x.iloc[rows]), data.task) for model in models)
+        for rows in (trained_on, scored_on)
     )
     known = data.folds[0]
     fit = fit_baseline(data.task.reference, known.x_train, known.y_train, seed=0)

@@ -58,7 +58,8 @@ def _three(system: System) -> str:
     for run in system.runs:
         asked = [training.line.at(4.0) for training in run.trainings]
         slopes = [training.line.slope for training in run.trainings]
-        rows.append([f"{run.loss} of squares", f"{run.epochs:,} × {run.batch_size} rows", spread(asked), spread(slopes), "about 8"])
+        steps = f"{run.epochs:,} × {run.batch_size} rows"
+        rows.append([f"{run.loss} of squares", steps, spread(asked), spread(slopes), "about 8"])
     rows.append(["least squares", "", system.closed_form.at(4.0), system.closed_form.slope, ""])
     return markdown(["loss", "training", "prediction at x = 4", "slope", "the tutorial's figure"], rows)
 
