@@ -58,8 +58,8 @@ _STYLES: Final = {"train": (BLUE, "--"), "val": (ORANGE, "-")}
 def learning_curves(record: TrialRecord, unit: str) -> Figure:
     """MSE, MAE and R² by epoch (the first is 1) on training and validation rows, and the epoch whose weights were kept.
 
-    Of classes it is log loss, accuracy and AUC. `unit` is the target's. Of several folds the mean is thick and each fold thin, with
-    its own kept epoch.
+    Of classes it is log loss, accuracy and AUC. `unit` is the target's. Of several folds the mean is thick and each fold thin,
+    with its own kept epoch.
     """
     folds = [_until_last_value(fold) for fold in record.result.folds if np.isfinite(fold.curves).any()]
     task = record.result.task
