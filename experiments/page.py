@@ -98,19 +98,24 @@ def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
     heads = ["", *(f"test {METRICS.get(name, name)}" for name in repeats.metrics)]
     heads += [f"champion better by ({METRICS.get(repeats.metric, repeats.metric)}, 95 %)", "champion won"]
     rows: list[list[Cell]] = [[f"**{repeats.champion.name} (champion)**", *_over_splits(repeats, repeats.champion), "", ""]]
-    shown: list[Standing] = []
+    groups: list[list[Standing]] = []
     for standing in repeats.ordered(repeats.metric):
-        if any(standing.same_as(other) for other in shown):
-            continue
-        shown.append(standing)
-        found = repeats.difference(standing.key)
+        twins = next((group for group in groups if group[0].same_as(standing)), None)
+        if twins is None:
+            groups.append([standing])
+        else:
+            twins.append(standing)
+    for group in groups:
+        # The reference lends its name to all that equal it.
+        one = next((standing for standing in group if standing.key == repeats.reference), group[0])
+        found = repeats.difference(one.key)
         ends = f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
-        won = f"{repeats.wins(standing.key)} of {len(repeats.splits)}"
-        rows.append([standing.name, *_over_splits(repeats, standing), ends, won])
+        name = one.name + (f" (and {len(group) - 1} equal to it)" if len(group) > 1 else "")
+        rows.append([name, *_over_splits(repeats, one), ends, f"{repeats.wins(one.key)} of {len(repeats.splits)}"])
     unit = f"In {repeats.unit}. " if repeats.unit else ""
     note = (
         f"{unit}Mean over {len(repeats.splits)} splits, standard deviation in brackets; the interval is that of the corrected "
-        "resampled t-test. Baselines that equal one above are left out."
+        "resampled t-test."
     )
     return {f"{prefix}verdict": f"**{repeats.sentence}**", f"{prefix}splits": f"{markdown(heads, rows)}\n\n{note}"}
 

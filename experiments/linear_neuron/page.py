@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.linear_neuron.systems import HALF_RATE, SEEDS, System, Training, one_by_one, systems
+from experiments.linear_neuron.systems import HALF_RATE, SEEDS, System, Training, descend, one_by_one, systems
 from experiments.page import Cell, Page, markdown, spread, verdict_blocks
 from regsweep.paths import Workspace
 from regsweep.repeats import repeat_splits
@@ -60,6 +60,11 @@ def _three(system: System) -> str:
         slopes = [training.line.slope for training in run.trainings]
         steps = f"{run.epochs:,} × {run.batch_size} rows"
         rows.append([f"{run.loss} of squares", steps, spread(asked), spread(slopes), "about 8"])
+    for run in system.runs:
+        zero = descend(system.table, steps=run.epochs, loss=run.loss)
+        rows.append(
+            [f"{run.loss} of squares, from zero weights", "the same, in NumPy", f"{zero.at(4.0):.4g}", f"{zero.slope:.4g}", ""]
+        )
     rows.append(["least squares", "", system.closed_form.at(4.0), system.closed_form.slope, ""])
     return markdown(["loss", "training", "prediction at x = 4", "slope", "the tutorial's figure"], rows)
 
@@ -71,11 +76,15 @@ def _others(others: list[System], drawn: list[Training]) -> str:
         for run in system.runs:
             training = f"{run.epochs:,} epochs, batches of {run.batch_size}, rate {run.learning_rate:g}"
             slopes, intercepts = ([getattr(one.line, part) for one in run.trainings] for part in ("slope", "intercept"))
-            rows.append([system.name, training, spread(slopes), spread(intercepts), f"{run.excess(least):.1%}"])
+            rows.append([system.name, training, spread(slopes), spread(intercepts), _percent(run.excess(least))])
         if system is others[-1]:
             excess = float(np.mean([one.late_mse for one in drawn])) / least.mse - 1
             slopes, intercepts = ([getattr(one.line, part) for one in drawn] for part in ("slope", "intercept"))
             training = f"1,000 epochs, rows drawn with replacement, rate {HALF_RATE:g}"
-            rows.append([system.name, training, spread(slopes), spread(intercepts), f"{excess:.1%}"])
-        rows.append([system.name, "least squares", f"{least.slope:.6f}", f"{least.intercept:.6f}", "0.0%"])
+            rows.append([system.name, training, spread(slopes), spread(intercepts), _percent(excess)])
+        rows.append([system.name, "least squares", f"{least.slope:.6f}", f"{least.intercept:.6f}", ""])
     return markdown(["points", "training", "slope", "intercept", "MSE above the least"], rows)
+
+
+def _percent(share: float) -> str:
+    return f"{max(share, 0.0):.2%}".replace("%", " %")

@@ -44,6 +44,7 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
       regsweep run dataset=economics sampler=random n_trials=200 seed=1
       regsweep run dataset=csv dataset.path=houses.csv dataset.target=price
       regsweep run experiments=insurance n_trials=30
+      regsweep run experiments=xor_blobs n_trials=8
       regsweep run -m dataset=diabetes,economics seed=0,1,2
       regsweep run dataset=economics --cfg job
     """

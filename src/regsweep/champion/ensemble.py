@@ -35,7 +35,7 @@ def validation_predictions(result: TrialResult, data: Prepared) -> Array64:
 
 
 def _row_weights(y: Array64, objective: str, folds: int) -> Array64:
-    """What a row's loss counts, so that the weighted sum is the mean over folds of MSE, MAE, ..., or 1 less that of R², ...."""
+    """What a row's loss counts, so that the weighted sum is the mean over folds of a loss, or 1 less that of R², accuracy."""
     whole = float(len(y)) if objective != "val/r2" else float(np.sum((y - y.mean()) ** 2)) or 1.0
     return np.full(len(y), 1 / (folds * whole))
 

@@ -77,7 +77,16 @@ def decision_boundary(model: Model, seen: Dataset, title: str) -> Figure:
     bar = figure.colorbar(filled, ax=axes, ticks=_LEVELS[::2])
     bar.set_label(literal(f"probability that {seen.target} is {classes[1]}"), fontsize=BODY, color=INK)
     bar.ax.tick_params(labelsize=SMALL)
-    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL, labelcolor=INK)
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=3,
+        frameon=False,
+        fontsize=SMALL,
+        labelcolor=INK,
+        borderaxespad=0.2,
+    )
     return figure
 
 
