@@ -90,7 +90,7 @@ def replicate(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:
         for rows in (trained_on, scored_on)
     )
     known = data.folds[0]
-    fit = fit_baseline(data.task.reference, known.x_train, known.y_train, seed=0)
+    fit = fit_baseline(data.task.reference, known.x_train, known.y_train, seed=0, task=data.task)
     line = (
         score(known.y_train, fit.predict(known.x_train), data.task),
         score(dataset.y[scored_on], fit.predict(encode(dataset.x.iloc[scored_on], known.columns)), data.task),
