@@ -116,6 +116,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
         parts["task"] = config.task
     if config.further_objectives:
         parts["further_objectives"] = values["further_objectives"]
+    if config.features.category == "one_hot":
+        # Studies keep the names they had before there was another.
+        del values["features"]["category"]
     if config.trainer.kind == "keras_fit":
         # It has no stacks that could be too large.
         del values["trainer"]["memory_gb"]

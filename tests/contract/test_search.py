@@ -298,9 +298,16 @@ def test_what_is_wrong_with_enqueued_configurations_is_said() -> None:
         ("[{depth: 0, width: 8}]", "enqueue.0.width: does not exist where depth is 0"),
         ("[{depth: 1},{depth: 1}]", "enqueue.1: equals enqueue.0"),
     ]
-    for given, message in wrong:
+    layered = [
+        ("[{activation_1: relu}]", "enqueue.0.activation_1: depends on depth; give depth, too"),
+        ("[{depth: 1, dropout_2: 0.1}]", "enqueue.0.dropout_2: does not exist where depth is 1"),
+        ("[{depth: 2, dropout_2: 0.5}]", "enqueue.0.dropout_2: must be a number from 0 to 0.4, but got 0.5"),
+        ("[{depth: 2, activation: relu}]", "enqueue.0.activation: the space has no such hyperparameter"),
+    ]
+    switches = ["space.per_layer_activation=true", "space.per_layer_dropout=true"]
+    for (given, message), more in [*((one, []) for one in wrong), *((one, switches) for one in layered)]:
         with pytest.raises(ConfigError) as raised:
-            compose(["space=broad", f"enqueue={given}"])
+            compose(["space=broad", f"enqueue={given}", *more])
         assert message in str(raised.value), given
     with pytest.raises(ConfigError, match="enqueue: has 2 configurations, but n_trials=1"):
         compose(["enqueue=[{depth: 0},{depth: 1}]", "n_trials=1"])

@@ -45,9 +45,6 @@ WRONG = {
     "space.parameters.batch_size.choices=[16,16]": "space.parameters.batch_size: choices must differ, but got [16, 16]",
     "space.parameters.width.when.parameter=dept": "asks for 'dept', which no parameter above it is called (did you mean depth?)",
     "space.parameters.width.when.at_least=2": "width: every hidden layer has one, so its condition can only be depth at_least 1",
-    "space.per_layer_dropout=true space.parameters.l2.when={parameter: dropout, at_least: 0.1, one_of: null}": (
-        "l2: its condition asks for 'dropout', which every layer has its own of"
-    ),
     "space.parameters.epochs=0": "space: epochs: must be at least 1, but got 0",
     "space.parameters.activation.choices=[rely]": "unknown activation 'rely' (did you mean relu?); known: linear, relu,",
     "space.parameters.optimizer=adem": "optimizer: unknown optimizer 'adem' (did you mean adam?)",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from regsweep.config import compose
+from regsweep.errors import ConfigError
 from regsweep.space import draw, every_key, parameter_of
 from regsweep.trial import Scalar, spec_from_values, trial_seed
 from tests.helpers import spec as made
@@ -80,6 +81,12 @@ def test_a_spec_has_an_activation_and_a_rate_per_hidden_layer() -> None:
         made(widths=(8, 4), activations=("relu",))
     with pytest.raises(ValueError, match=r"dropouts must have one entry per hidden layer, but got \(0\.1, 0\.1\)"):
         made(widths=(8,), dropouts=(0.1, 0.1))
+
+
+def test_no_condition_asks_for_what_every_layer_has_its_own_of() -> None:
+    l2 = "{type: float, low: 0.001, high: 0.1, when: {parameter: dropout, at_least: 0.1}}"
+    with pytest.raises(ConfigError, match="l2: its condition asks for 'dropout', which every layer has its own of"):
+        compose(["space.per_layer_dropout=true", f"space.parameters.l2={l2}"])
 
 
 def test_every_key_belongs_to_a_parameter() -> None:
