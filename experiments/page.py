@@ -35,22 +35,26 @@ class Page:
 
 
 def write(name: str, page: Page) -> None:
-    """Put a page's blocks into its README.md, its figures beside it, and all text into results.txt.
+    """Put a page's blocks into its README.md, its figures beside it, all text into results.txt, its verdict into the list of all.
 
     Raises ValueError where README.md lacks the place of a block.
     """
     folder = FOLDER / name
-    readme = folder / "README.md"
+    _fill(folder / "README.md", page.blocks)
+    _fill(FOLDER / "README.md", {name: page.blocks["verdict"]})
+    (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
+    for figure_name, figure in page.figures.items():
+        figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
+
+
+def _fill(readme: Path, blocks: Mapping[str, str]) -> None:
     text = readme.read_text(encoding="utf-8")
-    for block, content in page.blocks.items():
+    for block, content in blocks.items():
         place = re.compile(rf"(<!-- {re.escape(block)} -->\n).*?(<!-- /{re.escape(block)} -->)", re.DOTALL)
         if not place.search(text):
             raise ValueError(f"{readme}: has no place for {block!r}; add the lines <!-- {block} --> and <!-- /{block} -->")
         text = place.sub(lambda found, new=content: f"{found[1]}{new.strip()}\n{found[2]}", text)
     readme.write_text(text, encoding="utf-8")
-    (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
-    for figure_name, figure in page.figures.items():
-        figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
 
 
 def as_text(page: Page) -> str:
