@@ -22,8 +22,8 @@ STANDARDISED = System("the same, target standardised", SPLIT, NETWORK)
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     written, scaled = replicate(AS_WRITTEN), replicate(STANDARDISED)
-    line = written.line[1]
-    table = systems([written, scaled], {AS_WRITTEN.name: "MAE and R² as curves only"}, line=line)
+    line = written.lines[0]
+    table = systems([written, scaled], {AS_WRITTEN.name: "MAE and R² as curves only"})
     repeats = repeat_splits(["experiments=diabetes"], splits=splits, workspace=workspace)
     unit = written.material.dataset.unit
     rows = written.rows
