@@ -38,6 +38,7 @@ def test_eight_trials_run_end_to_end(name: str, tmp_path: Path, request: pytest.
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_holds_what_its_run_printed(name: str) -> None:
     text = (FOLDER / name / "README.md").read_text()
+    assert f"*{compose([f'experiments={name}'])[0].question}*" in text
     results = (FOLDER / name / "results.txt").read_text()
     blocks = dict(re.findall(r"^\[([^\]\n]+)\]\n(.*?)(?=\n\n\[[^\]\n]+\]\n|\n\Z)", results, re.DOTALL | re.MULTILINE))
     assert blocks
