@@ -24,7 +24,7 @@ from regsweep.folder import read_content, read_folder, read_json, tidy, write_fo
 from regsweep.locks import HeldError, lock
 from regsweep.predictor import Model, pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
-from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec
+from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec, rung_from
 
 ENDED_FILE = "ended.json"
 
@@ -213,10 +213,17 @@ def read_trial(folder: Path) -> TrialRecord:
         )
         for index, fold in enumerate(content["folds"])
     )
-    spec = TrialSpec(**{**content["spec"], "widths": tuple(content["spec"]["widths"])})
+    listed = {key: tuple(content["spec"].get(key, ())) for key in ("widths", "rounds")}
+    spec = TrialSpec(**{**content["spec"], **listed})
     result = TrialResult(spec, State(content["state"]), folds, content["seconds"], content["trainer"], content["cause"])
     return TrialRecord(
-        StudyFacts.from_json(content), content["number"], content["params"], result, content["started"], content["finished"]
+        StudyFacts.from_json(content),
+        content["number"],
+        content["params"],
+        result,
+        content["started"],
+        content["finished"],
+        rung_from(content.get("rung")),
     )
 
 
@@ -242,7 +249,8 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
         "objective": record.objective,
         "others": dict(zip(record.facts.config.further_objectives, record.others, strict=False)),
         "params": dict(record.params),
-        "spec": asdict(result.spec),
+        "rung": asdict(record.rung) if record.rung is not None else None,
+        "spec": {key: value for key, value in asdict(result.spec.bare).items() if key != "start"},
         "trainer": result.trainer,
         "seconds": result.seconds,
         "started": record.started,

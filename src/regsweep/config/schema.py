@@ -18,7 +18,7 @@ from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, check_names
 from regsweep.config.pruner import PrunerConfig
-from regsweep.config.sampler import SamplerConfig, sampler_problems
+from regsweep.config.sampler import SamplerConfig, sampler_problems, space_searched
 from regsweep.config.space import Scalar, SpaceConfig
 from regsweep.config.split import SplitConfig
 
@@ -194,6 +194,13 @@ class StudyConfig(Model):
         if not listed:
             raise ValueError("objective: at least one is needed, such as val/mse")
         return {**values, "objective": listed[0], "further_objectives": listed[1:] or values.get("further_objectives", ())}
+
+    @model_validator(mode="after")
+    def _epochs_of_hyperband(self) -> Self:
+        if self.sampler.kind == "kt_hyperband" and self.pruner.kind != "none":
+            raise ValueError(f"pruner: kt_hyperband stops trials by itself, but got {self.pruner.kind!r}; set pruner=none")
+        space = space_searched(self.sampler, self.space)
+        return self if space == self.space else self.model_copy(update={"space": space})
 
     @model_validator(mode="after")
     def _several_objectives(self) -> Self:

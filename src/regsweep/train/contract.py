@@ -18,7 +18,7 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.redact import redact
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, Array64, FoldResult, State, TrialResult, TrialSpec
+from regsweep.trial import CURVES, Array64, FoldResult, Network, State, TrialResult, TrialSpec
 
 
 class StopRule(Protocol):
@@ -115,20 +115,30 @@ def outcome(
         bad = np.argwhere(~np.isfinite(fold.curves))
         if len(bad):
             epoch, column = bad[0]
-            cause = f"diverged: {CURVES[column]} is {fold.curves[epoch, column]} in epoch {epoch + 1}"
-            return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause)
+            reached = spec.initial_epoch + epoch + 1
+            cause = f"diverged: {CURVES[column]} is {fold.curves[epoch, column]} in epoch {reached}"
+            return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause)
     if stopped is None:
-        return TrialResult(spec, State.COMPLETE, tuple(folds), seconds, trainer)
-    epochs = max(len(fold.curves) for fold in folds)
+        return TrialResult(spec.bare, State.COMPLETE, tuple(folds), seconds, trainer)
+    epochs = spec.initial_epoch + max(len(fold.curves) for fold in folds)
     reached = f"{len(folds)} folds" if stopped.every is None else f"{epochs} of {spec.epochs} epochs"
-    return TrialResult(spec, State.PRUNED, tuple(folds), seconds, trainer, f"stopped by {stopped.name} after {reached}")
+    return TrialResult(spec.bare, State.PRUNED, tuple(folds), seconds, trainer, f"stopped by {stopped.name} after {reached}")
 
 
 def failure(spec: TrialSpec, error: Exception, folds: Sequence[FoldResult], *, seconds: float, trainer: str) -> TrialResult:
     """What a training comes to that raised an error."""
     # Causes go into records and MLflow.
     cause = redact(f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
-    return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause)
+    return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause)
+
+
+def first_weights(spec: TrialSpec, fold: int) -> Network | None:
+    """What a fold's training starts from; None: from its own initial weights. Raises ValueError where that is not known."""
+    if not spec.rounds:
+        return None
+    if fold >= len(spec.start):
+        raise ValueError(f"the {spec.initial_epoch} epochs that it goes on from could not be trained")
+    return spec.start[fold]
 
 
 def epoch_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:
