@@ -9,7 +9,7 @@ JOBS ?= 2
 # TensorFlow's own notices say nothing a user can act on.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup sweep test test-all lint bench bench-quality ui lock audit clean
+.PHONY: setup sweep test test-all lint experiments bench bench-quality ui lock audit clean
 
 setup: $(READY)
 
@@ -29,10 +29,14 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(READY)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks experiments
+	$(BIN)/ruff format --check src tests benchmarks experiments
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Every experiment anew: tables and figures under experiments/. Two tables are fetched, or lie in the folder REGSWEEP_DATA.
+experiments: $(READY)
+	$(BIN)/python -m experiments
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

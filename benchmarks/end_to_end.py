@@ -121,7 +121,7 @@ def floor(pairs: Sequence[Pair], data: Prepared, folder: Path) -> list[float]:
         dims = (fold.inputs, *spec.widths, 1)
         kernels = tuple(np.ones((dims[layer], dims[layer + 1]), np.float32) for layer in range(len(dims) - 1))
         biases = tuple(np.zeros(width, np.float32) for width in dims[1:])
-        model = Model(data.target, data.unit, (Member(fold.columns, spec.activation, kernels, biases, fold.target),))
+        model = Model(data.target, data.unit, (Member(fold.columns, spec.activations, kernels, biases, fold.target),))
         history = dict.fromkeys(KEYS.values(), np.linspace(1, 2, spec.epochs).tolist())
         store.record(f"trial {number}", params, history, lambda place, m=model: save_model(m, Path(place), {}))
         laps()

@@ -190,9 +190,9 @@ def _compiled(spec: TrialSpec, fold: FoldData, **options: Any) -> keras.Sequenti
 
     keras.utils.set_random_seed(spec.seed)
     model = keras.Sequential([keras.Input((fold.inputs,))])
-    for width in spec.widths:
-        model.add(keras.layers.Dense(width, spec.activation, kernel_regularizer=keras.regularizers.L2(spec.l2)))
-        model.add(keras.layers.Dropout(spec.dropout))
+    for width, activation, rate in zip(spec.widths, spec.activations, spec.dropouts, strict=True):
+        model.add(keras.layers.Dense(width, activation, kernel_regularizer=keras.regularizers.L2(spec.l2)))
+        model.add(keras.layers.Dropout(rate))
     model.add(keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(spec.l2)))
     metrics = ["mse", "mae", keras.metrics.R2Score(name="r2")]
     model.compile(OPTIMIZERS[spec.optimizer](spec.learning_rate), "mse", metrics=metrics, **options)
@@ -235,7 +235,9 @@ def _train_sklearn(fold: FoldData, spec: TrialSpec) -> tuple[History, Save]:
 
     model = MLPRegressor(
         hidden_layer_sizes=spec.widths,
-        activation={"linear": "identity", "tanh": "tanh", "sigmoid": "logistic"}.get(spec.activation, "relu"),
+        activation={"linear": "identity", "tanh": "tanh", "sigmoid": "logistic"}.get(
+            next(iter(spec.activations), "linear"), "relu"
+        ),
         solver="sgd" if spec.optimizer.startswith("sgd") else "adam",
         # It weighs the squares by alpha / (2 * rows of the batch) against half the squared error.
         alpha=spec.l2 * spec.batch_size,

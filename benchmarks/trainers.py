@@ -34,13 +34,21 @@ from regsweep.trial import TrialSpec
 SPECS = 64
 CYCLE, CYCLES = 100, 20
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
-WIDE = TrialSpec((64, 64), "relu", 0.001, 1, 64, "adam", 0.0, 0.0, 0)
+
+
+def relu(*widths: int, batch_size: int = 64, dropout: float = 0.0) -> TrialSpec:
+    """A network of ReLUs that is trained for an epoch."""
+    depth = len(widths)
+    return TrialSpec(widths, ("relu",) * depth, 0.001, 1, batch_size, "adam", (dropout,) * depth, 0.0, 0)
+
+
+WIDE = relu(64, 64)
 LARGE = (
     WIDE,
-    replace(WIDE, dropout=0.2),
-    replace(WIDE, widths=(16,), batch_size=1024),
-    replace(WIDE, widths=(128,) * 4),
-    replace(WIDE, widths=(256, 256), batch_size=1024),
+    relu(64, 64, dropout=0.2),
+    relu(16, batch_size=1024),
+    relu(128, 128, 128, 128),
+    relu(256, 256, batch_size=1024),
 )
 
 
@@ -120,7 +128,7 @@ def by_rows(rows: int) -> list[dict[str, Any]]:
             trainer.fit(stack, data)
             seconds.append((time.perf_counter() - started) / len(stack))
         (keras,) = fit_alone([spec], data)
-        name = f"{'-'.join(map(str, spec.widths))}, batch {spec.batch_size}{', dropout' if spec.dropout else ''}"
+        name = f"{'-'.join(map(str, spec.widths))}, batch {spec.batch_size}{', dropout' if any(spec.dropouts) else ''}"
         found.append({"rows": rows, "spec": name, "alone": seconds[0], "of_eight": seconds[1], "keras": keras})
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,14 @@ from regsweep.trial import FoldResult, Network, Scalar, State, TrialResult, Tria
 
 
 def spec(**changes: object) -> TrialSpec:
-    """A small network; any field can be changed."""
-    values: dict[str, object] = {
-        "widths": (8,), "activation": "tanh", "learning_rate": 0.01, "epochs": 3, "batch_size": 32, "optimizer": "adam",
-        "dropout": 0.0, "l2": 0.0, "seed": 7,
+    """A small network; any field can be changed, and `activation` and `dropout` stand for those of every hidden layer."""
+    values: dict[str, Any] = {
+        "widths": (8,), "learning_rate": 0.01, "epochs": 3, "batch_size": 32, "optimizer": "adam",
+        "l2": 0.0, "seed": 7, **changes,
     }  # fmt: skip
-    return TrialSpec(**{**values, **changes})  # type: ignore[arg-type]
+    depth = len(values["widths"])
+    activation, dropout = values.pop("activation", "tanh"), values.pop("dropout", 0.0)
+    return TrialSpec(**{"activations": (activation,) * depth, "dropouts": (dropout,) * depth, **values})
 
 
 def trained(

@@ -24,7 +24,7 @@ from regsweep.folder import read_content, read_folder, read_json, tidy, write_fo
 from regsweep.locks import HeldError, lock
 from regsweep.predictor import Model, pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
-from regsweep.trial import CURVES, FoldResult, Network, State, TrialResult, TrialSpec, rung_from
+from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, rung_from
 
 ENDED_FILE = "ended.json"
 
@@ -205,26 +205,21 @@ class RecordBook:
 def read_trial(folder: Path) -> TrialRecord:
     """Read a trial's record. Raises UnreadableError if a byte of it differs from what was written."""
     content, arrays = read_folder(folder)
+    facts = StudyFacts.from_json(content)
+    task = facts.config.predicts
     folds = tuple(
         FoldResult(
-            curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in CURVES], dtype=np.float64).T,
+            curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in task.curves], dtype=np.float64).T,
             network=Network(*unpack(arrays, index, len(content["spec"]["widths"]) + 1)),
             kept_epoch=fold["kept_epoch"],
         )
         for index, fold in enumerate(content["folds"])
     )
-    listed = {key: tuple(content["spec"].get(key, ())) for key in ("widths", "rounds")}
-    spec = TrialSpec(**{**content["spec"], **listed})
-    result = TrialResult(spec, State(content["state"]), folds, content["seconds"], content["trainer"], content["cause"])
-    return TrialRecord(
-        StudyFacts.from_json(content),
-        content["number"],
-        content["params"],
-        result,
-        content["started"],
-        content["finished"],
-        rung_from(content.get("rung")),
-    )
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content["spec"].items()}
+    state, seconds, trainer, cause = State(content["state"]), content["seconds"], content["trainer"], content["cause"]
+    result = TrialResult(TrialSpec(**fields), state, folds, seconds, trainer, cause, task)
+    number, params, rung = content["number"], content["params"], rung_from(content.get("rung"))
+    return TrialRecord(facts, number, params, result, content["started"], content["finished"], rung)
 
 
 def read_champion(book: RecordBook) -> dict[str, Any] | None:
@@ -258,7 +253,8 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
         "final": result.final,
         "best": result.best,
         "folds": [
-            {"kept_epoch": fold.kept_epoch, **dict(zip(CURVES, fold.curves.T.tolist(), strict=True))} for fold in result.folds
+            {"kept_epoch": fold.kept_epoch, **dict(zip(result.task.curves, fold.curves.T.tolist(), strict=True))}
+            for fold in result.folds
         ],
         **record.facts.to_json(),
     }

@@ -1,4 +1,4 @@
-"""The command line: run, plan, compare, studies, sync, fsck, repair, reproduce, ui.
+"""The command line: run, verdict, plan, compare, studies, sync, fsck, repair, reproduce, ui.
 
 Every heavy import waits until its command runs.
 """
@@ -44,6 +44,7 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
       regsweep run dataset=economics sampler=random n_trials=200 seed=1
       regsweep run dataset=csv dataset.path=houses.csv dataset.target=price
       regsweep run experiments=insurance n_trials=30
+      regsweep run experiments=xor_blobs n_trials=8
       regsweep run -m dataset=diabetes,economics seed=0,1,2
       regsweep run dataset=economics --cfg job
     """
@@ -64,6 +65,29 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
         if _signals.code is not None:
             break
     return max(codes)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.option("--splits", type=int, default=10, show_default=True, help="How many splits, 2 at least.")
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+def verdict(overrides: tuple[str, ...], splits: int) -> None:
+    """Say whether the network is worth it over repeated splits: the study is run once for each, or gone on with.
+
+    OVERRIDES as for `run`. Splits differ in `split.seed`, counted up from the configured one; with split=time_ordered in
+    `split.until`, the origin up to which rows are used. Searches see nothing of their split's test rows.
+
+    \b
+      regsweep verdict
+      regsweep verdict dataset=insurance n_trials=20 --splits 5
+    """
+    from regsweep.config import compose
+    from regsweep.config.repeats import splits_of
+
+    (config,) = compose(overrides)
+    configs = splits_of(config, splits)
+    from regsweep.verdict_view import verdict_and_show
+
+    verdict_and_show(configs)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -220,7 +244,7 @@ def _guarded(action: Callable[[], Any]) -> int:
     except Stopped as stopped:
         _signals.arrived()
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-        kept = "; what was told is kept: the same command goes on from there" if command in ("run", "sync") else ""
+        kept = "; what was told is kept: the same command goes on from there" if command in ("run", "verdict", "sync") else ""
         click.echo(f"regsweep: {stopped.word}{kept}", err=True)
         return stopped.code
 

@@ -25,6 +25,7 @@ from regsweep.errors import ConfigError, NotReproducedError, UnreadableError
 from regsweep.leaderboard import as_table, epochs_saved, leaderboard
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
+from regsweep.tasks import METRICS
 from regsweep.trial import State, higher_is_better
 
 if TYPE_CHECKING:
@@ -318,6 +319,7 @@ def plain_console() -> Console:
 
 def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     facts, rows = book.facts(), leaderboard(book)
+    task = facts.config.predicts
     done = [row for row in rows if row.name.startswith("trial ")]
     failed, pruned = (sum(row.state == state for row in done) for state in (State.FAILED, State.PRUNED))
     saved, total = epochs_saved(book) if pruned else (0, 0)
@@ -328,11 +330,12 @@ def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
         + (f", {pruned} stopped early (saved {saved:,} of {total:,} epochs)" if pruned else "")
         + (f", {hidden} not shown" if hidden else "")
     )
-    console.print(as_table(rows, unit=facts.dataset.unit, title=title, trials=trials, wide=console.width >= WIDE))
+    console.print(as_table(rows, unit=facts.dataset.unit, title=title, trials=trials, wide=console.width >= WIDE, task=task))
     champion = read_champion(book)
     if champion is not None:
         console.print(champion["verdict"], style="bold")
-        if champion["optimism"]["r2"] is not None:
-            reached, there = champion["val"]["r2"], champion["test"]["r2"]["value"]
-            values = f"the champion's R² is {reached:.3f} on validation, which chose it, and {there:.3f} on test"
+        if champion["optimism"][task.headline] is not None:
+            reached, there = champion["val"][task.headline], champion["test"][task.headline]["value"]
+            label = METRICS[task.headline].label
+            values = f"the champion's {label} is {reached:.3f} on validation, which chose it, and {there:.3f} on test"
             console.print(f"Optimism {reached - there:+.3f}: {values}.")

@@ -11,7 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("regsweep", "tensorflow", "keras", "optuna", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "hydra-core")
+PACKAGES = (
+    "regsweep", "tensorflow", "torch", "jax", "keras", "optuna", "mlflow", "numpy", "pandas", "scikit-learn", "scipy",
+    "hydra-core",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

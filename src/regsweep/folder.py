@@ -20,7 +20,7 @@ from regsweep.errors import StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.sums import SUMS_FILE, read_sums, write_sums
 
-FORMAT = "regsweep-record/1"
+FORMAT = "regsweep-record/2"
 _JSON, _ARRAYS = "record.json", "arrays.npz"
 _FORMER = ".former"
 

@@ -1,7 +1,8 @@
 """What the test rows say: scores with intervals, paired differences, and the verdict in one sentence.
 
 In: the target of the test rows and predictions for them, each of shape (n,) in target units. Out: `TestScores`,
-`PairedDifference`, a sentence. Main calls: `score_with_intervals`, `paired_difference`, `verdict`.
+`PairedDifference`, a sentence. Main calls: `score_with_intervals`, `paired_difference`, `verdict`; of classes
+`class_scores_with_intervals`.
 
 Intervals are percentile bootstrap intervals over rows (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 They take the rows for independent: of rows ordered in time or in groups they are too narrow.
@@ -17,13 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from regsweep import metrics
 from regsweep.baselines import describe
+from regsweep.tasks import METRICS, REGRESSION
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -59,14 +61,24 @@ class TestScores:
 
 
 @dataclass(frozen=True)
+class ClassTestScores:
+    """`metrics.ClassScores` of the test rows with intervals."""
+
+    log_loss: Interval
+    accuracy: Interval
+    auc: Interval
+
+
+@dataclass(frozen=True)
 class PairedDifference:
     """A baseline's error minus the champion's on the same `rows` rows: positive where the champion is better.
 
-    `value`, `low` and `high` are in target units for `mae` and in target units squared for `mse`; `level` is the interval's.
+    `value`, `low` and `high` are in target units for `mae` and in target units squared for `mse`, and have no unit for `log_loss`
+    and `error_rate`; `level` is the interval's.
     """
 
     baseline: str
-    metric: Literal["mae", "mse"]
+    metric: str
     value: float
     low: float
     high: float
@@ -93,7 +105,7 @@ def score_with_intervals(
     ValueError for other shapes.
     """
     target, predicted = metrics.checked_pair(y, prediction)
-    scores = metrics.score(target, predicted)
+    scores = metrics.score_numbers(target, predicted)
     # Centred and scaled, so that the variance below is not the small difference of two large squares.
     centred = target - target.mean()
     scale = float(np.abs(centred).max()) or 1.0
@@ -113,13 +125,31 @@ def score_with_intervals(
         )
 
 
+def class_scores_with_intervals(
+    y: npt.ArrayLike, probability: npt.ArrayLike, *, resamples: int, seed: int, level: float = 0.95
+) -> ClassTestScores:
+    """The three metrics of probabilities of class 1 against `y` of 0 and 1, both (n,), with bootstrap intervals of `level`.
+
+    AUC is nan, and so is its interval, where `y` has one class; resamples with one class are left out of it. ValueError for other
+    shapes.
+    """
+    target, predicted = metrics.checked_pair(y, probability)
+    losses, errors = metrics.row_log_losses(target, predicted), metrics.row_errors(target, predicted)
+    log_loss, error_rate = _resampled_means(np.column_stack([losses, errors]), resamples, seed).T
+    return ClassTestScores(
+        log_loss=_interval(float(losses.mean()), log_loss, level),
+        accuracy=_interval(1.0 - float(errors.mean()), 1.0 - error_rate, level),
+        auc=_interval(metrics.auc(target, predicted), _resampled_aucs(target, predicted, resamples, seed), level),
+    )
+
+
 def paired_difference(
     y: npt.ArrayLike,
     champion_prediction: npt.ArrayLike,
     baseline_prediction: npt.ArrayLike,
     *,
     baseline: str,
-    metric: Literal["mae", "mse"] = "mae",
+    metric: str = "mae",
     resamples: int,
     seed: int,
     level: float = 0.95,
@@ -130,9 +160,8 @@ def paired_difference(
     """
     target, champion = metrics.checked_pair(y, champion_prediction)
     _, rival = metrics.checked_pair(y, baseline_prediction)
-    power = 1 if metric == "mae" else 2
     with np.errstate(over="ignore", invalid="ignore"):
-        column = np.abs(target - rival) ** power - np.abs(target - champion) ** power
+        column = _row_errors(metric, target, rival) - _row_errors(metric, target, champion)
         value = float(column.mean())
         found = _interval(value, _resampled_means(column[:, None], resamples, seed)[:, 0], level)
     return PairedDifference(baseline, metric, value, found.low, found.high, rows=len(target), level=level)
@@ -144,14 +173,15 @@ def verdict(
     differences: Sequence[PairedDifference],
     *,
     best_baseline: str | None,
-    reference: str = "least_squares_qr",
-    metric: Literal["mae", "mse"] = "mae",
+    reference: str = REGRESSION.reference,
+    metric: str = REGRESSION.verdict,
+    over: str = "",
 ) -> str:
     """One sentence: is the champion better than the reference, and than the best baseline by validation?
 
     `unit` is the target's, or empty; `champion` as it stands in a sentence (`the network`); of `differences` those in `metric`
-    are read. `value ± half the interval` stands for a difference whose interval excludes 0. ValueError if `best_baseline` has no
-    difference, or if neither it nor the reference is there.
+    are read. `over` follows the word interval (` over 10 splits`). `value ± half the interval` stands for a difference whose
+    interval excludes 0. ValueError if `best_baseline` has no difference, or if neither it nor the reference is there.
     """
     known = {difference.baseline: difference for difference in differences if difference.metric == metric}
     if not known:
@@ -170,10 +200,10 @@ def verdict(
         del compared[1]
     suffix = ", the best baseline by validation"
     names = [describe(each.baseline) + (suffix if each.baseline == best else "") for each in compared]
-    interval = f"{100 * compared[0].level:.3g} % interval"
+    interval = f"{100 * compared[0].level:.3g} % interval{over}"
     subject = f"{champion[:1].upper()}{champion[1:]} is"
     if not any(each.distinguishable or math.isnan(each.low) for each in compared):
-        return f"{subject} not distinguishable from {', nor from '.join(names)} ({metric.upper()}, {interval})."
+        return f"{subject} not distinguishable from {', nor from '.join(names)} ({METRICS[metric].label}, {interval})."
     clauses: list[str] = []
     note = f" ({interval})"
     for each, name in zip(compared, names, strict=True):
@@ -202,9 +232,23 @@ def _amount(difference: PairedDifference, unit: str) -> str:
     decimals = 2 - math.floor(math.log10(half or value))
     shown, around, least, most = (_rounded(number, decimals) for number in (value, half, low, high))
     amount = f"{shown} ± {around}" if value > half else f"{shown} ({least} to {most})"
-    if unit and difference.metric == "mse":
+    metric = METRICS[difference.metric]
+    if unit and metric.unit == "squared":
         unit = f"({unit})²" if " " in unit else f"{unit}²"
-    return f"{amount}{' ' * bool(unit)}{unit} of {difference.metric.upper()}"
+    unit = "" if metric.unit == "none" else unit
+    return f"{amount}{' ' * bool(unit)}{unit} of {metric.label}"
+
+
+def _row_errors(metric: str, target: FloatArray, predicted: FloatArray) -> FloatArray:
+    """The errors whose mean a metric is."""
+    match metric:
+        case "log_loss":
+            return metrics.row_log_losses(target, predicted)
+        case "error_rate":
+            return metrics.row_errors(target, predicted)
+        case _:
+            errors: FloatArray = np.abs(target - predicted) ** (1 if metric == "mae" else 2)
+            return errors
 
 
 def _rounded(number: float, decimals: int) -> str:
@@ -236,13 +280,57 @@ def _resampled_means(columns: FloatArray, resamples: int, seed: int) -> FloatArr
 
 
 def _drawn_means(columns: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
-    rows = len(columns)
     found = np.empty((resamples, columns.shape[1]))
+    for part, counts in _drawn_counts(len(columns), resamples, rng):
+        found[part] = counts @ columns
+    return found / len(columns)
+
+
+def _drawn_counts(rows: int, resamples: int, rng: np.random.Generator) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
+    """How often each row is drawn, in batches of shape (size, rows), each with its place among the resamples."""
     for part in _batches(resamples, rows):
         size = part.stop - part.start
         drawn = rng.integers(rows, size=(size, rows)) + rows * np.arange(size)[:, None]
-        found[part] = np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows) @ columns
-    return found / rows
+        yield part, np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
+
+
+def _resampled_aucs(target: FloatArray, predicted: FloatArray, resamples: int, seed: int) -> FloatArray:
+    """AUC of rows drawn with replacement, of every resample with both classes; beyond `MOST_DRAWS` its linear part.
+
+    That is a mean over rows of DeLong's components: how a row's probability ranks among those of the other class (DeLong, DeLong
+    and Clarke-Pearson 1988).
+    """
+    rows, ones = len(target), target > 0.5
+    order = np.argsort(predicted, kind="stable")
+    ties = np.flatnonzero(np.diff(predicted[order], prepend=-np.inf))
+    ones = ones[order]
+    if not ones.any() or ones.all():
+        return np.empty(0)
+    if resamples * rows > MOST_DRAWS and rows >= 4 * FAR_ROWS:
+        column = _ranked_components(ones, predicted[order])
+        return _resampled_means(column[:, None], resamples, seed)[:, 0]
+    found = np.empty(resamples)
+    for part, counts in _drawn_counts(rows, resamples, np.random.default_rng(seed)):
+        drawn = counts[:, order]
+        of_one, of_zero = (np.add.reduceat(drawn * kept, ties, axis=1) for kept in (ones, ~ones))
+        wins = (of_one * (np.cumsum(of_zero, axis=1) - 0.5 * of_zero)).sum(axis=1)
+        pairs = of_one.sum(axis=1) * of_zero.sum(axis=1)
+        found[part] = np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
+    return found[~np.isnan(found)]
+
+
+def _ranked_components(ones: npt.NDArray[np.bool_], predicted: FloatArray) -> FloatArray:
+    """A column (n,) whose mean is AUC, and whose mean over a resample is AUC's linear part there."""
+    column = np.empty(len(ones))
+    for mine, sign in ((ones, 1.0), (~ones, -1.0)):
+        others = np.sort(predicted[~mine])
+        below = 0.5 * (np.searchsorted(others, predicted[mine], "left") + np.searchsorted(others, predicted[mine], "right"))
+        wins = below / len(others)
+        column[mine] = wins if sign > 0 else 1 - wins
+    area = column[ones].mean()
+    share = np.where(ones, ones.mean(), 1 - ones.mean())
+    linear: FloatArray = area + (column - area) / share
+    return linear
 
 
 def _mixed_means(columns: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:

@@ -1,7 +1,8 @@
-"""The four numbers by which predictions are judged: MSE, RMSE, MAE and R².
+"""The numbers by which predictions are judged: MSE, RMSE, MAE and R²; of classes log loss, accuracy and AUC.
 
-In: the target and its prediction, both of shape (n,) and in target units. Out: floats, computed in float64 whatever came in.
-Main calls: `score` for all four, or one by its name; `fenced` tames outliers.
+In: the target and its prediction, both of shape (n,) and in target units; of classes 0 or 1, and the probability of 1.
+Out: floats, computed in float64 whatever came in. Main calls: `score` for all of a task, or one by its name; `fenced` tames
+outliers.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from regsweep.tasks import BINARY, REGRESSION, Task
+
 # A value is out if it lies so many interquartile ranges beyond the quartiles (Tukey, Exploratory Data Analysis, 1977).
 FENCE: Final = 1.5
+
+# Probabilities are taken for at least so far from 0 and 1, as scikit-learn does: one certain mistake must not make all infinite.
+SMALLEST: Final = float(np.finfo(np.float64).eps)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,6 +36,20 @@ class Scores:
     rmse: float
     mae: float
     r2: float
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How good probabilities of class 1 are on n rows.
+
+    `log_loss` is the mean of minus the natural logarithm of the true class's probability, `accuracy` the share of rows whose
+    class is right, `auc` the area under the ROC curve: the chance that a row of class 1 gets a higher probability than one
+    of class 0; nan where one class is all there is.
+    """
+
+    log_loss: float
+    accuracy: float
+    auc: float
 
 
 def checked_pair(y: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -76,7 +96,48 @@ def r2(y: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
         return float(1 - sse / np.sum((target - target.mean()) ** 2))
 
 
-def score(y: npt.ArrayLike, prediction: npt.ArrayLike) -> Scores:
+def row_log_losses(y: npt.ArrayLike, probability: npt.ArrayLike) -> FloatArray:
+    """The log loss of each row; `y` of 0 and 1 and the probability of 1, both of shape (n,), else ValueError."""
+    target, predicted = checked_pair(y, probability)
+    held = np.clip(predicted, SMALLEST, 1 - SMALLEST)
+    losses: FloatArray = -np.log(np.where(target > 0.5, held, 1 - held))
+    return losses
+
+
+def row_errors(y: npt.ArrayLike, probability: npt.ArrayLike) -> FloatArray:
+    """1 where the class is wrong, else 0; a probability of 0.5 says class 0. Shapes as for `row_log_losses`."""
+    target, predicted = checked_pair(y, probability)
+    return np.asarray((predicted > 0.5) != (target > 0.5), dtype=np.float64)
+
+
+def log_loss(y: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Mean log loss, in natural units; shapes as for `row_log_losses`."""
+    return float(row_log_losses(y, probability).mean())
+
+
+def accuracy(y: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Share of rows whose class is right; shapes as for `row_log_losses`."""
+    return 1.0 - float(row_errors(y, probability).mean())
+
+
+def auc(y: npt.ArrayLike, probability: npt.ArrayLike) -> float:
+    """Area under the ROC curve by ranks (Mann and Whitney 1947), ties counted half; nan where `y` has one class only."""
+    target, predicted = checked_pair(y, probability)
+    ones, zeros = np.sort(predicted[target > 0.5]), np.sort(predicted[target <= 0.5])
+    if not len(ones) or not len(zeros):
+        return float("nan")
+    below = np.searchsorted(zeros, ones, side="left") + np.searchsorted(zeros, ones, side="right")
+    return float(below.sum()) / (2.0 * len(ones) * len(zeros))
+
+
+def score(y: npt.ArrayLike, prediction: npt.ArrayLike, task: Task = REGRESSION) -> Scores | ClassScores:
+    """All metrics of a task of `prediction` against `y`, both of shape (n,) in target units; ValueError for other shapes."""
+    if task == BINARY:
+        return ClassScores(log_loss(y, prediction), accuracy(y, prediction), auc(y, prediction))
+    return score_numbers(y, prediction)
+
+
+def score_numbers(y: npt.ArrayLike, prediction: npt.ArrayLike) -> Scores:
     """All four metrics of `prediction` against `y`, both of shape (n,) in target units; ValueError for other shapes."""
     return Scores(mse=mse(y, prediction), rmse=rmse(y, prediction), mae=mae(y, prediction), r2=r2(y, prediction))
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-FORMAT = "regsweep-model/1"
+FORMAT = "regsweep-model/2"
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
@@ -107,22 +107,57 @@ class CategoryColumn:
         return np.asarray(table[codes], dtype=np.float64)
 
 
-Column = NumberColumn | CategoryColumn | SegmentsColumn
+@dataclass(frozen=True)
+class OrdinalColumn:
+    """A training level's position in sorted order as a number: (position - shift) / scale.
+
+    Missing values have the position after the last level where training rows missed some. Else they count as unseen values do,
+    as the position `unknown`: the training rows' mean.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    missing_level: bool
+    shift: float
+    scale: float
+    unknown: float
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def encode(self, values: pd.Series) -> Array64:
+        """Return shape (n, 1)."""
+        positions = {level: float(index) for index, level in enumerate(self.levels)}
+        missing = float(len(self.levels)) if self.missing_level else self.unknown
+        codes = (missing if pd.isna(v) else positions.get(str(v), self.unknown) for v in values)
+        scaled: Array64 = (np.fromiter(codes, np.float64, len(values))[:, None] - self.shift) / self.scale
+        return scaled
+
+
+Column = NumberColumn | CategoryColumn | OrdinalColumn | SegmentsColumn
 
 
 @dataclass(frozen=True)
 class TargetScale:
-    """How the network's output z stands to the target y: y = z * scale + shift, after exp(.) if `log`."""
+    """How the network's output z stands to the target y: y = z * scale + shift, after exp(.) if `log`.
+
+    `logistic`: z is a logit, and y the probability of class 1.
+    """
 
     log: bool
     shift: float
     scale: float
+    logistic: bool = False
 
     def to_units(self, z: npt.ArrayLike) -> Array64:
         y = np.asarray(z, dtype=np.float64) * self.scale + self.shift
+        if self.logistic:
+            return np.asarray(np.exp(-np.logaddexp(0.0, -y)), dtype=np.float64)
         return np.exp(y) if self.log else y
 
     def to_network(self, y: npt.ArrayLike) -> Array64:
+        """What the network is trained on; of a class that is the class itself, 0 or 1."""
         values = np.asarray(y, dtype=np.float64)
         scaled: Array64 = ((np.log(values) if self.log else values) - self.shift) / self.scale
         return scaled
@@ -132,11 +167,12 @@ class TargetScale:
 class Member:
     """One network with the preprocessing that was fitted beside it.
 
-    `kernels[i]` has shape (fan_in, fan_out), `biases[i]` shape (fan_out,); the last layer is linear with one output.
+    `kernels[i]` has shape (fan_in, fan_out), `biases[i]` shape (fan_out,); hidden layer i applies `activations[i]`, and the last
+    layer is linear with one output.
     """
 
     columns: tuple[Column, ...]
-    activation: str
+    activations: tuple[str, ...]
     kernels: tuple[Array32, ...]
     biases: tuple[Array32, ...]
     target: TargetScale
@@ -148,8 +184,8 @@ class Member:
     def predict_encoded(self, x: Array64) -> Array64:
         """Return predictions of shape (n,) in target units for encoded rows, shape (n, inputs)."""
         hidden = x.astype(np.float32)
-        for kernel, bias in zip(self.kernels[:-1], self.biases[:-1], strict=True):
-            hidden = ACTIVATIONS[self.activation](hidden @ kernel + bias)
+        for activation, kernel, bias in zip(self.activations, self.kernels[:-1], self.biases[:-1], strict=True):
+            hidden = ACTIVATIONS[activation](hidden @ kernel + bias)
         return self.target.to_units((hidden @ self.kernels[-1] + self.biases[-1])[:, 0])
 
 
@@ -222,7 +258,12 @@ def days(values: pd.Series) -> Array64:
     return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
 
 
-KINDS: dict[str, Any] = {"number": NumberColumn, "category": CategoryColumn, "segments": SegmentsColumn}
+KINDS: dict[str, Any] = {
+    "number": NumberColumn,
+    "category": CategoryColumn,
+    "ordinal": OrdinalColumn,
+    "segments": SegmentsColumn,
+}
 
 
 class Weighted(Protocol):
@@ -267,23 +308,28 @@ def _finite(name: str, values: pd.Series, *, date: bool) -> Array64:
 def _describe(member: Member) -> dict[str, Any]:
     return {
         "columns": [describe_column(column) for column in member.columns],
-        "activation": member.activation,
-        "layers": len(member.kernels),
-        "target": asdict(member.target),
+        "activations": list(member.activations),
+        "target": describe_target(member.target),
         "weight": member.weight,
     }
 
 
 def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) -> Member:
-    kernels, biases = unpack(arrays, index, part["layers"])
+    activations = tuple(part["activations"])
+    kernels, biases = unpack(arrays, index, len(activations) + 1)
     return Member(
         tuple(column_from(description) for description in part["columns"]),
-        part["activation"],
+        activations,
         kernels,
         biases,
         TargetScale(**part["target"]),
         part["weight"],
     )
+
+
+def describe_target(target: TargetScale) -> dict[str, Any]:
+    """A target scale's JSON form; models of numbers were written before there were those of classes."""
+    return {key: value for key, value in asdict(target).items() if key != "logistic" or value}
 
 
 def describe_column(column: Column) -> dict[str, Any]:

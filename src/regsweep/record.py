@@ -11,6 +11,7 @@ from typing import Any
 from regsweep.config import StudyConfig, load_saved
 from regsweep.data.features import Encoding
 from regsweep.environment import Environment
+from regsweep.tasks import REGRESSION
 from regsweep.trial import Rung, Scalar, State, TrialResult
 
 
@@ -115,17 +116,29 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     parts: dict[str, Any] = {"dataset.sha256": sha256}
     for key in ("seed", "parallel_trials", "objective"):
         parts[key] = values[key]
+    if config.task != REGRESSION.name:
+        parts["task"] = config.task
     if config.further_objectives:
         parts["further_objectives"] = values["further_objectives"]
+    if config.features.category == "one_hot":
+        # Studies keep the names they had before there was another.
+        del values["features"]["category"]
     if config.trainer.kind == "keras_fit":
         # It has no stacks that could be too large.
         del values["trainer"]["memory_gb"]
+    if values["split"].get("until") == 1.0:
+        # Studies of all rows keep the names that they had before there was such a key.
+        del values["split"]["until"]
+    if config.trainer.backend == "tensorflow":
+        # Studies from before there was a choice keep their names.
+        del values["trainer"]["backend"]
     for group in ("split", "features", "sampler", "pruner", "trainer"):
         parts |= {f"{group}.{key}": value for key, value in values[group].items()}
     parts |= {f"dataset.{key}": values["dataset"][key] for key in ("target", "drop", "time", "group")}
     if values["enqueue"]:
         parts["enqueue"] = values["enqueue"]
     parts["space.per_layer_width"] = values["space"]["per_layer_width"]
+    parts |= {f"space.per_layer_{name}": True for name in config.space.per_layer if name != "width"}
     parts |= {f"space.parameters.{name}": value for name, value in values["space"]["parameters"].items()}
     return parts
 

@@ -28,7 +28,7 @@ from regsweep.record import TrialRecord
 from regsweep.runner import Processes
 from regsweep.study import Material, gather
 from regsweep.train.contract import StopAfter
-from regsweep.trial import CURVES, Array64, State, TrialResult
+from regsweep.trial import Array64, State, TrialResult
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,10 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
         if old.curves.shape != new.curves.shape:
             return np.inf, f"the number of epochs{fold}", min(len(old.curves), len(new.curves)) + 1
         # R² is 1 minus a ratio: near 0 its rounding is that of 1.
-        least = np.array([1.0 if name.endswith("r2") else 0.0 for name in CURVES])
+        names = before.task.curves
+        least = np.array([1.0 if name.endswith("r2") else 0.0 for name in names])
         difference = relative_difference(old.curves, new.curves, least)
-        found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(CURVES)]
+        found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(names)]
         unequal = np.flatnonzero(difference.any(axis=1))
         epoch = min(epoch or len(difference) + 1, int(unequal[0]) + 1) if len(unequal) else epoch
         for kind in ("kernels", "biases"):
@@ -147,7 +148,7 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
 
 def _compare_test(content: dict[str, Any], model: Model, material: Material) -> tuple[float, str]:
     test = unseal(material.dataset, material.split)
-    scores = score(test.y, model.predict(test.x))
+    scores = score(test.y, model.predict(test.x), material.prepared.task)
     return max(
         (
             float(relative_difference(np.array(interval["value"]), np.array(getattr(scores, name)), float(name == "r2"))),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig, keys
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig, keys, name_and_layer
 from regsweep.trial import Scalar
 
 
@@ -49,7 +48,7 @@ def greatest(space: SpaceConfig, name: str) -> float:
 
 def parameter_of(space: SpaceConfig, key: str) -> Parameter | None:
     """The parameter that a drawn value's key belongs to: `width_2` to `width`."""
-    return space.parameters.get("width" if re.fullmatch(r"width_\d+", key) else key)
+    return space.parameters.get(name_and_layer(key)[0])
 
 
 def central(space: SpaceConfig) -> dict[str, Scalar]:

@@ -21,6 +21,7 @@ from regsweep.book import RecordBook, judged_model
 from regsweep.budget import Budget
 from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
+from regsweep.config.backend import Backend, missing_backend
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
@@ -30,11 +31,12 @@ from regsweep.flight import Flight, Pace
 from regsweep.insight import look_into
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
+from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Search, Told, reports_of
 from regsweep.space import choices, greatest
-from regsweep.tracking import Drain
+from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
 from regsweep.trial import State
 
@@ -98,7 +100,9 @@ class Outcome:
 
 def gather(config: StudyConfig, environment: Environment | None = None) -> Material:
     """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written."""
-    dataset = load_dataset(config.dataset)
+    if missing := missing_backend(config.trainer.backend):
+        raise ConfigError(missing)
+    dataset = load_dataset(config.dataset, config.predicts)
     split = make_split(config.split, dataset)
     smallest = min(len(fold.train) for fold in split.folds)
     if (largest := greatest(config.space, "batch_size")) > smallest:
@@ -115,8 +119,12 @@ def gather(config: StudyConfig, environment: Environment | None = None) -> Mater
     return Material(config, facts, dataset, split, prepare(dataset, split, config.features, choices(config.space, "encoding")))
 
 
-def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock) -> Outcome:
+def run_study(
+    material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock, *, bare: bool = False
+) -> Outcome:
     """Run a study until a budget ends it, judge its champion and report.
+
+    `bare`: without insight, figures and MLflow, which a later call adds, and `sync` for MLflow alone.
 
     Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
     when records can't be written or another run holds the study; what was told stays in place. MLflow is written beside the
@@ -126,7 +134,7 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
     book = RecordBook(workspace.records / facts.study)
     with book.locked():
         book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
-        search, drain = Search(workspace, facts.study, config), Drain(workspace, book)
+        search, drain = Search(workspace, facts.study, config), NoDrain() if bare else Drain(workspace, book)
         try:
             budget = Budget(config, search.told(), clock)
             watcher.begin(facts, told=len(search.told()))
@@ -150,12 +158,14 @@ def run_study(material: Material, workspace: Workspace, watcher: Watcher, clock:
                 watcher.judging()
                 trainings = Trainings(config, material.dataset, material.split, executor)
                 rows = partial(unseal, material.dataset, material.split)
+                drawn = ReportRows(material.dataset, material.split, material.prepared, rows)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
-                insight = look_into(book, facts, records, judgement.trial if judgement is not None else None, executor)
-                write_report(book, facts, records, judgement, insight)
+                leader = judgement.trial if judgement is not None else None
+                insight = None if bare else look_into(book, facts, records, leader, executor)
+                write_report(book, facts, records, judgement, insight, drawn)
                 if judgement is not None:
-                    _save_networks(book, judgement, executor)
+                    _save_networks(book, judgement, executor, config.trainer.backend)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
         except OSError as error:
@@ -237,12 +247,12 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor) -> None:
+def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor, backend: Backend) -> None:
     """Put the champion's networks beside its record, as `.keras` files for Keras users."""
     place = book.networks(len(judgement.content["openings"]))
     if not place.is_dir():
         draft = place.with_name(f".{place.name}")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        executor.call(save_networks, judged_model(book), draft)
+        executor.call(save_networks, judged_model(book), draft, backend)
         draft.rename(place)

@@ -11,11 +11,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from regsweep.tasks import REGRESSION, Task, higher_is_better
+
+__all__ = ["higher_is_better"]
+
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 Scalar = int | float | str
 
-CURVES = ("train/mse", "train/mae", "train/r2", "val/mse", "val/mae", "val/r2")
+# Of a regression; a task names its own.
+CURVES = REGRESSION.curves
 
 
 class State(enum.StrEnum):
@@ -31,8 +36,9 @@ class TrialSpec:
     """Everything a training depends on besides the data.
 
     `widths` has one entry per hidden layer: `()` is a linear model, `(32, 16)` two hidden layers of 32 and 16 units.
-    `l2` weighs the sum of squares of every kernel; `dropout` acts after every hidden layer. `schedule` says what the learning
-    rate does over the epochs, `encoding` which numbers stand for a row (see `features`).
+    `activations` and `dropouts` have one entry per hidden layer, too; a rate of dropout acts after its layer. `l2` weighs the sum
+    of squares of every kernel. `schedule` says what the learning rate does over the epochs, `encoding` which numbers stand for a
+    row (see `features`). Raises ValueError where the entries are not as many as the hidden layers.
 
     `rounds`: the epochs, in all, after which training stood still before: (1, 3) with 9 `epochs` is a training of 1 epoch that
     went on to 3 and now to 9. It goes on from the weights that were kept, with a new optimizer state. `start` are these
@@ -40,18 +46,23 @@ class TrialSpec:
     """
 
     widths: tuple[int, ...]
-    activation: str
+    activations: tuple[str, ...]
     learning_rate: float
     epochs: int
     batch_size: int
     optimizer: str
-    dropout: float
+    dropouts: tuple[float, ...]
     l2: float
     seed: int
     schedule: str = "constant"
     encoding: str = "plain"
     rounds: tuple[int, ...] = ()
     start: tuple[Network, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, given in (("activations", self.activations), ("dropouts", self.dropouts)):
+            if len(given) != len(self.widths):
+                raise ValueError(f"{name} must have one entry per hidden layer, but got {given} for the widths {self.widths}")
 
     @property
     def initial_epoch(self) -> int:
@@ -89,7 +100,7 @@ class Network:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One training: `curves` of shape (epochs, 6) in target units, columns as in `CURVES`; row 0 is the first epoch.
+    """One training: `curves` of shape (epochs, 6) in target units, columns as in `Task.curves`; row 0 is the first epoch.
 
     Of a training that goes on, the curves are those of its own epochs: row 0 is epoch `initial_epoch`, counted from 0.
 
@@ -111,6 +122,7 @@ class TrialResult:
     seconds: float
     trainer: str
     cause: str | None = None
+    task: Task = REGRESSION
 
     @property
     def curves(self) -> Array64:
@@ -123,7 +135,7 @@ class TrialResult:
         if not self.folds:
             return {}
         rows = np.mean([fold.curves[fold.kept_epoch] for fold in self.folds], axis=0)
-        return dict(zip(CURVES, rows.tolist(), strict=True))
+        return dict(zip(self.task.curves, rows.tolist(), strict=True))
 
     def score(self, objective: str) -> float | None:
         """An objective of a complete trial, if it is finite.
@@ -142,11 +154,12 @@ class TrialResult:
 
     @property
     def best(self) -> dict[str, float]:
-        """The best value of each mean curve: least error, greatest R²."""
+        """The best value of each mean curve: least error, greatest R², accuracy, AUC."""
         if not self.folds:
             return {}
         curves = self.curves
-        return {name: float(curves[:, i].max() if name.endswith("r2") else curves[:, i].min()) for i, name in enumerate(CURVES)}
+        ends = zip(self.task.curves, curves.min(axis=0), curves.max(axis=0), strict=True)
+        return {name: float(high if higher_is_better(name) else low) for name, low, high in ends}
 
 
 def mean_curves(curves: Sequence[Array64]) -> Array64:
@@ -159,24 +172,24 @@ def mean_curves(curves: Sequence[Array64]) -> Array64:
     return mean
 
 
-def higher_is_better(metric: str) -> bool:
-    """R² is maximised, errors, parameters and epochs are minimised; no metric is ever negated."""
-    return metric.endswith("r2")
-
-
 def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
-    """Build a spec from drawn hyperparameters; one `width` serves every layer, absent regularisation is none."""
-    depth = int(values["depth"])
-    shared = values.get("width")
-    widths = tuple(int(shared if shared is not None else values[f"width_{layer + 1}"]) for layer in range(depth))
+    """Build a spec from drawn hyperparameters; one `width`, `activation` or `dropout` serves every hidden layer, absent
+    regularisation is none.
+    """
+    layers = range(1, int(values["depth"]) + 1)
+
+    def each(name: str) -> list[Scalar]:
+        return [values[name] if name in values else values[f"{name}_{layer}"] for layer in layers]
+
+    shared = values.get("dropout", 0.0)
     return TrialSpec(
-        widths=widths,
-        activation=str(values["activation"]) if depth else "linear",
+        widths=tuple(map(int, each("width"))),
+        activations=tuple(map(str, each("activation"))),
         learning_rate=float(values["learning_rate"]),
         epochs=int(values["epochs"]),
         batch_size=int(values["batch_size"]),
         optimizer=str(values["optimizer"]),
-        dropout=float(values.get("dropout", 0.0)),
+        dropouts=tuple(float(values.get(f"dropout_{layer}", shared)) for layer in layers),
         l2=float(values.get("l2", 0.0)),
         seed=seed,
         schedule=str(values.get("schedule", "constant")),

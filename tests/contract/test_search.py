@@ -208,6 +208,25 @@ def test_a_finite_space_is_searched_once_and_then_the_study_ends_with_a_word(tmp
     assert go_on(tmp_path, study, 40) == []
 
 
+@pytest.mark.parametrize("sampler", ["brute_force", "kt_grid", "kt_random", "tpe"])
+def test_every_hidden_layer_has_what_it_has_of_its_own(tmp_path: Path, sampler: str) -> None:
+    space = [
+        *FINITE_SPACE, "space.parameters.width=8",
+        "space.parameters.batch_size=16", "space.parameters.optimizer={type: choice, choices: [adam, sgd]}",
+        "space.parameters.dropout={type: choice, choices: [0, 0.1], when: {parameter: optimizer, one_of: [adam]}}",
+        "space.per_layer_activation=true", "space.per_layer_dropout=true",
+    ]  # fmt: skip
+    table = go_on(tmp_path, search_config(sampler, space=space), 29 if sampler in FINITE else 9)
+    for _, params, _ in table:
+        numbers = range(1, int(params["depth"]) + 1)
+        layered = {f"activation_{layer}" for layer in numbers}
+        layered |= {f"dropout_{layer}" for layer in numbers if params["optimizer"] == "adam"}
+        assert {key for key in params if key.startswith(("activation", "dropout"))} == layered
+    if sampler in FINITE:
+        # By adam 1 + 2 x 2 + 4 x 4, by sgd 1 + 2 + 4.
+        assert len(table) == 28
+
+
 def test_a_real_range_that_is_never_drawn_from_does_not_end_a_study_early(tmp_path: Path) -> None:
     # Thirty linear models; dropout, a real number, exists from depth 1 on.
     space = ["space.parameters.depth=0", "space.parameters.learning_rate=0.01", "space.parameters.l2=0", "seed=3"]
@@ -279,9 +298,16 @@ def test_what_is_wrong_with_enqueued_configurations_is_said() -> None:
         ("[{depth: 0, width: 8}]", "enqueue.0.width: does not exist where depth is 0"),
         ("[{depth: 1},{depth: 1}]", "enqueue.1: equals enqueue.0"),
     ]
-    for given, message in wrong:
+    layered = [
+        ("[{activation_1: relu}]", "enqueue.0.activation_1: depends on depth; give depth, too"),
+        ("[{depth: 1, dropout_2: 0.1}]", "enqueue.0.dropout_2: does not exist where depth is 1"),
+        ("[{depth: 2, dropout_2: 0.5}]", "enqueue.0.dropout_2: must be a number from 0 to 0.4, but got 0.5"),
+        ("[{depth: 2, activation: relu}]", "enqueue.0.activation: the space has no such hyperparameter"),
+    ]
+    switches = ["space.per_layer_activation=true", "space.per_layer_dropout=true"]
+    for (given, message), more in [*((one, []) for one in wrong), *((one, switches) for one in layered)]:
         with pytest.raises(ConfigError) as raised:
-            compose(["space=broad", f"enqueue={given}"])
+            compose(["space=broad", f"enqueue={given}", *more])
         assert message in str(raised.value), given
     with pytest.raises(ConfigError, match="enqueue: has 2 configurations, but n_trials=1"):
         compose(["enqueue=[{depth: 0},{depth: 1}]", "n_trials=1"])

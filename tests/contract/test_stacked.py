@@ -98,6 +98,7 @@ COVERING = [
     spec(widths=(33, 2), activation="softplus", optimizer="rmsprop", batch_size=ROWS, l2=0.01),
     spec(widths=(130,), activation="tanh", optimizer="sgd_momentum", batch_size=25),
     spec(widths=(16, 1), activation="sigmoid", optimizer="sgd", batch_size=16, l2=0.1, learning_rate=0.1),
+    spec(widths=(9, 20, 6), activations=("tanh", "relu", "softplus"), optimizer="adam", batch_size=16, l2=0.001),
     spec(widths=(161, 149, 150), activation="leaky_relu", optimizer="adam", batch_size=64, learning_rate=0.001),
     spec(optimizer="adam", batch_size=16, epochs=5, schedule="cosine"),
     spec(optimizer="adamw", batch_size=16, epochs=5, schedule="cosine"),
@@ -113,13 +114,15 @@ def covered(stacked: Trainer, data: Prepared) -> Mapping[TrialSpec, TrialResult]
 
 
 def test_the_specs_that_are_compared_cover_what_there_is() -> None:
-    assert {one.activation for one in COVERING} == set(ACTIVATIONS)
+    assert {name for one in COVERING for name in one.activations} | {"linear"} == set(ACTIVATIONS)
     assert {(one.optimizer, one.schedule) for one in COVERING} == {(o, s) for o in OPTIMIZERS for s in SCHEDULES}
     assert {one.depth for one in COVERING} == set(range(7))
     assert {form_of(one, 4, ROWS).alone for one in COVERING} == {False, True}
 
 
-@pytest.mark.parametrize("one", COVERING, ids=lambda one: f"{one.activation}-{one.optimizer}-{one.depth}-{one.schedule}")
+@pytest.mark.parametrize(
+    "one", COVERING, ids=lambda one: f"{'-'.join(dict.fromkeys(one.activations))}-{one.optimizer}-{one.depth}-{one.schedule}"
+)
 def test_a_stack_gets_what_keras_gets(
     one: TrialSpec, covered: Mapping[TrialSpec, TrialResult], keras_fit: Trainer, data: Prepared
 ) -> None:
@@ -213,7 +216,7 @@ def test_a_rule_is_asked_at_its_epochs_but_the_last_and_stops_whom_it_names(kind
 @pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
 def test_a_rule_that_stops_nothing_changes_nothing(kind: str, folds: Prepared) -> None:
     trainer = make(kind)
-    specs = [replace(member, dropout=0.2) for member in RULED]
+    specs = [replace(member, dropouts=(0.2,) * member.depth) for member in RULED]
     free = trainer.fit(specs, folds)
     for rule in (Rule(), Rule(every=None, first=2)):
         for ruled, unruled in zip(trainer.fit(specs, folds, rule), free, strict=True):
@@ -331,7 +334,7 @@ def test_a_rule_between_waves_saves_the_folds_that_are_left(kind: str, folds: Pr
 BLOCK, TOTAL, SHAPE = 64, 150, (10, 24)
 
 
-def masks(seed: int = 5, rate: float = 0.3, epoch: int = 0, steps: range = range(TOTAL)) -> np.ndarray:
+def masks(seed: int = 5, rate: float | Array64 = 0.3, epoch: int = 0, steps: range = range(TOTAL)) -> np.ndarray:
     from regsweep.train.stacked import draws
 
     assert draws.BLOCK == BLOCK
@@ -370,28 +373,43 @@ def test_masks_are_drawn_anew_for_other(pair: Callable[[], tuple[np.ndarray, np.
     assert abs((left == right).mean() - equal) < 4.5 * np.sqrt(2 * equal * (1 - equal) / left.size)
 
 
+def test_a_rate_of_each_unit_keeps_what_that_rate_keeps_of_all() -> None:
+    rates = np.repeat([0.0, 0.3, 0.7], [4, 12, 8])
+    found, start = masks(rate=rates), 0
+    for rate, count in ((0.0, 4), (0.3, 12), (0.7, 8)):
+        part = (..., slice(start, start + count))
+        np.testing.assert_array_equal(found[part], masks(rate=rate)[part])
+        start += count
+
+
 @pytest.mark.parametrize("ends", [(BLOCK, TOTAL), (2 * BLOCK, TOTAL), (BLOCK, 2 * BLOCK, TOTAL)])
 def test_masks_do_not_depend_on_how_an_epoch_is_cut(ends: Sequence[int]) -> None:
     parts = [masks(steps=range(start, stop)) for start, stop in zip((0, *ends), ends, strict=False)]
     np.testing.assert_array_equal(np.concatenate(parts), masks())
 
 
-def test_training_with_dropout_is_what_numpy_gets_from_the_same_masks(stacked: Trainer, data: Prepared) -> None:
+@pytest.mark.parametrize("rates", [(0.4, 0.4), (0.4, 0.1), (0.0, 0.3)])
+def test_training_with_dropout_is_what_numpy_gets_from_the_same_masks(
+    rates: tuple[float, float], stacked: Trainer, data: Prepared
+) -> None:
     from regsweep.train.keras_fit import build
     from regsweep.train.stacked import draws
 
-    one = spec(widths=(12, 8), dropout=0.4, optimizer="sgd", learning_rate=0.05, batch_size=16, epochs=3)
+    one = spec(widths=(12, 8), dropouts=rates, optimizer="sgd", learning_rate=0.05, batch_size=16, epochs=3)
     drawn, fold = seeds(one, 0), data.folds[0]
     (found,) = stacked.fit([one], data)
     params = [array.astype(np.float64) for array in build(one, fold.inputs).get_weights()]
     for epoch in range(one.epochs):
         order = epoch_order(drawn.order, epoch, ROWS)
         # Masks are drawn for 16 units in either layer, to which 12 and 8 are padded.
-        stay = draws.dropout_masks(drawn.dropout[0], 0.4, epoch, range(4), 4, (16, 32))
+        drawings = [draws.dropout_masks(drawn.dropout[0], rate, epoch, range(4), 4, (16, 32)) for rate in rates]
         squares = 0.0
         for step, start in enumerate(range(0, ROWS, 16)):
             rows = order[start : start + 16]
-            first, second = (stay[step, : len(rows), part] / 0.6 for part in (slice(12), slice(16, 24)))
+            first, second = (
+                stay[step, : len(rows), units] / (1 - rate)
+                for stay, units, rate in zip(drawings, (slice(12), slice(16, 24)), rates, strict=True)
+            )
             x, z = fold.x_train[rows], fold.z_train[rows, None].astype(np.float64)
             a = np.tanh(x @ params[0] + params[1])
             b = np.tanh((a * first) @ params[2] + params[3])

@@ -93,7 +93,7 @@ def test_curves_are_what_numpy_gets_from_the_same_weights_and_batches(trainer: T
 
 def test_validation_scores_are_those_of_the_returned_weights_in_target_units(trainer: Trainer, data: Prepared) -> None:
     result, fold = one(trainer, data, widths=(16, 8), activation="gelu", dropout=0.2), data.folds[0]
-    member = Member(fold.columns, "gelu", result.folds[0].network.kernels, result.folds[0].network.biases, fold.target)
+    member = Member(fold.columns, ("gelu", "gelu"), result.folds[0].network.kernels, result.folds[0].network.biases, fold.target)
     hidden = fold.x_val.astype(np.float32)
     for kernel, bias in zip(member.kernels[:-1], member.biases[:-1], strict=True):
         from regsweep.predictor import ACTIVATIONS
@@ -173,7 +173,7 @@ def test_curves_are_in_target_units_however_the_target_is_scaled(overrides: list
     result = one(make_trainer(config.trainer), prepared, epochs=3)
     fold = prepared.folds[0]
     network = result.folds[0].network
-    model = Model("", "", (Member(fold.columns, "tanh", network.kernels, network.biases, fold.target),))
+    model = Model("", "", (Member(fold.columns, result.spec.activations, network.kernels, network.biases, fold.target),))
     error = model.predict(dataset.x.iloc[split.folds[0].val]) - fold.y_val
     np.testing.assert_allclose(result.final["val/mse"], np.mean(error**2), rtol=1e-4)
     np.testing.assert_allclose(result.final["val/mae"], np.mean(np.abs(error)), rtol=1e-4)

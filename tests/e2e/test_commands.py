@@ -13,7 +13,13 @@ from tests.conftest import ROOT, run_cli
 
 
 def test_help_and_config_errors_import_nothing_heavy(tmp_path: Path) -> None:
-    for arguments in (["--help"], ["run", "--help"], ["run", "n_trails=3"], ["run", "--cfg", "job"]):
+    for arguments in (
+        ["--help"],
+        ["run", "--help"],
+        ["run", "n_trails=3"],
+        ["run", "--cfg", "job"],
+        ["verdict", "--splits", "1"],
+    ):
         program = (
             "import sys; from regsweep.cli import main; sys.argv[1:] = " + repr(arguments) + "\n"
             "try: main()\nexcept SystemExit: pass\n"
@@ -42,6 +48,11 @@ def test_cfg_prints_the_composed_config_and_writes_nothing(tmp_path: Path) -> No
         (["run", "dataset=csv", "dataset.path=none.csv", "dataset.target=y"], 3, "none.csv: no such file"),
         (["run", "space.parameters.batch_size=100000", "n_trials=1"], 2, "goes up to 100000, but there are 282 training rows"),
         (["run", "split=group"], 2, "set dataset.group"),
+        (
+            ["verdict", "--splits", "1"],
+            2,
+            "--splits: at least 2 are needed, but got 1: the interval is made of how much splits differ",
+        ),
         (["compare"], 2, "there are no studies here; run one first"),
         (["ui"], 2, "there are no runs here; run a study first"),
         (["reproduce", "champion"], 2, "there are no runs here; run a study first"),

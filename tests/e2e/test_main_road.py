@@ -104,7 +104,7 @@ def test_runs_carry_data_set_config_and_environment(client: MlflowClient, runs: 
     assert present >= {"config.yaml", "environment.json", "dataset.json", "leaderboard.csv", "leaderboard.json", "verdict.md",
                        "optimization_history.png", "parameter_importance.png", "parallel_coordinates.png", "learning_curves.png",
                        "empirical_distribution.png", "slices.png", "contour.png", "insight.json",
-                       "predicted_against_true.png", "residuals.png"}  # fmt: skip
+                       "predicted_against_true.png", "residuals.png", "predicted_by_index.png", "model_diagram.png"}  # fmt: skip
     assert parent.data.tags["regsweep.verdict"].startswith("The ensemble of networks is")
     assert facts.environment.packages.keys() >= {"tensorflow", "keras", "mlflow", "optuna", "pandas", "scikit-learn"}
 

@@ -173,7 +173,7 @@ def test_a_hostile_record_ends_a_command_with_a_message(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     config = {**compose([])[0].model_dump(mode="json"), "_target_": "os.mkdir", "path": str(trap)}
     shared = {"study": "s", "config": config, "environment": {}, "dataset": {"features": [], "notes": []}}
-    (folder / "study.json").write_text(json.dumps({"format": "regsweep-record/1", **shared}))
+    (folder / "study.json").write_text(json.dumps({"format": "regsweep-record/2", **shared}))
     done = run_cli("compare", cwd=tmp_path, code=4)
     assert f"{folder}/study.json: is no study of this version (_target_: there is no such key" in done.stderr
     assert "Traceback" not in done.stderr

@@ -20,8 +20,8 @@ from regsweep.trial import Array32, TrialResult, TrialSpec
 from tests.helpers import spec
 
 FIXED = settings(derandomize=True, deadline=None, database=None)
-# A program is traced for every depth and activation: the fast tests get by with these.
-FEW = ("linear", "selu", "relu", "tanh", "gelu")
+# A program is traced for every tuple of activations: the fast tests get by with these.
+FEW = ((), ("selu",), ("relu", "tanh"), ("tanh",) * 3, ("gelu", "linear", "gelu", "sigmoid"))
 MOST_ROWS = 40
 
 
@@ -45,12 +45,19 @@ def data(rows: int) -> Prepared:
 def forms(draw: st.DrawFn, depths: Sequence[int], full: bool) -> TrialSpec:
     """What must be equal for two specs to share a stack."""
     depth = draw(st.sampled_from(depths))
+    mixed = st.lists(st.sampled_from(ACTIVATIONS), min_size=depth, max_size=depth).map(tuple)
     return spec(
         widths=tuple(draw(st.lists(st.integers(1, 130), min_size=depth, max_size=depth))),
-        activation=draw(st.sampled_from(ACTIVATIONS)) if full and depth else FEW[depth],
+        activations=draw(mixed) if full else FEW[depth],
         batch_size=draw(st.integers(1, MOST_ROWS)),
         dropout=draw(st.sampled_from([0.0, 0.3])) if depth else 0.0,
     )
+
+
+def rates(depth: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """One rate for all layers, or one for each; at least one is above 0."""
+    one = st.sampled_from([0.1, 0.5]).map(lambda rate: (rate,) * depth)
+    return one | st.lists(st.sampled_from([0.0, 0.1, 0.5]), min_size=depth, max_size=depth).map(tuple).filter(any)
 
 
 @st.composite
@@ -63,7 +70,7 @@ def batches(draw: st.DrawFn, *, size: int, highest_rate: float, dropout: bool, f
         specs.append(
             replace(
                 form,
-                dropout=draw(st.sampled_from([0.1, 0.5])) if dropout and form.dropout else 0.0,
+                dropouts=draw(rates(form.depth)) if dropout and any(form.dropouts) else (0.0,) * form.depth,
                 optimizer=draw(st.sampled_from(OPTIMIZERS)),
                 learning_rate=draw(st.floats(1e-4, highest_rate)),
                 epochs=draw(st.integers(1, 5)),

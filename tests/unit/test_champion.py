@@ -10,7 +10,7 @@ import pytest
 
 from regsweep.book import judged_model, read_champion
 from regsweep.champion.choice import choose, simplest_within_one_error
-from regsweep.champion.ensemble import _greedy, _row_weights, validation_predictions
+from regsweep.champion.ensemble import _distances, _greedy, _row_weights, _squares, validation_predictions
 from regsweep.champion.training import whole
 from regsweep.config import StudyConfig
 from regsweep.metrics import score
@@ -52,7 +52,7 @@ def test_greedy_selection_finds_the_blend_that_trying_everything_finds(power: in
     # Two that err to opposite sides, three to one: the best mean takes them 3 to 1.
     truth = np.array([0.0, 10.0, 20.0])
     predictions = np.stack([truth + 1, truth - 3, truth + 9])
-    counts = _greedy(predictions, truth, np.full(3, 1 / 3), power, 8)
+    counts = _greedy(predictions, truth, np.full(3, 1 / 3), _distances if power == 1 else _squares, 8)
     blends = [np.bincount(picks, minlength=3) for size in (1, 2, 3, 4) for picks in combinations_with_replacement(range(3), size)]
     losses = [np.mean(np.abs(truth - blend @ predictions / blend.sum()) ** power) for blend in blends]
     found = counts / counts.sum()

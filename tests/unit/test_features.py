@@ -11,7 +11,7 @@ from regsweep.config import compose
 from regsweep.data import Dataset, Fold, Split
 from regsweep.data.features import Encoding, fit_columns, fit_target, prepare, segments
 from regsweep.errors import DataError
-from regsweep.predictor import CategoryColumn, NumberColumn, SegmentsColumn, encode
+from regsweep.predictor import CategoryColumn, NumberColumn, OrdinalColumn, SegmentsColumn, encode
 
 FEATURES = compose([])[0].features
 
@@ -87,6 +87,47 @@ def test_missing_numbers_get_the_mean_or_median_and_an_indicator() -> None:
         (column,) = fit_columns(frame, compose([f"features.impute={impute}", "features.numeric=none"])[0].features)
         assert isinstance(column, NumberColumn)
         np.testing.assert_array_equal(column.encode(frame["x"])[3], [fill, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("numeric", "codes"),
+    [
+        # Of the positions 0, 0, 1, 2 of the training rows: mean 0.75, variance 11/16.
+        ("none", [0, 1, 2, 0.75, 0.75]),
+        ("standard", [(code - 0.75) / np.sqrt(11 / 16) for code in (0, 1, 2, 0.75, 0.75)]),
+        ("minmax", [0, 0.5, 1, 0.375, 0.375]),
+        ("max", [0, 0.5, 1, 0.375, 0.375]),
+    ],
+)
+def test_an_ordinal_category_is_the_position_in_sorted_order_scaled_like_a_number(numeric: str, codes: list[float]) -> None:
+    config = FEATURES.model_copy(update={"category": "ordinal", "numeric": numeric})
+    columns = fit_columns(pd.DataFrame({"kind": ["a", "c", "b", "a"]}), config)
+    found = encode(pd.DataFrame({"kind": ["a", "b", "c", "unseen", None]}), columns)
+    np.testing.assert_allclose(found[:, 0], codes, rtol=1e-12, atol=1e-15)
+    assert (found.shape, columns[0].outputs) == ((5, 1), ("kind",))
+
+
+def test_ordinal_codes_are_those_of_pandas() -> None:
+    values = table().table["kind"]
+    config = FEATURES.model_copy(update={"category": "ordinal", "numeric": "none"})
+    found = encode(values.to_frame(), fit_columns(values.to_frame(), config))
+    np.testing.assert_array_equal(found[:, 0], values.astype("category").cat.codes)
+
+
+def test_a_missing_ordinal_has_a_position_of_its_own_where_training_rows_missed_some() -> None:
+    config = FEATURES.model_copy(update={"category": "ordinal", "numeric": "none"})
+    columns = fit_columns(pd.DataFrame({"kind": ["b", None, "a", "a"]}), config)
+    # Positions 1, 2, 0, 0.
+    assert encode(pd.DataFrame({"kind": ["a", "b", None, "unseen"]}), columns)[:, 0].tolist() == [0, 1, 2, 0.75]
+
+
+def test_ordinal_categories_have_no_segments_and_survive_json() -> None:
+    config = FEATURES.model_copy(update={"category": "ordinal"})
+    prepared = prepare(table(), split(), config, ("plain", "piecewise"))
+    fold = prepared.folds[0]
+    assert [type(column) for column in fold.columns if column.name == "kind"] == [OrdinalColumn]
+    assert "kind" not in {column.name for column in fold.others["piecewise"].columns[len(fold.columns) :]}
+    assert Encoding.from_json(json.loads(json.dumps(prepared.encoding.to_json()))) == prepared.encoding
 
 
 def test_the_bucket_of_a_category_is_the_mean_code_of_the_training_rows() -> None:

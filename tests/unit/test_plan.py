@@ -20,7 +20,7 @@ AT_THE_EDGE = (96, 96)
 
 def form(*, alone: bool = False) -> Form:
     """13 parameters: (2 + 1) * 3 + (3 + 1) * 1."""
-    return Form(2, (3,), "tanh", 10, False, alone)
+    return Form(2, (3,), ("tanh",), 10, False, alone)
 
 
 def positions(
@@ -41,7 +41,7 @@ def test_widths_are_padded_to_the_next_step_of_the_ladder(width: int, padded: in
 
 
 def test_a_linear_model_has_nothing_to_pad() -> None:
-    assert form_of(spec(widths=(), activation="linear"), 4, ROWS) == Form(4, (), "linear", 32, False, False)
+    assert form_of(spec(widths=(), activation="linear"), 4, ROWS) == Form(4, (), (), 32, False, False)
 
 
 def test_batches_are_no_larger_than_the_data() -> None:
@@ -67,7 +67,7 @@ def test_padding_does_not_count_for_alone() -> None:
 
 def test_no_training_is_alone_on_a_gpu() -> None:
     assert form_of(spec(widths=(99, 97), batch_size=100), INPUTS, ROWS, gpu=True) == Form(
-        INPUTS, (128, 128), "tanh", 100, False, False
+        INPUTS, (128, 128), ("tanh", "tanh"), 100, False, False
     )
 
 
@@ -75,7 +75,7 @@ def test_sizes_of_a_form() -> None:
     assert form().parameters == 13
     assert form().flops == 6 * 10 * 13
     assert form().bytes == 4 * (12 * 13 + 4 * 10 * (2 + 3) + 4096 * (2 + 3))
-    assert form().program == (1, "tanh", False)
+    assert form().program == (("tanh",), False)
 
 
 def test_memory_bounds_a_stack_and_where_not_two_fit_there_is_none() -> None:
@@ -114,9 +114,15 @@ def test_specs_of_two_forms_do_not(changes: dict[str, object]) -> None:
     assert sorted(positions([spec(), spec(**changes)])) == [(0,), (1,)]
 
 
+def test_the_order_of_activations_makes_a_form() -> None:
+    mixed = [spec(widths=(8, 8), activations=names) for names in (("relu", "tanh"), ("tanh", "relu"), ("relu", "tanh"))]
+    assert sorted(positions(mixed)) == [(0, 2), (1,)]
+
+
 def test_dropout_rates_and_batches_beyond_the_data_make_no_form_of_their_own() -> None:
     mixed = [spec(dropout=0.1, batch_size=ROWS), spec(dropout=0.5, batch_size=ROWS + 1)]
     assert positions(mixed) == [(0, 1)]
+    assert positions([spec(widths=(8, 8), dropouts=rates) for rates in ((0.1, 0.0), (0.2, 0.3))]) == [(0, 1)]
 
 
 def test_trainings_that_fill_a_core_are_loads_of_one() -> None:
@@ -128,9 +134,9 @@ def test_loads_come_most_costly_first_and_say_what_they_cost() -> None:
     speed = Speed(step=2.0, layer=3.0, flop=0.0)
     first, second, third = plan(specs, {"plain": INPUTS}, ROWS, 1, speed, 1, PLENTY)
     # 100 rows in batches of 32 are 4 steps; a load lasts as long as its longest member.
-    assert (first.positions, first.seconds, first.program) == ((1,), 50 * 4 * 5.0, (1, "relu", False))
-    assert (second.positions, second.seconds, second.program) == ((2, 0), 5 * 4 * 5.0, (1, "tanh", False))
-    assert (third.positions, third.seconds, third.program) == ((3,), 1 * 4 * 8.0, (2, "tanh", False))
+    assert (first.positions, first.seconds, first.program) == ((1,), 50 * 4 * 5.0, (("relu",), False))
+    assert (second.positions, second.seconds, second.program) == ((2, 0), 5 * 4 * 5.0, (("tanh",), False))
+    assert (third.positions, third.seconds, third.program) == ((3,), 1 * 4 * 8.0, (("tanh", "tanh"), False))
 
 
 def test_a_group_of_mostly_arithmetic_is_halved_for_two_workers_and_not_for_one() -> None:

@@ -28,8 +28,9 @@ BASE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def space(*, per_layer_width: bool = False, **parameters: Any) -> SpaceConfig:
-    return SpaceConfig.model_validate({"per_layer_width": per_layer_width, "parameters": {**BASE, **parameters}})
+def space(*, per_layer: Sequence[str] = (), **parameters: Any) -> SpaceConfig:
+    switches = {f"per_layer_{name}": name in per_layer for name in ("width", "activation", "dropout")}
+    return SpaceConfig.model_validate({**switches, "parameters": {**BASE, **parameters}})
 
 
 class Walker:
@@ -77,10 +78,16 @@ SPACES = {
         batch_size={"type": "choice", "choices": [16, 32, 64]},
     ),
     "a width per layer": space(
-        per_layer_width=True,
+        per_layer=["width"],
         depth={"type": "int", "low": 0, "high": 3},
         width={"type": "choice", "choices": [4, 8, 16], "when": WHEN},
         activation={"type": "choice", "choices": ["relu", "tanh"], "when": WHEN},
+    ),
+    "an activation and a rate per layer": space(
+        per_layer=["activation", "dropout"],
+        depth={"type": "int", "low": 0, "high": 3},
+        activation={"type": "choice", "choices": ["relu", "tanh"], "when": WHEN},
+        dropout={"type": "choice", "choices": [0.0, 0.1, 0.2], "when": {"parameter": "depth", "at_least": 2}},
     ),
     "a condition on a condition, values one by one": space(
         depth={"type": "int", "low": 0, "high": 6, "step": 2},
@@ -105,6 +112,8 @@ def test_a_count_by_hand() -> None:
     assert count(SPACES["a condition"]).total == 3 + 4 * 5 * 2 * 3
     # 2 activations x (3 + 9 + 27) widths, and the linear network.
     assert count(SPACES["a width per layer"]).total == 2 * 39 + 1
+    # A linear network, 2 activations of one layer, 2 activations x 3 rates of each of 2 or 3 layers.
+    assert count(SPACES["an activation and a rate per layer"]).total == 1 + 2 + 6**2 + 6**3
 
 
 def test_a_continuous_parameter_counts_where_it_can_be_drawn() -> None:
@@ -113,14 +122,13 @@ def test_a_continuous_parameter_counts_where_it_can_be_drawn() -> None:
     found = count(space(dropout=dropout, depth={"type": "int", "low": 1, "high": 2}))
     assert (found.total, found.continuous) == (None, ("dropout",))
     assert count(space(l2={"type": "float", "low": 0.1, "high": 0.1})).total == 1
+    assert count(space(per_layer=["dropout"], depth=0, dropout={"type": "float", "low": 0.0, "high": 0.5})).total == 1
 
 
 def test_large_spaces_are_counted_without_being_listed() -> None:
     wide = {"type": "int", "low": 1, "high": 10**12}
     deep = {"type": "int", "low": 0, "high": 64}
-    found = count(
-        space(per_layer_width=True, depth=deep, width={"type": "int", "low": 1, "high": 100, "when": WHEN}, epochs=wide)
-    )
+    found = count(space(per_layer=["width"], depth=deep, width={"type": "int", "low": 1, "high": 100, "when": WHEN}, epochs=wide))
     assert found.total == 10**12 * sum(100**depth for depth in range(65))
 
 

@@ -113,7 +113,7 @@ def test_slices_have_a_panel_per_hyperparameter_and_mark_the_best() -> None:
     assert "trial 3" in texts(figure)
     for axes in panels:
         assert len(xs(line(axes, "complete trial"))) == 4
-        assert ys(line(axes, "off the scale"))[0] == max(ys(line(axes, "complete trial")))
+        assert ys(line(axes, "off the scale"))[0] == pytest.approx(max(ys(line(axes, "complete trial"))))
         assert ys(line(axes, "best trial")) == [10]
     # The linear trial has no width: it stands at the label for that.
     width = panels[1]

@@ -34,6 +34,13 @@ def every_figure() -> list[Figure]:
         plots.learning_curves(several, "thousand metric tons of CO2 per capita"),
         plots.predicted_against_true(1e8 * y, 1e8 * y + 1, "charges", "$", "On $ and $"),
         plots.residuals(y, y + rng.normal(size=50), "charges", "dollars", "Residuals"),
+        plots.predicted_by_index(y, 1.1 * y, "charges", "$", "Row by row"),
+        plots.fitted_line([("champion", y, y)], [("training", y, y)], feature="age", target="charges", unit="$", title="A line"),
+        plots.model_diagram(
+            [("age", "number", 1)], [(64, "leaky_relu", 0.5), (3, "tanh", 0)], target="y", unit="$", title="Network"
+        ),
+        plots.metric_by_epoch([("one", [9.0, 5.0]), ("another", [8.0])], metric="val/mse", unit="$", title="Two trainings"),
+        plots.strip([("one", y), ("another", [1.0])], axis_label="MAE [$]", title="Seeds", references=[(0.5, "a tutorial")]),
     ]
 
 

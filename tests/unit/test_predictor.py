@@ -76,7 +76,7 @@ def test_a_log_target_comes_back_in_units() -> None:
 def member(shift: float) -> Member:
     columns = (NumberColumn("x", 0.0, 1.0, 0.0, False, False), CategoryColumn("c", ("a", "b"), False, (0.5, 0.5)))
     kernels = (np.array([[1.0], [10.0], [20.0]], np.float32),)
-    return Member(columns, "linear", kernels, (np.array([0.5], np.float32),), TargetScale(False, shift, 2.0))
+    return Member(columns, (), kernels, (np.array([0.5], np.float32),), TargetScale(False, shift, 2.0))
 
 
 def test_a_model_answers_with_the_mean_of_its_members() -> None:
@@ -96,5 +96,5 @@ def test_a_model_survives_saving(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format": "other/9"}')
-    with pytest.raises(ValueError, match="format regsweep-model/1 is needed, but got 'other/9'"):
+    with pytest.raises(ValueError, match="format regsweep-model/2 is needed, but got 'other/9'"):
         Model.load(tmp_path / "model.json", tmp_path / "weights.npz")

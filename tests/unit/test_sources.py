@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,12 +17,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, make_regression
+from sklearn.linear_model import LinearRegression
 
 from regsweep.config import compose
 from regsweep.config.dataset import DatasetConfig
 from regsweep.data import load_dataset
 from regsweep.data.sources import load_table
-from regsweep.errors import DataError
+from regsweep.errors import ConfigError, DataError
 
 REAL = Path(os.environ.get("REGSWEEP_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 CONTENT = b"x,y\n1,2\n2,5\n4,6\n"
@@ -107,6 +109,59 @@ def test_the_sine_is_taken_of_the_made_x() -> None:
     x, y = make_regression(n_samples=500, n_features=1, noise=10.0, random_state=42)
     np.testing.assert_array_equal(dataset.table["x"], y)
     np.testing.assert_allclose(dataset.y, np.sin(4 * x[:, 0]), rtol=1e-15)
+
+
+def test_the_sine_of_x_keeps_the_made_x_and_has_no_noise() -> None:
+    table = load_dataset(config("dataset=sine_of_x")).table
+    x, _ = make_regression(n_samples=500, n_features=1, noise=10.0, random_state=42)
+    np.testing.assert_array_equal(table["x"], x[:, 0])
+    np.testing.assert_array_equal(table["y"], np.sin(4 * x[:, 0]))
+
+
+def test_a_noisy_line_is_a_line_with_noise() -> None:
+    table = load_dataset(config("dataset=noisy_line")).table
+    assert (list(table), len(table)) == (["x", "y"], 50)
+    assert 0 <= table["x"].min() < 2
+    assert 8 < table["x"].max() <= 10
+    # Standard errors of 50 rows: 0.05 of the slope, 0.3 of the intercept, 0.1 of the noise.
+    slope, intercept = np.polyfit(table["x"], table["y"], 1)
+    np.testing.assert_allclose([slope, intercept], [2, 1], atol=0.9)
+    np.testing.assert_allclose(slope, 2, atol=0.2)
+    np.testing.assert_allclose(np.std(table["y"] - 2 * table["x"] - 1), 1, atol=0.4)
+
+
+def test_gradients_are_what_least_squares_finds() -> None:
+    dataset = load_dataset(config("dataset=gradients"))
+    assert (dataset.features, dataset.target, len(dataset.table)) == (("x", "y"), "f", 200)
+    np.testing.assert_allclose(dataset.table["f"], 11 * dataset.table["x"] + 5 * dataset.table["y"], rtol=0, atol=1e-12)
+    fitted = LinearRegression().fit(dataset.x, dataset.y)
+    np.testing.assert_allclose([*fitted.coef_, fitted.intercept_], [11, 5, 0], atol=1e-12)
+    assert -1 <= dataset.x.to_numpy().min() < -0.9
+    assert 0.9 < dataset.x.to_numpy().max() <= 1
+
+
+def test_several_features_are_numbered_and_follow_from_the_seed() -> None:
+    overrides = ("dataset=noisy_line", "dataset.coefficients=[1,2,3]", "dataset.noise=0")
+    table = load_table(config(*overrides)).frame
+    assert list(table) == ["x1", "x2", "x3", "y"]
+    np.testing.assert_allclose(table["y"], table[["x1", "x2", "x3"]].to_numpy() @ [1, 2, 3] + 1, rtol=1e-12)
+    pd.testing.assert_frame_equal(load_table(config(*overrides)).frame, table)
+    assert not load_table(config(*overrides, random_state=1)).frame.equals(table)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("dataset.high=0", "low < high must hold, but got low=0.0, high=0.0"),
+        ("dataset.names=[a,b]", "names must be as many as coefficients, but got 2 and 1"),
+        ("dataset.names=[y]", "names must differ from each other and from the target 'y', but got"),
+        ("dataset.noise=-1", "dataset.noise: must be at least 0, but got -1"),
+        ("dataset.coefficients=[]", "dataset.coefficients"),
+    ],
+)
+def test_what_makes_no_line_is_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        compose(["dataset=noisy_line", override])
 
 
 def test_a_download_is_cached_and_checked(cache_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> None:

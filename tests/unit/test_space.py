@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from regsweep.config import compose
-from regsweep.space import draw
+from regsweep.errors import ConfigError
+from regsweep.space import draw, every_key, parameter_of
 from regsweep.trial import Scalar, spec_from_values, trial_seed
+from tests.helpers import spec as made
 
 
 class Lowest:
@@ -44,6 +46,55 @@ def test_per_layer_widths_are_drawn_for_each_hidden_layer(depth: int) -> None:
 
 def test_a_shared_width_serves_every_layer() -> None:
     assert spec_from_values(draw(compose([])[0].space, Lowest(4)), seed=1).widths == (8, 8, 8, 8)
+
+
+PER_LAYER = ["space.per_layer_activation=true", "space.per_layer_dropout=true"]
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_activations_and_dropout_rates_are_drawn_for_each_hidden_layer(depth: int) -> None:
+    values = draw(compose(PER_LAYER)[0].space, Lowest(depth))
+    numbered = {f"{name}_{layer}" for name in ("activation", "dropout") for layer in range(1, depth + 1)}
+    assert {key for key in values if key.startswith(("activation", "dropout"))} == numbered
+    spec = spec_from_values(values, seed=1)
+    assert (spec.activations, spec.dropouts) == (("relu",) * depth, (0.0,) * depth)
+
+
+def test_each_layer_gets_its_own() -> None:
+    values = draw(compose(PER_LAYER)[0].space, Lowest(2)) | {"activation_2": "tanh", "dropout_1": 0.1, "dropout_2": 0.3}
+    spec = spec_from_values(values, seed=1)
+    assert (spec.activations, spec.dropouts) == (("relu", "tanh"), (0.1, 0.3))
+
+
+def test_one_activation_and_one_rate_serve_every_layer() -> None:
+    spec = spec_from_values({**draw(compose([])[0].space, Lowest(3)), "activation": "gelu", "dropout": 0.2}, seed=1)
+    assert (spec.activations, spec.dropouts) == (("gelu",) * 3, (0.2,) * 3)
+
+
+def test_layers_without_a_drawn_rate_drop_nothing() -> None:
+    space = compose([*PER_LAYER, "space.parameters.dropout.when.at_least=2"])[0].space
+    assert spec_from_values(draw(space, Lowest(1)), seed=1).dropouts == (0.0,)
+
+
+def test_a_spec_has_an_activation_and_a_rate_per_hidden_layer() -> None:
+    with pytest.raises(ValueError, match=r"activations must have one entry per hidden layer, but got \('relu',\) for .*8, 4"):
+        made(widths=(8, 4), activations=("relu",))
+    with pytest.raises(ValueError, match=r"dropouts must have one entry per hidden layer, but got \(0\.1, 0\.1\)"):
+        made(widths=(8,), dropouts=(0.1, 0.1))
+
+
+def test_no_condition_asks_for_what_every_layer_has_its_own_of() -> None:
+    l2 = "{type: float, low: 0.001, high: 0.1, when: {parameter: dropout, at_least: 0.1}}"
+    with pytest.raises(ConfigError, match="l2: its condition asks for 'dropout', which every layer has its own of"):
+        compose(["space.per_layer_dropout=true", f"space.parameters.l2={l2}"])
+
+
+def test_every_key_belongs_to_a_parameter() -> None:
+    space = compose([*PER_LAYER, "space.parameters.depth.high=2"])[0].space
+    layered = ["activation_1", "activation_2", "dropout_1", "dropout_2"]
+    assert [key for key in every_key(space) if "_1" in key or "_2" in key] == layered
+    assert [parameter_of(space, key) for key in layered] == [space.parameters[key[:-2]] for key in layered]
+    assert parameter_of(space, "batch_size") is space.parameters["batch_size"]
 
 
 def test_constants_are_kept_but_not_suggested() -> None:

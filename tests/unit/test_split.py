@@ -61,6 +61,23 @@ def test_kfold_seals_the_same_test_rows_and_folds_the_rest() -> None:
     assert sorted(np.concatenate([fold.val for fold in split.folds])) == sorted(rest)
 
 
+def test_origins_never_train_on_rows_later_than_those_they_test() -> None:
+    time = np.random.default_rng(0).permutation(300)
+    for until in (0.31, 0.6, 0.87, 1.0):
+        split = make_split(config("split=time_ordered", f"split.until={until}"), data(300, time=time))
+        (fold,) = split.folds
+        assert time[fold.train].max() < time[fold.val].min()
+        assert time[fold.val].max() < time[split.test].min()
+        # Nothing later is used at all, nothing earlier is left out.
+        used = np.concatenate([fold.train, fold.val, split.test])
+        assert sorted(time[used]) == list(range(round(300 * until)))
+
+
+def test_an_origin_too_early_says_how_many_rows_it_has() -> None:
+    with pytest.raises(DataError, match="table: 6 rows are too few for this split: val would have 1 and needs 2"):
+        make_split(config("split=time_ordered", "split.until=0.1"), data(60))
+
+
 def test_without_a_time_column_rows_are_in_order() -> None:
     split = make_split(config("split=time_ordered"), data(20))
     assert split.folds[0].train.tolist() == list(range(12))

@@ -1,6 +1,6 @@
 """Baselines: what the network has to beat, fitted to the same encoded training rows.
 
-In: a name from `regsweep.config.names.BASELINES`, features (n, p), target (n,), a seed. Out: a `FittedBaseline`.
+In: a name from `regsweep.config.names`, features (n, p), target (n,), a seed. Out: a `FittedBaseline`.
 Main calls: `fit_baseline`, `describe`.
 """
 
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from regsweep.baselines import closed_form, estimators
+from regsweep.baselines import classifiers, closed_form, estimators
 from regsweep.baselines.closed_form import LinearFit
-from regsweep.config.names import BASELINES, check_names
+from regsweep.config.names import baselines_of, check_names
+from regsweep.tasks import BINARY, REGRESSION, Task
 
 __all__ = ["CLOSED_FORM", "FittedBaseline", "LinearFit", "describe", "fit_baseline"]
 
@@ -34,6 +36,7 @@ _LABELS: Final[Mapping[str, str]] = {
     "least_squares_pinv": "closed-form least squares by the pseudo-inverse",
     "ridge_closed_form": "closed-form ridge regression",
     "mean": "the mean",
+    "logistic_regression": "logistic regression",
     "linear_regression": "scikit-learn's linear regression",
     "ridge_cv": "cross-validated ridge regression",
     "lasso_cv": "cross-validated lasso",
@@ -59,14 +62,18 @@ class FittedBaseline:
         return np.asarray(self.predictor(x), dtype=np.float64)
 
 
-def fit_baseline(name: str, x: FloatArray, y: FloatArray, *, seed: int) -> FittedBaseline:
+def fit_baseline(name: str, x: FloatArray, y: FloatArray, *, seed: int, task: Task = REGRESSION) -> FittedBaseline:
     """Fit the baseline `name` to features `x` (n, p) and target `y` (n,); the same arguments give the same predictions.
 
-    ValueError for a name that does not exist (with the nearest one) and for shapes that do not fit each other.
+    Of classes, 0 or 1, it predicts the probability of 1. ValueError for a name that the task does not have (with the nearest one)
+    and for shapes that do not fit each other.
     """
-    check_names("baseline", [name], BASELINES)
+    check_names("baseline", [name], baselines_of(task.name))
     if x.ndim != 2 or y.shape != x.shape[:1] or not y.size:
         raise ValueError(f"x must be (n, p) and y (n,) with n >= 1, but got {x.shape} and {y.shape}")
+    if task == BINARY:
+        classifier, found = classifiers.fit(name, x, y, seed=seed)
+        return FittedBaseline(name, found, partial(classifiers.probability, classifier))
     if name in CLOSED_FORM:
         fit = CLOSED_FORM[name](x, y)
         settings = {"penalty": closed_form.RIDGE_PENALTY} if name == "ridge_closed_form" else {"rcond": closed_form.RCOND}
@@ -77,5 +84,5 @@ def fit_baseline(name: str, x: FloatArray, y: FloatArray, *, seed: int) -> Fitte
 
 def describe(name: str) -> str:
     """How a sentence calls the baseline `name`: `closed-form least squares`, `random forest`, `the mean`. Else ValueError."""
-    check_names("baseline", [name], BASELINES)
+    check_names("baseline", [name], tuple(_LABELS))
     return _LABELS[name]

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from regsweep.baselines import fit_baseline
 from regsweep.config.schema import BaselinesConfig
 from regsweep.data.features import Array64, Prepared
-from regsweep.metrics import Scores, score
+from regsweep.metrics import ClassScores, Scores, score
 from regsweep.predictor import encode
 
 ONE_THREAD_ROWS = 50_000
@@ -25,7 +25,7 @@ class BaselineResult:
 
     name: str
     parameters: Mapping[str, str | int | float]
-    val: Scores
+    val: Scores | ClassScores
     test_prediction: Array64
     seconds: float
 
@@ -37,8 +37,8 @@ def run_baselines(config: BaselinesConfig, data: Prepared, test_x: pd.DataFrame)
         started = time.perf_counter()
         # OpenMP's threads spin where they wait for each other: on a busy machine a small fit took 60 times as long with two.
         with threadpool_limits(None if len(data.folds[0].y_train) > ONE_THREAD_ROWS else 1, user_api="openmp"):
-            fits = [fit_baseline(name, fold.x_train, fold.y_train, seed=config.seed) for fold in data.folds]
-            vals = [score(fold.y_val, fit.predict(fold.x_val)) for fold, fit in zip(data.folds, fits, strict=True)]
+            fits = [fit_baseline(name, fold.x_train, fold.y_train, seed=config.seed, task=data.task) for fold in data.folds]
+            vals = [score(fold.y_val, fit.predict(fold.x_val), data.task) for fold, fit in zip(data.folds, fits, strict=True)]
             prediction: Array64 = np.mean([fit.predict(x) for fit, x in zip(fits, encoded, strict=True)], axis=0)
-        mean = Scores(*(float(np.mean([getattr(val, metric) for val in vals])) for metric in ("mse", "rmse", "mae", "r2")))
+        mean = type(vals[0])(*(float(np.mean([getattr(val, metric) for val in vals])) for metric in data.task.scores))
         yield BaselineResult(name, fits[0].parameters, mean, prediction, time.perf_counter() - started)

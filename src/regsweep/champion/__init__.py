@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from regsweep.champion.choice import Choice, best_trial
-from regsweep.champion.judging import REFERENCE, Judgement, champion_model, judge
+from regsweep.champion.judging import Judgement, champion_model, judge
 from regsweep.champion.openings import read_openings
 from regsweep.champion.training import Trainings
 
-__all__ = ["REFERENCE", "Choice", "Judgement", "Trainings", "best_trial", "champion_model", "judge", "read_openings"]
+__all__ = ["Choice", "Judgement", "Trainings", "best_trial", "champion_model", "judge", "read_openings"]

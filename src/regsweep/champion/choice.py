@@ -19,7 +19,7 @@ from regsweep.data.features import Prepared
 from regsweep.errors import UnreadableError
 from regsweep.folder import read_content
 from regsweep.record import TrialRecord
-from regsweep.trial import CURVES, State, TrialResult, TrialSpec, higher_is_better, trial_seed
+from regsweep.trial import State, TrialResult, TrialSpec, higher_is_better, trial_seed
 
 Train = Callable[[Sequence[TrialSpec]], tuple[TrialResult, ...]]
 
@@ -84,7 +84,7 @@ def simplest_within_one_error(records: Sequence[TrialRecord], objective: str) ->
     best = best_trial(records, objective)
     if best is None or len(best.result.folds) < 2:
         return best
-    column, sign = CURVES.index(objective), -1 if higher_is_better(objective) else 1
+    column, sign = best.result.task.curves.index(objective), -1 if higher_is_better(objective) else 1
     values = [fold.curves[fold.kept_epoch, column] for fold in best.result.folds]
     most = sign * best.result.final[objective] + float(np.std(values, ddof=1)) / math.sqrt(len(values))
     near = [record for record in _ranked(records, objective) if sign * record.result.final[objective] <= most]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from regsweep.data.features import Array64, Prepared
+from regsweep.metrics import row_errors, row_log_losses
 from regsweep.trial import TrialResult
+
+Loss = Callable[[Array64, Array64], Array64]
 
 
 def greedy_weights(results: Sequence[TrialResult], data: Prepared, objective: str, rounds: int) -> tuple[float, ...]:
@@ -19,7 +23,7 @@ def greedy_weights(results: Sequence[TrialResult], data: Prepared, objective: st
     predictions = np.stack([validation_predictions(result, data) for result in results])
     truth = np.concatenate([fold.y_val for fold in data.folds])
     weights = np.concatenate([_row_weights(fold.y_val, objective, len(data.folds)) for fold in data.folds])
-    counts = _greedy(predictions, truth, weights, 1 if objective == "val/mae" else 2, rounds)
+    counts = _greedy(predictions, truth, weights, _LOSSES.get(objective, _squares), rounds)
     return tuple((counts / counts.sum()).tolist())
 
 
@@ -31,17 +35,39 @@ def validation_predictions(result: TrialResult, data: Prepared) -> Array64:
 
 
 def _row_weights(y: Array64, objective: str, folds: int) -> Array64:
-    """What a row's error counts, so that the weighted sum is the mean over folds of MSE or MAE, or 1 less that of R²."""
+    """What a row's loss counts, so that the weighted sum is the mean over folds of a loss, or 1 less that of R², accuracy."""
     whole = float(len(y)) if objective != "val/r2" else float(np.sum((y - y.mean()) ** 2)) or 1.0
     return np.full(len(y), 1 / (folds * whole))
 
 
-def _greedy(predictions: Array64, truth: Array64, weights: Array64, power: int, rounds: int) -> npt.NDArray[np.int64]:
+def _squares(truth: Array64, predictions: Array64) -> Array64:
+    """Losses of each row, as of `predictions` (members, rows)."""
+    losses: Array64 = (truth - predictions) ** 2
+    return losses
+
+
+def _distances(truth: Array64, predictions: Array64) -> Array64:
+    return np.abs(truth - predictions)
+
+
+def _log_losses(truth: Array64, predictions: Array64) -> Array64:
+    return np.stack([row_log_losses(truth, each) for each in predictions])
+
+
+def _errors(truth: Array64, predictions: Array64) -> Array64:
+    return np.stack([row_errors(truth, each) for each in predictions])
+
+
+# AUC is no sum over rows: log loss stands in for it.
+_LOSSES: Final = {"val/mae": _distances, "val/log_loss": _log_losses, "val/auc": _log_losses, "val/accuracy": _errors}
+
+
+def _greedy(predictions: Array64, truth: Array64, weights: Array64, loss: Loss, rounds: int) -> npt.NDArray[np.int64]:
     counts = np.zeros(len(predictions), np.int64)
     total = np.zeros_like(truth)
     best, kept = np.inf, counts
     for round_ in range(1, rounds + 1):
-        losses = (np.abs(truth - (total + predictions) / round_) ** power) @ weights
+        losses = loss(truth, (total + predictions) / round_) @ weights
         pick = int(np.argmin(losses))
         total = total + predictions[pick]
         counts = counts.copy()

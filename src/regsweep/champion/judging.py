@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +22,12 @@ from regsweep.data.features import Array64, Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.errors import StorageError, UnreadableError
 from regsweep.failpoints import reach
-from regsweep.judgement import paired_difference, score_with_intervals, verdict
-from regsweep.metrics import Scores, score
+from regsweep.judgement import class_scores_with_intervals, paired_difference, score_with_intervals, verdict
+from regsweep.metrics import score
 from regsweep.predictor import Model, blend, pack
 from regsweep.record import StudyFacts, TrialRecord
+from regsweep.tasks import BINARY
 from regsweep.trial import TrialResult, higher_is_better
-
-REFERENCE = "least_squares_qr"
-METRICS: tuple[Literal["mae", "mse"], ...] = ("mae", "mse")
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,9 @@ def _validation(chosen: Choice, records: dict[int, TrialRecord], data: Prepared)
         return {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
     parts = [weight * validation_predictions(records[number].result, data) for number, weight in chosen.members]
     ends = np.cumsum([len(fold.y_val) for fold in data.folds])[:-1]
-    scores: list[Scores] = [
-        score(fold.y_val, prediction) for fold, prediction in zip(data.folds, np.split(np.sum(parts, axis=0), ends), strict=True)
-    ]
-    return {name: float(np.mean([getattr(one, name) for one in scores])) for name in ("mse", "mae", "r2")}
+    split = zip(data.folds, np.split(np.sum(parts, axis=0), ends), strict=True)
+    scores = [score(fold.y_val, prediction, data.task) for fold, prediction in split]
+    return {name: float(np.mean([getattr(one, name) for one in scores])) for name in data.task.metrics}
 
 
 def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -157,16 +154,25 @@ def _score(
             test.y, prediction, other, baseline=name, metric=metric, resamples=config.bootstrap_resamples, seed=config.seed
         )
         for name, other in predictions.items()
-        for metric in METRICS
+        for metric in data.task.compared
     ]
     best_baseline = (max if higher_is_better(config.objective) else min)(validation, key=validation.__getitem__, default=None)
     reached = _validation(chosen, records, data)
     intervals = _intervals(config, test.y, prediction)
-    sentence = verdict(facts.dataset.unit, _label(chosen, model), differences, best_baseline=best_baseline, reference=REFERENCE)
+    label = _label(chosen, model)
+    sentence = verdict(
+        facts.dataset.unit,
+        label,
+        differences,
+        best_baseline=best_baseline,
+        reference=data.task.reference,
+        metric=data.task.verdict,
+    )
     content = {
         "kind": "champion",
         **chosen.to_json(),
         "name": chosen.name,
+        "label": label,
         "val": reached,
         "test": intervals,
         "optimism": _optimism(reached, intervals),
@@ -195,12 +201,13 @@ def _optimism(reached: dict[str, float], test: dict[str, Any]) -> dict[str, floa
     found = {}
     for name, value in reached.items():
         there = test[name]["value"]
-        found[name] = None if there is None else (value - there if name == "r2" else there - value)
+        found[name] = None if there is None else (value - there if higher_is_better(name) else there - value)
     return found
 
 
 def _intervals(config: StudyConfig, y: Array64, prediction: Array64) -> dict[str, Any]:
-    return asdict(score_with_intervals(y, prediction, resamples=config.bootstrap_resamples, seed=config.seed))
+    scored = class_scores_with_intervals if config.predicts == BINARY else score_with_intervals
+    return asdict(scored(y, prediction, resamples=config.bootstrap_resamples, seed=config.seed))
 
 
 def _baseline_json(facts: StudyFacts, result: BaselineResult, y: Array64, times: tuple[int, int]) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from regsweep.config.backend import missing_backend
 from regsweep.config.messages import composition_problem, secret_problem, validation_problems
+from regsweep.config.names import baselines_of
 from regsweep.config.sampler import missing_package
 from regsweep.config.schema import StudyConfig
 from regsweep.errors import ConfigError
 from regsweep.paths import shipped
 from regsweep.redact import VARIABLES, holds_secret, redact
+from regsweep.tasks import REGRESSION, TASKS
 
 GROUPS = (
     "dataset",
@@ -53,7 +56,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
         try:
             studies.append(_checked(compose_plain(combination, folder=folder)))
             # Not in the schema: records are read where it isn't installed.
-            if missing := missing_package(studies[-1].sampler):
+            if missing := [*filter(None, (missing_package(studies[-1].sampler), missing_backend(studies[-1].trainer.backend)))]:
                 raise ConfigError(missing)
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
@@ -72,6 +75,7 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
     from yaml import YAMLError
 
     OmegaConf.register_new_resolver("stem", _stem, replace=True)
+    OmegaConf.register_new_resolver("of_task", _of_task, replace=True)
     search = [_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd())]
     with warnings.catch_warnings(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         warnings.simplefilter("ignore")
@@ -138,6 +142,12 @@ def _quoted(text: str) -> str:
 def _stem(path: object) -> str:
     """A study's name for a table: its file's name without what names can't have."""
     return re.sub(r"[^\w.-]+", " ", Path(str(path)).stem).strip(" .-") or "table" if path else "table"
+
+
+def _of_task(what: str, task: object) -> object:
+    """The default `objective` of a task, or its `baselines`; of an unknown task those of a regression: the schema refuses it."""
+    known = TASKS.get(str(task), REGRESSION)
+    return known.objectives[0] if what == "objective" else list(baselines_of(known.name))
 
 
 def _forced(override: str) -> str:

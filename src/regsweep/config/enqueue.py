@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, Scalar, SpaceConfig, keys
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, Scalar, SpaceConfig, keys, name_and_layer, parents
 from regsweep.errors import nearest
 
 Given = Mapping[str, Scalar]
@@ -45,15 +45,15 @@ def _problems(given: Given, space: SpaceConfig, known: Mapping[str, Parameter]) 
             continue
         if wrong := _outside(value, parameter):
             yield f"{key}: {wrong}, but got {value!r}"
-        layer = int(key.removeprefix("width_")) if key.startswith("width_") else 0
-        parent = "depth" if layer else parameter.when.parameter if parameter.when is not None else None
-        if parent is None:
-            continue
-        chosen = given.get(parent, _constant(space, parent))
-        if chosen is None:
-            yield f"{key}: depends on {parent}; give {parent}, too"
-        elif (parameter.when is not None and not parameter.when.holds({parent: chosen})) or (layer and int(chosen) < layer):
-            yield f"{key}: does not exist where {parent} is {chosen}"
+        layer, when = name_and_layer(key)[1], parameter.when
+        for parent in parents(key, parameter):
+            chosen = given.get(parent, _constant(space, parent))
+            if chosen is None:
+                yield f"{key}: depends on {parent}; give {parent}, too"
+            elif not (when is None or when.parameter != parent or when.holds({parent: chosen})) or (
+                parent == "depth" and int(chosen) < layer
+            ):
+                yield f"{key}: does not exist where {parent} is {chosen}"
 
 
 def _constant(space: SpaceConfig, name: str) -> Scalar | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regsweep.errors import nearest
+from regsweep.tasks import BINARY
 
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid")
 
@@ -30,6 +31,13 @@ SCIKIT_LEARN = (
 )
 
 BASELINES = CLOSED_FORM + SCIKIT_LEARN
+
+CLASSIFIERS = ("mean", "logistic_regression", "k_nearest_neighbours", "random_forest", "hist_gradient_boosting")
+
+
+def baselines_of(task: str) -> tuple[str, ...]:
+    """The baselines that fit a task, by its name."""
+    return CLASSIFIERS if task == BINARY.name else BASELINES
 
 
 def check_names(what: str, names: Sequence[object], known: Sequence[str]) -> None:

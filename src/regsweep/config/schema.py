@@ -10,26 +10,33 @@ import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from regsweep.config.backend import Backend
 from regsweep.config.base import Count, Model, Seed
 from regsweep.config.champion import ChampionConfig
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
-from regsweep.config.names import BASELINES, check_names
+from regsweep.config.names import BASELINES, CLASSIFIERS, baselines_of, check_names
 from regsweep.config.pruner import PrunerConfig
 from regsweep.config.sampler import SamplerConfig, sampler_problems, space_searched
 from regsweep.config.space import Scalar, SpaceConfig
 from regsweep.config.split import SplitConfig
+from regsweep.errors import nearest
+from regsweep.tasks import BINARY, TASKS, Task, task_named
 
 
 class FeaturesConfig(Model):
     """How raw columns become numbers; everything is fitted on training rows only.
 
-    `bins`: segments between quantiles, where a trial's `encoding` is `piecewise`.
+    `category`: a column per level (`one_hot`), or one with the level's position in sorted order, scaled as `numeric` says
+    (`ordinal`).
+    `bins`: segments between quantiles, where a trial's `encoding` is `piecewise`. `target_standardise` and `target_log` are about
+    numbers: a class is neither, whatever `target_standardise` says, and `target_log` is refused for it.
     """
 
     numeric: Literal["standard", "minmax", "max", "none"]
+    category: Literal["one_hot", "ordinal"] = "one_hot"
     impute: Literal["mean", "median"]
     bins: Annotated[int, Field(ge=2, le=64)] = 8
     target_standardise: bool
@@ -39,17 +46,25 @@ class FeaturesConfig(Model):
 class TrainerConfig(Model):
     """How trials are trained: `stacked` side by side in one graph, `keras_fit` one by one with `keras.Model.fit`.
 
-    `patience`: stop after so many epochs without a better validation MSE (null: never).
-    `keep`: the weights of the `last` epoch or of the one with the `best` validation MSE; the objective is read at that epoch.
+    `patience`: stop after so many epochs without a better validation loss, MSE or log loss (null: never).
+    `keep`: the weights of the `last` epoch or of the one with the `best` validation loss; the objective is read at that epoch.
     `threads`: cores one training may use inside an operation; small networks are fastest with 1.
     `memory_gb`: how much of it the networks of a stack may take in each worker; one too large for it is trained by `keras_fit`.
+    `backend`: what Keras computes with; stacks are TensorFlow's.
     """
 
     kind: Literal["stacked", "keras_fit"]
+    backend: Backend = "tensorflow"
     patience: Count | None
     keep: Literal["last", "best"]
     threads: Count
     memory_gb: Annotated[float, Field(gt=0)] = 2.0
+
+    @model_validator(mode="after")
+    def _stacks_are_tensorflows(self) -> Self:
+        if self.kind == "stacked" and self.backend != "tensorflow":
+            raise ValueError(f"stacked trains with TensorFlow alone, but backend is {self.backend!r}; add trainer=keras_fit")
+        return self
 
 
 class BaselinesConfig(Model):
@@ -61,7 +76,7 @@ class BaselinesConfig(Model):
     @field_validator("names")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        check_names("baseline", names, BASELINES)
+        check_names("baseline", names, tuple(dict.fromkeys(BASELINES + CLASSIFIERS)))
         return names
 
 
@@ -146,6 +161,18 @@ class BudgetConfig(Model):
     no_improvement: Count | None = None
 
 
+def _objectives(info: ValidationInfo) -> tuple[str, ...]:
+    """What a study can search by; where the task itself is wrong, any task's."""
+    task = info.data.get("task")
+    return task_named(task).objectives if task is not None else tuple(name for each in TASKS.values() for name in each.objectives)
+
+
+def _check_objective(objective: str, known: tuple[str, ...]) -> None:
+    """Raise ValueError, worded as the schema's other choices are."""
+    if objective not in known:
+        raise ValueError(f"must be one of {', '.join(known)}{nearest(objective, known)}, but got {objective!r}")
+
+
 # Samplers that work towards several objectives, or look at none.
 SEVERAL_OBJECTIVES = ("tpe", "random", "nsga2", "qmc", "grid", "brute_force")
 
@@ -155,14 +182,15 @@ class StudyConfig(Model):
 
     experiment: str
     question: str
+    task: Literal["regression", "binary_classification"] = "regression"
     study: str | None
     seed: Seed
     n_trials: Count
     budget: BudgetConfig = BudgetConfig()
     parallel_trials: Count
     max_failures: Count
-    objective: Literal["val/mse", "val/mae", "val/r2"]
-    further_objectives: tuple[Literal["val/mse", "val/mae", "val/r2", "parameters", "epochs"], ...] = ()
+    objective: str
+    further_objectives: tuple[str, ...] = ()
     reopen_test: bool
     bootstrap_resamples: Annotated[int, Field(ge=100)]
     dataset: DatasetConfig
@@ -180,6 +208,11 @@ class StudyConfig(Model):
     insight: InsightConfig
 
     @property
+    def predicts(self) -> Task:
+        """The task with its metrics."""
+        return task_named(self.task)
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """All objectives; the first one names the champion."""
         return (self.objective, *self.further_objectives)
@@ -194,6 +227,32 @@ class StudyConfig(Model):
         if not listed:
             raise ValueError("objective: at least one is needed, such as val/mse")
         return {**values, "objective": listed[0], "further_objectives": listed[1:] or values.get("further_objectives", ())}
+
+    @field_validator("objective")
+    @classmethod
+    def _of_the_task(cls, objective: str, info: ValidationInfo) -> str:
+        _check_objective(objective, _objectives(info))
+        return objective
+
+    @field_validator("further_objectives")
+    @classmethod
+    def _all_of_the_task(cls, objectives: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for objective in objectives:
+            _check_objective(objective, (*_objectives(info), "parameters", "epochs"))
+        return objectives
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> Self:
+        known, problems = baselines_of(self.task), []
+        if wrong := [name for name in self.baselines.names if name not in known]:
+            problems.append(
+                f"baselines.names: {', '.join(wrong)} can't be fitted to task={self.task}; known for it: {', '.join(known)}"
+            )
+        if self.task == BINARY.name and self.features.target_log:
+            problems.append("features.target_log: a class has no logarithm; leave it out for task=binary_classification")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
 
     @model_validator(mode="after")
     def _epochs_of_hyperband(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any, Literal, Self
@@ -164,13 +165,25 @@ NAMED: dict[str, tuple[str, ...]] = {
 }
 REQUIRED = ("depth", "learning_rate", "epochs", "batch_size", "optimizer")
 KNOWN = (*LIMITS, *NAMED)
+# What each hidden layer may have of its own.
+LAYERED = ("width", "activation", "dropout")
 
 
 class SpaceConfig(Model):
-    """The search space. `per_layer_width`: one width per hidden layer (`width_1`, `width_2`, ...) instead of one for all."""
+    """The search space. `per_layer_width`: one width per hidden layer (`width_1`, `width_2`, ...) instead of one for all;
+    `per_layer_activation` and `per_layer_dropout` likewise.
+    """
 
     per_layer_width: bool
+    per_layer_activation: bool = False
+    per_layer_dropout: bool = False
     parameters: dict[str, Parameter]
+
+    @property
+    def per_layer(self) -> tuple[str, ...]:
+        """The hyperparameters that every hidden layer has one of its own of."""
+        chosen = (self.per_layer_width, self.per_layer_activation, self.per_layer_dropout)
+        return tuple(name for name, is_chosen in zip(LAYERED, chosen, strict=True) if is_chosen)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -192,6 +205,8 @@ class SpaceConfig(Model):
                 problems.append(
                     f"{name}: its condition asks for {asked!r}, which no parameter above it is called{nearest(asked, earlier)}"
                 )
+            if parameter.when is not None and parameter.when.parameter in self.per_layer:
+                problems.append(f"{name}: its condition asks for {parameter.when.parameter!r}, which every layer has its own of")
             if name in ("width", "activation") and not _on_every_hidden_layer(parameter.when):
                 problems.append(f"{name}: every hidden layer has one, so its condition can only be depth at_least 1")
             if name in REQUIRED and parameter.when is not None:
@@ -203,9 +218,21 @@ class SpaceConfig(Model):
 
 def keys(space: SpaceConfig, name: str, depth: int) -> tuple[str, ...]:
     """Under which keys a parameter is drawn for networks of a depth: usually its name."""
-    if name == "width" and space.per_layer_width:
-        return tuple(f"width_{layer}" for layer in range(1, depth + 1))
+    if name in space.per_layer:
+        return tuple(f"{name}_{layer}" for layer in range(1, depth + 1))
     return (name,)
+
+
+def name_and_layer(key: str) -> tuple[str, int]:
+    """The parameter that a key is drawn for, and the hidden layer: `width_2` is ("width", 2); of all layers, ("width", 0)."""
+    found = re.fullmatch(rf"({'|'.join(LAYERED)})_([1-9]\d*)", key)
+    return (found[1], int(found[2])) if found else (key, 0)
+
+
+def parents(key: str, parameter: Parameter) -> tuple[str, ...]:
+    """The hyperparameters that say whether a key exists: depth for a layer's own, then the one its condition asks for."""
+    asked = () if parameter.when is None else (parameter.when.parameter,)
+    return tuple(dict.fromkeys((*(("depth",) if name_and_layer(key)[1] else ()), *asked)))
 
 
 def configurations(space: SpaceConfig, points: int | None = None) -> Iterator[dict[str, Scalar]]:

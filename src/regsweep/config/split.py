@@ -34,9 +34,13 @@ class HoldoutSplit(_Fractions):
 
 
 class TimeOrderedSplit(_Fractions):
-    """The last rows in time are test, the ones before them validation; ordered by `dataset.time`, else by row."""
+    """The last rows in time are test, the ones before them validation; ordered by `dataset.time`, else by row.
+
+    `until`: of all rows the first of this share in time; the others are left out of everything.
+    """
 
     kind: Literal["time_ordered"]
+    until: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class GroupSplit(_Fractions):

@@ -1,4 +1,4 @@
-"""Judges a raw table as a data set for regression: refuses what can't be trained on, notes what should be known.
+"""Judges a raw table as a data set for a task: refuses what can't be trained on, notes what should be known.
 
 In: a `Table` and the data set's config. Out: a `Dataset`, with its features chosen and its notes written. Main call:
 `check_table`.
@@ -17,6 +17,7 @@ from regsweep.config.dataset import DatasetConfig
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import ISO_DATE, Table
 from regsweep.errors import ConfigError, DataError, nearest
+from regsweep.tasks import BINARY, REGRESSION, Task
 
 # |r| from here on is printed as 1.000 by most tools: the feature is the target in other units.
 LEAK = 0.9995
@@ -30,11 +31,12 @@ _NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
 _COMMA_NUMBER = r"\s*[+-]?[\d.']*\d,\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?\s*"
 
 
-def check_table(table: Table, config: DatasetConfig) -> Dataset:
-    """Return the data set that the table and the config describe.
+def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) -> Dataset:
+    """Return the data set that the table and the config describe, for a task.
 
     Raises ConfigError if a column is given two roles that exclude each other, and DataError, with every problem found, if named
-    columns don't exist, the target is not numeric or not finite, a feature is infinite or no feature is left.
+    columns don't exist, the target is not numeric or not finite (for classification: not of two classes), a feature is infinite
+    or no feature is left.
     """
     named = [
         ("dataset.time", config.time),
@@ -47,7 +49,7 @@ def check_table(table: Table, config: DatasetConfig) -> Dataset:
     if problems := _absent(table, [(key, column) for key, column in named if column is not None]):
         raise DataError(problems)
     used = [column for column in table.columns if column not in {config.target, config.time, config.group, *config.drop}]
-    problems = _target_problems(table, config.target)
+    problems = (_class_problems if task == BINARY else _target_problems)(table, config.target)
     problems += [problem for column in used for problem in _feature_problems(table, column)]
     if problems:
         raise DataError(problems)
@@ -56,7 +58,11 @@ def check_table(table: Table, config: DatasetConfig) -> Dataset:
     if not features:
         why = f"{_names(constant)} constant or missing" if constant else "the others are dropped, or are the time or group column"
         raise DataError(f"{table.name}: no feature is left beside target {config.target!r} in {len(table.frame)} row(s): {why}")
-    leaks = _leaks(table.frame, features, config.target)
+    classes = _classes(table.frame[config.target]) if task == BINARY else None
+    seen = table.frame
+    if classes is not None:
+        seen = seen.assign(**{config.target: (seen[config.target] == classes[1]).astype(np.int64)})
+    leaks = _leaks(seen, features, config.target)
     if leaks and config.strict:
         raise DataError(
             [f"{table.name}: {leak}; {_drop([column])}, or set dataset.strict=false" for column, leak in leaks.items()]
@@ -73,7 +79,8 @@ def check_table(table: Table, config: DatasetConfig) -> Dataset:
         source=config.source,
         time=config.time,
         group=config.group,
-        notes=(*notes, *_notes(table.frame, features, config.target)),
+        notes=(*notes, *_notes(seen, features, config.target), *_said(config.target, classes)),
+        classes=classes,
     )
 
 
@@ -100,6 +107,43 @@ def _target_problems(table: Table, target: str) -> list[str]:
         ),
         *_found(table, values, np.isinf(numbers), f"target {target!r}", "a finite number is needed", advice),
     ]
+
+
+def _class_problems(table: Table, target: str) -> list[str]:
+    """A class is 0 or 1 (a boolean is read as these) or one of two texts; both must occur."""
+    values = table.frame[target]
+    missing = _found(
+        table, values, values.isna(), f"target {target!r}", "it must be known in every row", "fill in or remove these rows"
+    )
+    if missing:
+        return missing
+    rule = "binary classification needs the numbers 0 and 1, booleans or two texts"
+    if pd.api.types.is_numeric_dtype(values):
+        wrong = _found(table, values, ~values.isin([0, 1]), f"target {target!r}", rule, "set task=regression or choose another")
+        if wrong:
+            return wrong
+    elif pd.api.types.is_datetime64_any_dtype(values):
+        return [f"{table.place(0)}: target {target!r} is the date {values.iloc[0]}, but {rule}; choose another target"]
+    if (count := values.nunique()) != 2:
+        shown = ", ".join(f"{value!r}" if isinstance(value, str) else f"{value}" for value in sorted(values.unique())[:5])
+        more = f" and {count - 5:,} more" if count > 5 else ""
+        return [f"{table.name}: target {target!r} has {count:,} value(s), {shown}{more}, but {rule}; choose another target"]
+    return []
+
+
+def _classes(values: pd.Series) -> tuple[str, str] | tuple[int, int]:
+    """The two values of a target that was found to be one; of texts the later one in the alphabet is class 1."""
+    if pd.api.types.is_numeric_dtype(values):
+        return 0, 1
+    first, second = sorted(str(value) for value in values.unique())
+    return first, second
+
+
+def _said(target: str, classes: tuple[str, str] | tuple[int, int] | None) -> list[str]:
+    """Which of two texts is class 1."""
+    if classes is None or not isinstance(classes[1], str):
+        return []
+    return [f"predictions are the probability that {target!r} is {classes[1]!r}, not {classes[0]!r}"]
 
 
 def _feature_problems(table: Table, column: str) -> list[str]:

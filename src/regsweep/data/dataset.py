@@ -17,7 +17,8 @@ class Dataset:
 
     `table` has every column of the source, in its order, with a fresh range index; `features` names the columns a model may
     read (not the target, not dropped, time or group columns, not constant ones). `target` is numeric and finite.
-    `unit` is the target's. `notes` are warnings that name the columns they are about.
+    `unit` is the target's. `notes` are warnings that name the columns they are about. For binary classification `classes` are
+    the target's two values, text or numbers, class 1 last.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Dataset:
     time: str | None = None
     group: str | None = None
     notes: tuple[str, ...] = ()
+    classes: tuple[str, str] | tuple[int, int] | None = None
 
     @property
     def rows(self) -> int:
@@ -42,7 +44,9 @@ class Dataset:
 
     @cached_property
     def y(self) -> npt.NDArray[np.float64]:
-        """The target, shape (n,), in `unit`."""
+        """The target, shape (n,), in `unit`; 0 or 1 where it is a class."""
+        if self.classes is not None:
+            return np.asarray(self.table[self.target] == self.classes[1], dtype=np.float64)
         return self.table[self.target].to_numpy(dtype=np.float64)
 
     @cached_property

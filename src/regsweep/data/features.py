@@ -7,7 +7,7 @@ test rows never enter it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,25 @@ from regsweep.predictor import (
     Member,
     Model,
     NumberColumn,
+    OrdinalColumn,
     SegmentsColumn,
     TargetScale,
     column_from,
     days,
     describe_column,
+    describe_target,
     encode,
 )
+from regsweep.tasks import BINARY, REGRESSION, Task
 from regsweep.trial import TrialResult
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 
 PLAIN = "plain"
+
+# A class is 0 or 1 to the network; it is neither standardised nor logged.
+LOGIT = TargetScale(log=False, shift=0.0, scale=1.0, logistic=True)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,11 @@ class FoldData:
         return replace(self, columns=inputs.columns, x_train=inputs.x_train, x_val=inputs.x_val, others={})
 
     @property
+    def task(self) -> Task:
+        """What a network of it predicts: its output is a number, or a logit."""
+        return BINARY if self.target.logistic else REGRESSION
+
+    @property
     def inputs(self) -> int:
         """How many numbers encode a row."""
         return int(self.x_train.shape[1])
@@ -102,7 +113,7 @@ class Encoding:
         members = tuple(
             Member(
                 fold.columns[result.spec.encoding],
-                result.spec.activation,
+                result.spec.activations,
                 trained.network.kernels,
                 trained.network.biases,
                 fold.target,
@@ -115,7 +126,7 @@ class Encoding:
         folds = [
             {
                 "columns": {name: [describe_column(column) for column in columns] for name, columns in fold.columns.items()},
-                "target": asdict(fold.target),
+                "target": describe_target(fold.target),
             }
             for fold in self.folds
         ]
@@ -140,6 +151,11 @@ class Prepared:
     target: str
     unit: str
     folds: tuple[FoldData, ...]
+
+    @property
+    def task(self) -> Task:
+        """What the networks predict."""
+        return self.folds[0].task
 
     @property
     def encoding(self) -> Encoding:
@@ -211,12 +227,13 @@ def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldD
             "set features.target_log=false"
         )
     train, val = dataset.x.iloc[fold.train], dataset.x.iloc[fold.val]
-    columns, target = fit_columns(train, config), fit_target(y_train, config)
+    columns, target = fit_columns(train, config), LOGIT if dataset.classes else fit_target(y_train, config)
+    mean, std = (0.0, 1.0) if dataset.classes else (float(y_train.mean()), _positive(float(y_train.std())))
     return FoldData(
         columns=columns,
         target=target,
-        mean=float(y_train.mean()),
-        std=_positive(float(y_train.std())),
+        mean=mean,
+        std=std,
         x_train=encode(train, columns),
         y_train=y_train,
         z_train=target.to_network(y_train).astype(np.float32),
@@ -255,19 +272,25 @@ def _halved(edges: list[float], count: int) -> list[float]:
 def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
     is_date = pd.api.types.is_datetime64_any_dtype(values)
     if not is_date and not pd.api.types.is_numeric_dtype(values):
-        return _fit_category(name, values)
+        one_hot = _fit_category(name, values)
+        return one_hot if config.category == "one_hot" else _fit_ordinal(one_hot, values, config)
     present = _present(values)
     missing = len(values) - len(present)
     present = present if len(present) else np.zeros(1)
     fill = float(present.mean() if config.impute == "mean" else np.median(present))
-    shift, scale = 0.0, 1.0
-    if config.numeric == "standard":
-        shift, scale = float(present.mean()), float(present.std())
-    elif config.numeric == "minmax":
-        shift, scale = float(present.min()), float(present.max() - present.min())
-    elif config.numeric == "max":
-        scale = float(np.abs(present).max())
-    return NumberColumn(name, shift, _positive(scale), fill, missing > 0, is_date)
+    return NumberColumn(name, *_shift_and_scale(present, config), fill, missing > 0, is_date)
+
+
+def _shift_and_scale(numbers: Array64, config: FeaturesConfig) -> tuple[float, float]:
+    match config.numeric:
+        case "standard":
+            return float(numbers.mean()), _positive(float(numbers.std()))
+        case "minmax":
+            return float(numbers.min()), _positive(float(numbers.max() - numbers.min()))
+        case "max":
+            return 0.0, _positive(float(np.abs(numbers).max()))
+        case "none":
+            return 0.0, 1.0
 
 
 def _fit_category(name: str, values: pd.Series) -> CategoryColumn:
@@ -275,6 +298,13 @@ def _fit_category(name: str, values: pd.Series) -> CategoryColumn:
     levels = tuple(sorted(set(values[~missing].astype(str))))
     plain = CategoryColumn(name, levels, bool(missing.any()), (0.0,) * (len(levels) + bool(missing.any())))
     return CategoryColumn(name, levels, plain.missing_level, tuple(plain.encode(values).mean(axis=0).tolist()))
+
+
+def _fit_ordinal(fitted: CategoryColumn, values: pd.Series, config: FeaturesConfig) -> OrdinalColumn:
+    plain = OrdinalColumn(fitted.name, fitted.levels, fitted.missing_level, 0.0, 1.0, 0.0)
+    positions = plain.encode(values)[:, 0]
+    shift, scale = _shift_and_scale(positions, config)
+    return replace(plain, shift=shift, scale=scale, unknown=float(positions.mean()))
 
 
 def _positive(scale: float) -> float:

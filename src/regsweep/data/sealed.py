@@ -23,5 +23,5 @@ class TestRows:
 
 
 def unseal(dataset: Dataset, split: Split) -> TestRows:
-    """Return the test rows. Called once per champion, after its opening is on record."""
+    """Return the test rows. Called after an opening is on record: once to score a champion, and by its report."""
     return TestRows(dataset.x.iloc[split.test], dataset.y[split.test])

@@ -13,16 +13,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from regsweep.config.dataset import DatasetConfig, DownloadDataset, FileDataset, MakeRegressionDataset, ScikitLearnDataset
+from regsweep.config.dataset import (
+    BlobsDataset,
+    DatasetConfig,
+    DownloadDataset,
+    FileDataset,
+    LinearDataset,
+    MakeRegressionDataset,
+    ScikitLearnDataset,
+)
 from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame
 from regsweep.errors import DataError
+from regsweep.tasks import REGRESSION, Task
 
 
-def load_dataset(config: DatasetConfig) -> Dataset:
-    """Load and check a data set. Raises DataError with every problem of the table, ConfigError if the config is at fault."""
-    return check_table(load_table(config), config)
+def load_dataset(config: DatasetConfig, task: Task = REGRESSION) -> Dataset:
+    """Load and check a data set for a task.
+
+    Raises DataError with every problem of the table, ConfigError if the config is at fault.
+    """
+    return check_table(load_table(config), config, task)
 
 
 def load_table(config: DatasetConfig) -> Table:
@@ -34,6 +46,10 @@ def load_table(config: DatasetConfig) -> Table:
             return _from_folder(config, Path(config.folder)) if config.folder else _from_network(config)
         case MakeRegressionDataset():
             return _make_regression(config)
+        case BlobsDataset():
+            return _blobs(config)
+        case LinearDataset():
+            return _linear(config)
         case FileDataset():
             return read_table(config.path, separator=config.separator, kind=config.kind)
 
@@ -56,7 +72,26 @@ def _make_regression(config: MakeRegressionDataset) -> Table:
         x = x**3
     elif config.shape == "sine":
         x, y = y, np.sin(4 * x)
+    elif config.shape == "sine_of_x":
+        y = np.sin(4 * x)
     return table_from_frame(pd.DataFrame({"x": x, "y": y}), config.name)
+
+
+def _blobs(config: BlobsDataset) -> Table:
+    from sklearn.datasets import make_blobs
+
+    x, center = make_blobs(
+        config.n_samples, centers=np.array(config.centers), cluster_std=config.cluster_std, random_state=config.random_state
+    )
+    columns = {f"x{index + 1}": column for index, column in enumerate(x.T)}
+    return table_from_frame(pd.DataFrame({**columns, config.target: np.array(config.classes)[center]}), config.name)
+
+
+def _linear(config: LinearDataset) -> Table:
+    rng = np.random.default_rng(config.random_state)
+    x = rng.uniform(config.low, config.high, (config.n_samples, len(config.coefficients)))
+    y = x @ np.array(config.coefficients) + config.intercept + config.noise * rng.normal(size=config.n_samples)
+    return table_from_frame(pd.DataFrame(x, columns=list(config.features)).assign(**{config.target: y}), config.name)
 
 
 def _from_folder(config: DownloadDataset, folder: Path) -> Table:

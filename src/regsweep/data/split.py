@@ -58,6 +58,11 @@ def make_split(config: SplitConfig, dataset: Dataset) -> Split:
             return _group(config, dataset)
 
 
+def rows_used(config: SplitConfig, rows: int) -> int:
+    """How many of a table's rows a split has at all."""
+    return round(rows * config.until) if isinstance(config, TimeOrderedSplit) else rows
+
+
 def duplicates_across(split: Split, dataset: Dataset) -> str | None:
     """Say how many test rows stand in train or val too, with equal features and target; None if none does."""
     keys = pd.util.hash_pandas_object(dataset.table[[*dataset.features, dataset.target]], index=False).to_numpy()
@@ -114,8 +119,9 @@ def _round_seeds(config: KFoldSplit) -> list[int]:
 
 
 def _time_ordered(config: TimeOrderedSplit, dataset: Dataset) -> Split:
-    sizes = _sizes(dataset.rows, *_shares(config))
-    _check_rows(dataset, **sizes)
+    rows = rows_used(config, dataset.rows)
+    sizes = _sizes(rows, *_shares(config))
+    _check_rows(dataset, rows, **sizes)
     order = np.arange(dataset.rows)
     if dataset.time is not None:
         times = dataset.table[dataset.time]
@@ -127,7 +133,7 @@ def _time_ordered(config: TimeOrderedSplit, dataset: Dataset) -> Split:
         _check_present(dataset, dataset.time, "time")
         order = np.argsort(times.to_numpy(), kind="stable")
     ends = np.cumsum([sizes["train"], sizes["val"]])
-    train, val, test = np.split(order, ends)
+    train, val, test = np.split(order[:rows], ends)
     return _split([(train, val)], test)
 
 
@@ -169,12 +175,11 @@ def _sizes(count: int, test: float, val: float) -> dict[str, int]:
     return {"train": count - sealed - taken, "val": taken, "test": sealed}
 
 
-def _check_rows(dataset: Dataset, **sizes: int) -> None:
+def _check_rows(dataset: Dataset, rows: int | None = None, **sizes: int) -> None:
     short = [f"{part} would have {size} and needs {LEAST[part]}" for part, size in sizes.items() if size < LEAST[part]]
     if short:
-        raise DataError(
-            f"{dataset.name}: {dataset.rows} rows are too few for this split: {', '.join(short)}; add rows, or change the split"
-        )
+        count, listed = dataset.rows if rows is None else rows, ", ".join(short)
+        raise DataError(f"{dataset.name}: {count} rows are too few for this split: {listed}; add rows, or change the split")
 
 
 def _check_present(dataset: Dataset, column: str, role: str) -> None:

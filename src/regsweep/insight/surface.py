@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter, SpaceConfig
+from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter, SpaceConfig, name_and_layer
 from regsweep.metrics import fenced
 from regsweep.record import TrialRecord
 from regsweep.space import middle_of, parameter_of
@@ -58,7 +58,9 @@ def _grid(space: SpaceConfig, name: str, other: str) -> list[Scalar]:
     """Values along an axis, where the other hyperparameter exists as far as that depends on this one."""
     related = parameter_of(space, other)
     when = related.when if related is not None and related.when is not None and related.when.parameter == name else None
-    return [value for value in _values_of(parameter_of(space, name)) if when is None or when.holds({name: value})]
+    least = name_and_layer(other)[1] if name == "depth" else 0
+    values = _values_of(parameter_of(space, name))
+    return [value for value in values if (when is None or when.holds({name: value})) and (not least or int(value) >= least)]
 
 
 def _values_of(parameter: Parameter | None) -> list[Scalar]:

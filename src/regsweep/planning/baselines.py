@@ -33,7 +33,7 @@ def baseline_seconds(config: BaselinesConfig, data: Prepared, clock: Callable[[]
         for rows in PARTS:
             part = order[:rows]
             began = clock()
-            fit_baseline(name, fold.x_train[part], fold.y_train[part], seed=config.seed)
+            fit_baseline(name, fold.x_train[part], fold.y_train[part], seed=config.seed, task=data.task)
             seconds.append(clock() - began)
         steepness = math.log(seconds[1] / seconds[0]) / math.log(PARTS[1] / PARTS[0]) if min(seconds) > 0 else 0.0
         total += seconds[1] * (len(order) / PARTS[1]) ** min(STEEPEST, max(0.0, steepness))

@@ -33,16 +33,16 @@ def count(space: SpaceConfig) -> Count:
     continuous = []
     for name, parameter in space.parameters.items():
         following: dict[tuple[tuple[str, Scalar], ...], int] = defaultdict(int)
-        layered = name == "width" and space.per_layer_width
-        each = name == "depth" and space.per_layer_width
+        layered = name in space.per_layer
+        each = name == "depth" and bool(space.per_layer)
         for state, ways in states.items():
             if parameter.when is not None and not parameter.when.holds(dict(state)):
                 following[state] += ways
                 continue
-            if isinstance(parameter, FloatRange) and parameter.low < parameter.high:
+            depth = int(dict(state)["depth"]) if layered else 1
+            if isinstance(parameter, FloatRange) and parameter.low < parameter.high and depth:
                 continuous.append(name)
             if layered:
-                depth = int(dict(state)["depth"])
                 following[state] += ways * sum(size for _, size in _classes(parameter, (), each=False)) ** depth
                 continue
             for value, size in _classes(parameter, conditions[name], each=each):

@@ -24,6 +24,7 @@ from regsweep.planning.baselines import fitted_in_rehearsal
 from regsweep.planning.simulate import Machine, makespan
 from regsweep.runner import Executor, make_executor
 from regsweep.study import Material, Unwatched, run_study
+from regsweep.tasks import REGRESSION
 from regsweep.train.plan import Load, Speed, form_of
 from regsweep.trial import TrialSpec
 
@@ -101,7 +102,7 @@ class Trainer:
         """Divide specs among stacks; the seconds of each are the cost model's."""
         assert self._executor is not None
         loads = self._executor.plan(specs)
-        if self._config.trainer.kind == "stacked":
+        if _stacks(self._config):
             return loads
         return tuple(replace(load, seconds=_fit_seconds(specs[load.positions[0]], self._data)) for load in loads)
 
@@ -122,6 +123,11 @@ class Trainer:
         return replace(machine, slowness=again / max(1e-9, expected), trace=max(0.0, traced - again) / max(1, programs))
 
 
+def _stacks(config: StudyConfig) -> bool:
+    """Whether trainings share stacks; those of classes do not."""
+    return config.trainer.kind == "stacked" and config.predicts == REGRESSION
+
+
 def _fit_seconds(spec: TrialSpec, data: Prepared) -> float:
     rows = len(data.folds[0].z_train)
     form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
@@ -136,12 +142,12 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     depth = int(max(numbers["depth"]))
     width = int(max(numbers.get("width", [1])))
     epochs, batch = int(max(numbers["epochs"])), int(min(numbers["batch_size"]))
-    spec = TrialSpec((width,) * depth, "relu", 0.001, epochs, batch, "adam", 0.0, 0.0, 0)
+    spec = TrialSpec((width,) * depth, ("relu",) * depth, 0.001, epochs, batch, "adam", (0.0,) * depth, 0.0, 0)
     rows = len(data.folds[0].z_train)
     fold = data.folds[0]
     form = form_of(spec, max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())]), rows)
     steps = epochs * -(-rows // form.batch_size)
-    each = _fit_seconds(spec, data) if config.trainer.kind != "stacked" else Speed().stack(form, len(data.folds), steps)
+    each = _fit_seconds(spec, data) if not _stacks(config) else Speed().stack(form, len(data.folds), steps)
     share = 2 * SHORT / (each * config.parallel_trials)
     return {**parameters, "epochs": _scaled(parameters["epochs"], share)} if share < 1 else parameters
 

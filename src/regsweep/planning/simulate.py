@@ -15,7 +15,7 @@ import numpy as np
 from regsweep.config import StudyConfig
 from regsweep.flight import Pace
 from regsweep.search import Proposal, Search
-from regsweep.train.plan import Load
+from regsweep.train.plan import Load, ProgramKey
 from regsweep.trial import State, TrialSpec, spec_of
 
 # Of fewer trials nothing is said about growth.
@@ -41,7 +41,7 @@ class Pool:
     machine: Machine
     work: float = 0.0
     ends: list[float] = field(init=False)
-    traced: list[set[tuple[int, str, bool]]] = field(init=False)
+    traced: list[set[ProgramKey]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.ends = [0.0] * self.machine.workers

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from regsweep import metrics
 from regsweep.record import TrialRecord
-from regsweep.report.scale import FloatArray, Scale, fit_scale
+from regsweep.report.scale import FloatArray, Scale, fit_scale, padded, tamed
 from regsweep.report.style import (
     BLUE,
     INK,
@@ -37,15 +37,13 @@ from regsweep.report.style import (
     style_axes,
     with_unit,
 )
-from regsweep.trial import CURVES, FoldResult, State, higher_is_better
+from regsweep.tasks import REGRESSION, Task
+from regsweep.trial import FoldResult, State, higher_is_better
 
 RUNNING_MEANS: Final = (
     "Training values are running means over the epoch, taken while the weights change and dropout acts; validation values are "
     "taken after the epoch."
 )
-
-# Residuals and predictions farther than so many interquartile ranges beyond the quartiles are drawn at the edge.
-WILD: Final = 25.0
 
 NO_ROWS: Final = "There are no rows to draw."
 NO_PREDICTION: Final = "No row has a finite prediction and a finite truth."
@@ -57,17 +55,19 @@ _STYLES: Final = {"train": (BLUE, "--"), "val": (ORANGE, "-")}
 def learning_curves(record: TrialRecord, unit: str) -> Figure:
     """MSE, MAE and R² by epoch (the first is 1) on training and validation rows, and the epoch whose weights were kept.
 
-    `unit` is the target's. Of several folds the mean is thick and each fold thin, with its own kept epoch.
+    Of classes it is log loss, accuracy and AUC. `unit` is the target's. Of several folds the mean is thick and each fold thin,
+    with its own kept epoch.
     """
     folds = [_until_last_value(fold) for fold in record.result.folds if np.isfinite(fold.curves).any()]
-    title = f"Trial {record.number}: errors and R² by epoch"
+    task = record.result.task
+    title = f"Trial {record.number}: {'errors and R²' if task == REGRESSION else 'log loss, accuracy and AUC'} by epoch"
     if not folds:
         cause = f": {record.result.cause}" if record.result.cause else ""
         return sentence_figure(title, f"No finite value was recorded{cause}.")
     note = RUNNING_MEANS if len(folds) == 1 else f"{RUNNING_MEANS} Thick: the mean over folds, thin: each fold."
     figure = new_figure(title + _kept(record, folds), height=3.7, note=note)
-    for axes, metric in zip(figure.subplots(1, 3), ("mse", "mae", "r2"), strict=True):
-        _draw_metric(axes, folds, metric, unit, mark=record.result.state is not State.FAILED)
+    for axes, metric in zip(figure.subplots(1, 3), task.metrics, strict=True):
+        _draw_metric(axes, folds, task, metric, unit, mark=record.result.state is not State.FAILED)
     return figure
 
 
@@ -86,9 +86,9 @@ def predicted_against_true(y: npt.ArrayLike, prediction: npt.ArrayLike, target: 
     x, z = true[finite], predicted[finite]
     reach = np.ptp(x) or 10 * abs(x[0]) or 1.0
     near = z[(z >= x.min() - reach) & (z <= x.max() + reach)]
-    low, high = _padded(np.concatenate([x, near]))
+    low, high = padded(np.concatenate([x, near]))
     wild = (z < low) | (z > high)
-    figure = new_figure(title, height=6.2, note=_left_out(wild, finite))
+    figure = new_figure(title, height=6.2, note=left_out(wild, finite))
     axes = figure.add_subplot()
     style_axes(axes, x=with_unit(f"true {target}", unit), y=with_unit(f"predicted {target}", unit))
     axes.plot([low, high], [low, high], color=INK, linestyle="--", linewidth=1.2, label="predicted = true", zorder=2)
@@ -116,7 +116,7 @@ def predicted_against_true(y: npt.ArrayLike, prediction: npt.ArrayLike, target: 
 def residuals(y: npt.ArrayLike, prediction: npt.ArrayLike, target: str, unit: str, title: str) -> Figure:
     """True minus predicted `target`, in `unit`, against the prediction, and how many rows have which; both inputs (n,).
 
-    Residuals and predictions beyond `WILD` are drawn at the edge; ones that are not finite are left out; both are counted
+    Residuals and predictions beyond `scale.WILD` are drawn at the edge; ones that are not finite are left out; both are counted
     below. ValueError where the shapes differ.
     """
     if not np.size(y) and not np.size(prediction):
@@ -126,13 +126,13 @@ def residuals(y: npt.ArrayLike, prediction: npt.ArrayLike, target: str, unit: st
     if not finite.any():
         return sentence_figure(title, NO_PREDICTION)
     x, z = predicted[finite], true[finite] - predicted[finite]
-    across, along = _padded(_tame(x)), _padded(np.append(_tame(z), 0.0))
+    across, along = padded(tamed(x)), padded(np.append(tamed(z), 0.0))
     wild = (x < across[0]) | (x > across[1]) | (z < along[0]) | (z > along[1])
     # A log target may extrapolate to numbers whose squares are infinite.
     with np.errstate(over="ignore"):
         spread = z.std()
     moments = f"Mean residual {_amount(z.mean(), unit)}, standard deviation {_amount(spread, unit)}."
-    figure = new_figure(title, height=4.0, note=f"{moments} {_left_out(wild, finite)}".rstrip())
+    figure = new_figure(title, height=4.0, note=f"{moments} {left_out(wild, finite)}".rstrip())
     axes, beside = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     style_axes(axes, x=with_unit(f"predicted {target}", unit), y=with_unit("residual: true − predicted", unit))
     axes.axhline(0, color=INK, linestyle="--", linewidth=1.2, label="no error", zorder=2)
@@ -164,8 +164,8 @@ def _kept(record: TrialRecord, folds: Sequence[FoldResult]) -> str:
     )
 
 
-def _draw_metric(axes: Axes, folds: Sequence[FoldResult], metric: str, unit: str, *, mark: bool) -> None:
-    curves = {split: [fold.curves[:, CURVES.index(f"{split}/{metric}")] for fold in folds] for split in _STYLES}
+def _draw_metric(axes: Axes, folds: Sequence[FoldResult], task: Task, metric: str, unit: str, *, mark: bool) -> None:
+    curves = {split: [fold.curves[:, task.curves.index(f"{split}/{metric}")] for fold in folds] for split in _STYLES}
     values = np.concatenate([curve for split in curves.values() for curve in split])
     label = with_unit(metric_name(metric), metric_unit(metric, unit))
     if not np.isfinite(values).any():
@@ -229,19 +229,8 @@ def _draw_points(axes: Axes, x: FloatArray, y: FloatArray, across: tuple[float, 
     axes.set_ylim(*along)
 
 
-def _tame(values: FloatArray) -> FloatArray:
-    first, third = np.quantile(values, [0.25, 0.75])
-    reach = WILD * (third - first)
-    return values[(values >= first - reach) & (values <= third + reach)] if reach > 0 else values
-
-
-def _padded(values: FloatArray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    margin = 0.04 * (high - low) or 0.05 * abs(low) or 1.0
-    return low - margin, high + margin
-
-
-def _left_out(wild: npt.NDArray[np.bool_], finite: npt.NDArray[np.bool_]) -> str:
+def left_out(wild: npt.NDArray[np.bool_], finite: npt.NDArray[np.bool_]) -> str:
+    """Say which rows of (n,) are drawn at the edge and which not at all."""
     far, missing = int(wild.sum()), int((~finite).sum())
     parts = []
     if far:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig, name_and_layer
 from regsweep.record import TrialRecord
 from regsweep.report.scale import FloatArray, Scale
 from regsweep.report.style import STEPS, number
@@ -41,7 +41,7 @@ def parameter_axes(complete: Sequence[TrialRecord], gap: float = 0.06) -> list[P
     keys = {key for record in complete for key in record.params}
     order = {name: place for place, name in enumerate(space.parameters)}
     searched = {key: parameter for key in keys if (parameter := _searched(space, key)) is not None}
-    ranked = sorted(searched, key=lambda key: (order.get(key, order.get("width", 0)), len(key), key))
+    ranked = sorted(searched, key=lambda key: (order[name_and_layer(key)[0]], name_and_layer(key)[1]))
     return [_axis_of(key, searched[key], [record.params.get(key) for record in complete], gap) for key in ranked]
 
 

@@ -1,7 +1,7 @@
 """A scale that a few wild values can't flatten.
 
 In: values of a metric. Out: a `Scale`, which knows its ends, whether it is logarithmic and where a value stands on it.
-Main call: `fit_scale`.
+Main calls: `fit_scale`, `tamed`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from regsweep.metrics import FENCE
 from regsweep.report.style import log_ticks
 
 FloatArray = npt.NDArray[np.float64]
+
+# Values farther than so many interquartile ranges beyond the quartiles don't widen a linear scale.
+WILD: Final = 25.0
 
 _FEWEST: Final = 5
 
@@ -95,6 +98,20 @@ def fit_scale(
         around = 0.05 * abs(low) or 1.0
         low, high = low - around, high + around
     return Scale(log, low, high)
+
+
+def tamed(values: FloatArray) -> FloatArray:
+    """Those of the finite `values` (n,) that are not `WILD`; all of them where most are equal."""
+    first, third = np.quantile(values, [0.25, 0.75])
+    reach = WILD * (third - first)
+    return values[(values >= first - reach) & (values <= third + reach)] if reach > 0 else values
+
+
+def padded(values: FloatArray) -> tuple[float, float]:
+    """Ends of a linear axis on which all `values` (n,) have some room; n is 1 at least."""
+    low, high = float(values.min()), float(values.max())
+    margin = 0.04 * (high - low) or 0.05 * abs(low) or 1.0
+    return low - margin, high + margin
 
 
 def _transform(values: npt.ArrayLike, *, log: bool) -> FloatArray:

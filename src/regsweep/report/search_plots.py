@@ -35,9 +35,10 @@ from regsweep.report.style import (
     style_axes,
     with_unit,
 )
+from regsweep.tasks import TASKS
 from regsweep.trial import State, higher_is_better
 
-REFERENCE: Final = "least_squares_qr"
+REFERENCES: Final = tuple(task.reference for task in TASKS.values())
 
 MANY: Final = 300
 
@@ -161,7 +162,7 @@ def compared(baselines: Mapping[str, float], *, upward: bool) -> dict[str, float
     if not finite:
         return {}
     best = (max if upward else min)(finite, key=lambda name: finite[name])
-    return {name: finite[name] for name in (best, REFERENCE) if name in finite}
+    return {name: finite[name] for name in (best, *REFERENCES) if name in finite}
 
 
 def _draw_baselines(axes: Axes, baselines: Mapping[str, float], frame: Scale) -> list[tuple[float, str, str]]:

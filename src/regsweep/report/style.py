@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from matplotlib.transforms import ScaledTranslation
 
+from regsweep.tasks import METRICS
+
 WIDTH: Final = 7.5
 DPI: Final = 120
 SMALL: Final = 9.0
@@ -40,7 +42,7 @@ STEPS: Final = (1, 2, 5, 10)
 # Of BODY size.
 _LETTERS_PER_INCH: Final = 13.5
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_METRICS: Final = {"mse": "MSE", "mae": "MAE", "rmse": "RMSE", "r2": "R²"} | {
+_METRICS: Final = {name: metric.label for name, metric in METRICS.items()} | {
     "parameters": "trained weights",
     "epochs": "trained epochs",
 }
@@ -141,11 +143,12 @@ def with_unit(quantity: str, unit: str) -> str:
 
 
 def metric_unit(metric: str, unit: str) -> str:
-    """The unit of a metric such as `val/mse`, given the target's: squared for MSE, none for R²."""
+    """The unit of a metric such as `val/mse`, given the target's: squared for MSE, none for R² and metrics of classes."""
     name = metric.rpartition("/")[2]
-    if name in ("r2", "parameters", "epochs") or not unit:
+    known = METRICS.get(name)
+    if known is None or known.unit == "none" or not unit:
         return ""
-    if name != "mse":
+    if known.unit == "target":
         return unit
     return f"({unit})²" if " " in unit else f"{unit}²"
 

@@ -7,14 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from regsweep.book import RecordBook
-from regsweep.champion import REFERENCE, Judgement
+from regsweep.champion import Judgement
 from regsweep.folder import read_folder
 from regsweep.leaderboard import as_frame, leaderboard
+from regsweep.predictor import Model
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.report import plots
+from regsweep.report.champion_parts import ReportRows, champion_diagram, champion_line
+from regsweep.report.style import DPI
+from regsweep.tasks import REGRESSION
+from regsweep.trial import higher_is_better
 
 
 def write_report(
@@ -22,22 +28,41 @@ def write_report(
     facts: StudyFacts,
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
-    insight: Mapping[str, Any],
+    insight: Mapping[str, Any] | None,
+    rows: ReportRows,
 ) -> Path:
-    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says."""
+    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says.
+
+    Without it there are no figures.
+    """
     folder = book.folder / "report"
     folder.mkdir(exist_ok=True)
-    frame = as_frame(leaderboard(book))
+    frame = as_frame(leaderboard(book), facts.config.predicts)
     frame.to_csv(folder / "leaderboard.csv", index=False)
     # The UI's table view takes no NaN.
     frame.astype(object).where(frame.notna(), None).to_json(folder / "leaderboard.json", orient="split", index=False)
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
-    for name, figure in _figures(book, facts, records, judgement, insight):
-        figure.savefig(folder / f"{name}.png", dpi=120)
+    if insight is None:
+        # Those of a shorter search would stand beside a table that they don't belong to.
+        for place in [*folder.glob("*.png"), folder / book.insight.name]:
+            place.unlink(missing_ok=True)
+        return folder
+    for name, figure in _figures(book, facts, records, judgement, insight, rows):
+        save(figure, folder / f"{name}.png")
     # MLflow's study run takes this folder.
     shutil.copy(book.insight, folder)
     return folder
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure, which can't be laid out again afterwards."""
+    # Given a layout, `savefig` draws the figure twice; one canvas for both keeps the sizes of texts.
+    FigureCanvasAgg(figure)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+    figure.savefig(file, dpi=DPI)
 
 
 def _figures(
@@ -46,9 +71,10 @@ def _figures(
     records: Sequence[TrialRecord],
     judgement: Judgement | None,
     insight: Mapping[str, Any],
+    rows: ReportRows,
 ) -> Iterator[tuple[str, Figure]]:
     objective, unit, target = facts.config.objective, facts.dataset.unit, facts.dataset.target
-    compared = _validation(book, objective)
+    compared = _validation(book, objective, facts.config.predicts.reference)
     yield "optimization_history", plots.optimization_history(records, objective, unit, compared)
     yield "empirical_distribution", plots.empirical_distribution(records, objective, unit, compared)
     yield "parameter_importance", plots.parameter_importance(insight["importance"], objective)
@@ -62,17 +88,31 @@ def _figures(
     yield "learning_curves", plots.learning_curves(judgement.trial, unit)
     if insight["ablation"] is not None:
         yield "ablation_path", plots.ablation_path(insight["ablation"], judgement.trial.number, unit, compared)
-    arrays = read_folder(book.folder / "champion")[1]
-    title = f"{facts.dataset.name}: champion ({judgement.content['name']}) on the test rows"
-    yield "predicted_against_true", plots.predicted_against_true(arrays["y"], arrays["prediction"], target, unit, title)
-    yield "residuals", plots.residuals(arrays["y"], arrays["prediction"], target, unit, title)
+    content, arrays = read_folder(book.folder / "champion")
+    name, model = judgement.content["name"], Model.join(content["model"], arrays)
+    yield "model_diagram", champion_diagram(facts, judgement, model)
+    if facts.config.predicts != REGRESSION:
+        if plots.has_plane(model):
+            yield (
+                "decision_boundary",
+                plots.decision_boundary(model, rows.seen, f"{facts.dataset.name}: what the champion ({name}) answers"),
+            )
+        return
+    title = f"{facts.dataset.name}: champion ({name}) on the test rows"
+    truth = (arrays["y"], arrays["prediction"], target, unit, title)
+    yield "predicted_against_true", plots.predicted_against_true(*truth)
+    yield "residuals", plots.residuals(*truth)
+    # The test rows of such a split stand in the order of time.
+    yield "predicted_by_index", plots.predicted_by_index(*truth, by_time=facts.config.split.kind == "time_ordered")
+    if (feature := rows.only_number) is not None:
+        yield "fitted_line", champion_line(feature, rows, facts, judgement, model)
 
 
-def _validation(book: RecordBook, objective: str) -> dict[str, float]:
-    """The baselines to draw beside the trials: least squares, and the best by validation."""
+def _validation(book: RecordBook, objective: str, reference: str) -> dict[str, float]:
+    """The baselines to draw beside the trials: the reference, and the best by validation."""
     metric = objective.removeprefix("val/")
     values = {content["name"]: content["val"][metric] for content in book.contents("baseline")}
     if not values:
         return {}
-    best = (max if metric == "r2" else min)(values, key=lambda name: values[name])
-    return {name: values[name] for name in dict.fromkeys((REFERENCE, best)) if name in values}
+    best = (max if higher_is_better(metric) else min)(values, key=lambda name: values[name])
+    return {name: values[name] for name in dict.fromkeys((reference, best)) if name in values}

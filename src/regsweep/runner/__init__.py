@@ -7,14 +7,20 @@ from regsweep.data.features import Prepared
 from regsweep.runner import process
 from regsweep.runner.executor import Executor, Inline
 from regsweep.runner.processes import Processes, cores
+from regsweep.train.runtime import choose_backend
 
 __all__ = ["Executor", "Inline", "Processes", "cores", "make_executor", "warm_up", "workers_of"]
 
 
 def warm_up(config: StudyConfig) -> None:
-    """Have what workers need loaded now, in another process, beside whatever comes before they start."""
+    """Have what workers need loaded now, in another process, beside whatever comes before they start.
+
+    Inline, where this process is the worker, Keras is only told its backend. Raises ConfigError where it runs on another one.
+    """
     if config.executor.kind == "processes":
-        process.warm_up()
+        process.warm_up(config.trainer.backend)
+    else:
+        choose_backend(config.trainer.backend)
 
 
 def make_executor(config: StudyConfig, data: Prepared) -> Executor:

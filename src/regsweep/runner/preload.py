@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gc
 
-from regsweep.train.runtime import import_tensorflow
+from regsweep.train.runtime import choose_backend, import_tensorflow
 
+choose_backend("tensorflow")
 import_tensorflow()
 
 import regsweep.runner.work  # noqa: E402

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from regsweep.config.backend import Backend
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.runner.limits import Limits, resident
@@ -26,8 +27,8 @@ from regsweep.signals import shielded
 LOOK = 0.1
 # A process that has closed its link, or was killed, is given so many seconds to be gone.
 PATIENCE = 5.0
-# A fork server with the libraries loaded serves all workers. Where there is a GPU, each starts by itself: whether the driver's
-# libraries stand a fork has not been tried.
+# A fork server with TensorFlow loaded serves all workers; those of another backend start by themselves. So does each where there
+# is a GPU: whether the driver's libraries stand a fork has not been tried.
 METHOD = "forkserver" if sys.platform == "linux" and not Path("/dev/nvidiactl").exists() else "spawn"
 # multiprocessing reaps a child wherever it starts another one, so threads take turns at both.
 _CHILDREN = Lock()
@@ -47,7 +48,7 @@ class WorkerProcess:
     def __init__(self, config: TrainerConfig, data: Prepared, limits: Limits) -> None:
         self._limits = limits
         self._how: str | None = None
-        context = _context()
+        context = _context(config.backend)
         self._link, far = context.Pipe()
         self._process: BaseProcess = context.Process(target=work, args=(far, config, data), name="regsweep worker", daemon=True)
         try:
@@ -120,16 +121,16 @@ class WorkerProcess:
         return self._how
 
 
-def warm_up() -> None:
+def warm_up(backend: Backend) -> None:
     """Have the fork server load the libraries now, beside whatever comes before the first worker."""
-    context = _context()
+    context = _context(backend)
     if isinstance(context, ForkServerContext):
         with shielded():
             forkserver.ensure_running()
 
 
-def _context() -> ForkServerContext | SpawnContext:
-    if METHOD == "spawn":
+def _context(backend: Backend) -> ForkServerContext | SpawnContext:
+    if METHOD == "spawn" or backend != "tensorflow":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["regsweep.runner.preload"])

@@ -17,7 +17,7 @@ from regsweep.runner.retry import ATTEMPTS, train_apart
 from regsweep.runner.work import Results, call, measure, ready, train
 from regsweep.signals import shielded
 from regsweep.train.contract import StopRule
-from regsweep.train.plan import Load, Speed
+from regsweep.train.plan import Load, ProgramKey, Speed
 from regsweep.trial import TrialSpec
 
 
@@ -44,7 +44,7 @@ class Worker:
         self._start, self._hand_on, self._trainer = start, hand_on, trainer
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._waiting: dict[Job, float] = {}
-        self._traced = set[tuple[int, str, bool]]()
+        self._traced = set[ProgramKey]()
         self._process: WorkerProcess | None = None
         self._stopped = Event()
         self._thread = Thread(target=shielded()(self._run), name="regsweep worker", daemon=True)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, name_and_layer, parents
 from regsweep.search.source import Params, Proposal, Told
 from regsweep.space import draw, every_key, greatest
-from regsweep.train.runtime import import_tensorflow
+from regsweep.train.runtime import import_keras
 from regsweep.trial import Rung, Scalar, State, higher_is_better
 
-import_tensorflow()
+import_keras()
 
 import keras_tuner as kt  # noqa: E402
 
@@ -161,18 +161,35 @@ def _conditions(
     scopes: dict[str, list[tuple[str, list[Any]]]],
 ) -> list[tuple[str, list[Any]]] | None:
     """Under which values of which hyperparameters, those of their own conditions first, this one exists; None: under none."""
-    _, _, layer = key.partition("width_")
-    parent = "depth" if layer else parameter.when.parameter if parameter.when is not None else None
-    if parent is None:
-        return []
+    found: list[tuple[str, list[Any]]] = []
+    for parent in parents(key, parameter):
+        conditions = _conditions_by(parent, config, key, parameter, known, scopes)
+        if conditions is None:
+            return None
+        # Keras Tuner knows a parent only under the very conditions that the parent has: two unrelated ones can't be said.
+        if conditions[: len(found)] == found:
+            found = conditions
+    return found
+
+
+def _conditions_by(
+    parent: str,
+    config: StudyConfig,
+    key: str,
+    parameter: Parameter,
+    known: dict[str, Parameter],
+    scopes: dict[str, list[tuple[str, list[Any]]]],
+) -> list[tuple[str, list[Any]]] | None:
+    """Those of one parent, and of the parent's own."""
     owner = config.space.parameters[parent]
     if isinstance(owner, FloatRange) and owner.low < owner.high:
         return scopes.get(parent, [])
-    when = parameter.when
+    layer = name_and_layer(key)[1] if parent == "depth" else 0
+    when = parameter.when if parameter.when is not None and parameter.when.parameter == parent else None
     allowed = [
         value
         for value in owner.grid(None)
-        if (not layer or int(value) >= int(layer)) and (when is None or when.holds({when.parameter: value}))
+        if (not layer or int(value) >= layer) and (when is None or when.holds({parent: value}))
     ]
     if not allowed:
         return None

@@ -32,7 +32,7 @@ from regsweep.search.optuna_source import OPTUNAS, directions, values_in_optuna
 from regsweep.search.source import Told
 from regsweep.space import greatest
 from regsweep.train.contract import kept_epoch
-from regsweep.trial import CURVES, Array64, State, TrialResult, TrialSpec, mean_curves
+from regsweep.trial import Array64, State, TrialResult, TrialSpec, mean_curves
 
 Reports = Mapping[int, float]
 """Values that a trial has reported, by epochs trained (or by fold)."""
@@ -187,7 +187,7 @@ def _frozen(told: Told) -> FrozenTrial:
 
 
 def _reports(config: StudyConfig, curves: Sequence[Array64]) -> dict[int, float]:
-    column, pruner = CURVES.index(config.objective), config.pruner
+    column, pruner = config.predicts.curves.index(config.objective), config.pruner
     if isinstance(pruner, NoPruner):
         return {}
     if isinstance(pruner, WilcoxonPruner):

@@ -11,7 +11,7 @@ from regsweep.book import RecordBook
 from regsweep.predictor import Model
 from regsweep.record import TrialRecord
 from regsweep.tracking.view import as_table, color, table_tag
-from regsweep.trial import CURVES, State
+from regsweep.trial import State
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAILED: "FAILED"}
 
@@ -50,7 +50,7 @@ def trial_run(book: RecordBook, record: TrialRecord, model: Model | None) -> Run
     values |= {f"best/{name}": value for name, value in result.best.items()} | {"seconds": result.seconds}
     values["parameters"] = float(sum(fold.network.parameters for fold in result.folds[:1]))
     further = zip(record.facts.config.further_objectives, record.others, strict=False)
-    values |= {name: value for name, value in further if name not in CURVES}
+    values |= {name: value for name, value in further if name not in result.task.curves}
     tags = {
         "regsweep.state": result.state.value,
         "regsweep.trainer": result.trainer,
@@ -138,9 +138,10 @@ def _curves(record: TrialRecord) -> list[Point]:
     each = (record.finished - record.started) / max(1, len(curves))
     times = [record.started + int(each * (step + 1)) for step in range(len(curves))]
     # The UI's compare page begins with the metric that was logged first.
-    columns = sorted(range(len(CURVES)), key=lambda column: CURVES[column] != record.facts.config.objective)
+    names = record.result.task.curves
+    columns = sorted(range(len(names)), key=lambda column: names[column] != record.facts.config.objective)
     return [
-        (CURVES[column], value, time, step)
+        (names[column], value, time, step)
         for column in columns
         for step, (value, time) in enumerate(
             zip(curves[:, column].tolist(), times, strict=True), record.result.spec.initial_epoch

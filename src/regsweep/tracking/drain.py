@@ -113,6 +113,19 @@ class Drain:
         return True
 
 
+class NoDrain:
+    """A driver's end without a process: nothing is recorded until `sync`."""
+
+    problem: str | None = None
+    experiment_id: str | None = None
+
+    def hold_back(self, written: int) -> None: ...
+
+    def finish(self, progress: Callable[[int], None]) -> None: ...
+
+    def interrupt(self) -> None: ...
+
+
 def _work(root: Path, folder: Path, link: Connection) -> None:
     book = RecordBook(folder)
     with book.recording():

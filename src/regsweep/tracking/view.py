@@ -16,13 +16,12 @@ from typing import Any
 from mlflow import MlflowClient
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Fixed, Parameter
+from regsweep.config.space import Fixed, Parameter, keys
 from regsweep.tracking.names import KIND, PARETO, STUDY
 from regsweep.trial import higher_is_better
 
 TRIALS, JUDGED = "regsweep", "regsweep-judged"
 _TAG = "mlflow.sharedViewState."
-_METRICS = ("mse", "mae", "r2")
 
 
 def save_views(client: MlflowClient, experiment: str, config: StudyConfig) -> None:
@@ -55,8 +54,8 @@ def table_tag(artifact: str) -> dict[str, str]:
 
 def _trials(config: StudyConfig) -> dict[str, Any]:
     """Every trial, best first; curves of the first ten, parallel coordinates of all."""
-    objective = f"final/{config.objective}"
-    scores = [objective, *(f"final/val/{name}" for name in _METRICS if f"val/{name}" != config.objective)]
+    objective, metrics = f"final/{config.objective}", config.predicts.metrics
+    scores = [objective, *(f"final/val/{name}" for name in metrics if f"val/{name}" != config.objective)]
     columns = [_column("metrics", name, 120) for name in scores]
     if config.further_objectives:
         columns += [_column("metrics", _logged(name), 110) for name in config.further_objectives if _logged(name) not in scores]
@@ -69,7 +68,7 @@ def _trials(config: StudyConfig) -> dict[str, Any]:
         **_order(objective),
         **_table(columns),
         "compareRunCharts": [
-            *(_curve(f"{part}/{name}") for part in ("val", "train") for name in _METRICS),
+            *(_curve(f"{part}/{name}") for part in ("val", "train") for name in metrics),
             *(_parallel(title, parameters, objective) for title, parameters in axes.items()),
         ],
         **_sections(
@@ -88,11 +87,13 @@ def _logged(objective: str) -> str:
 
 def _judged(config: StudyConfig) -> dict[str, Any]:
     """What is no trial: studies with their reports, champions, baselines, and how they do on the test rows."""
-    columns = [_column("tags", KIND, 120), *(_column("metrics", f"val/{name}", 90) for name in _METRICS)]
-    columns += [_column("metrics", f"test/mae{end}", 110) for end in ("", "/low", "/high")]
-    columns += [_column("metrics", name, 90) for name in ("test/rmse", "test/r2", "seconds")]
+    task = config.predicts
+    columns = [_column("tags", KIND, 120), *(_column("metrics", f"val/{name}", 90) for name in task.metrics)]
+    columns += [_column("metrics", f"test/{task.verdict}{end}", 110) for end in ("", "/low", "/high")]
+    others = (f"test/{name}" for name in task.scores if name not in (task.verdict, "mse"))
+    columns += [_column("metrics", name, 90) for name in (*others, "seconds")]
     columns += [_column("tags", "regsweep.verdict", 400), _column("tags", STUDY, 260)]
-    intervals = (f"test/{name}" for name in ("mse", "rmse", "mae", "r2"))
+    intervals = (f"test/{name}" for name in task.scores)
     return {
         "searchFilter": f"tags.`{KIND}` != 'trial'",
         **_order(config.objective),
@@ -161,18 +162,15 @@ def _parallel(section: str, parameters: list[str], objective: str) -> dict[str, 
 
 def _names(config: StudyConfig) -> list[str]:
     """Hyperparameters as trials log them."""
-    depth = config.space.parameters["depth"]
-    layers = max((int(value) for value in depth.values()), default=0) if config.space.per_layer_width else 0
-    widths = [f"width_{layer}" for layer in range(1, layers + 1)]
-    return [key for name in config.space.parameters for key in (widths if name == "width" and widths else [name])]
+    deepest = max(int(value) for value in config.space.parameters["depth"].values())
+    return [key for name in config.space.parameters for key in keys(config.space, name, deepest)]
 
 
 def _axes(config: StudyConfig) -> dict[str, list[str]]:
     """Hyperparameters that vary, per plot: those of every trial, and all; a plot leaves out trials that lack one of its axes."""
     varying = {name: parameter for name, parameter in config.space.parameters.items() if _varies(parameter)}
-    always = [name for name, parameter in varying.items() if parameter.when is None]
-    first = {"width": "width_1"} if config.space.per_layer_width else {}
-    every = [first.get(name, name) for name in varying]
+    always = [name for name, parameter in varying.items() if parameter.when is None and name not in config.space.per_layer]
+    every = [key for name in varying for key in keys(config.space, name, 1)]
     plots = {"Every trial: hyperparameters and objective": always}
     if len(always) < len(every):
         plots["Trials that have all hyperparameters"] = every

@@ -1,22 +1,23 @@
-"""Trainers: `make_trainer` gives the configured one. TensorFlow is imported by the first call, not before."""
+"""Trainers: `make_trainer` gives the configured one. Keras and its backend are imported by the first call, not before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from regsweep.config.backend import Backend
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.predictor import Model
 from regsweep.train.contract import Trainer
-from regsweep.train.runtime import start_tensorflow
+from regsweep.train.runtime import start_backend
 from regsweep.trial import TrialResult, TrialSpec
 
 __all__ = ["Trainer", "make_trainer", "save_networks", "train_elsewhere"]
 
 
 def make_trainer(config: TrainerConfig) -> Trainer:
-    """Import TensorFlow, bound its threads and return the trainer."""
-    start_tensorflow(config.threads)
+    """Import Keras's backend, bound its threads and return the trainer. Raises ConfigError where Keras runs on another one."""
+    start_backend(config.backend, config.threads)
     if config.kind == "keras_fit":
         from regsweep.train.keras_fit import KerasFit
 
@@ -31,9 +32,9 @@ def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared) -> T
     return make_trainer(config).fit([spec], data)[0]
 
 
-def save_networks(model: Model, folder: Path) -> dict[str, Path]:
+def save_networks(model: Model, folder: Path, backend: Backend = "tensorflow") -> dict[str, Path]:
     """Write each member of a model as a `.keras` file, for Keras users; its input is the encoded table."""
-    start_tensorflow(threads=1)
+    start_backend(backend, threads=1)
     from regsweep.train.keras_fit import rebuild
 
     places = {}

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.redact import redact
+from regsweep.tasks import REGRESSION, VAL_LOSS, Task
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, Array64, FoldResult, Network, State, TrialResult, TrialSpec
+from regsweep.trial import Array64, FoldResult, Network, State, TrialResult, TrialSpec
 
 
 class StopRule(Protocol):
@@ -102,13 +103,19 @@ def seeds(spec: TrialSpec, fold: int) -> Seeds:
 
 
 def in_target_units(metrics: Array64, fold: FoldData) -> Array64:
-    """Turn metrics of shape (epochs, 6) on standardised targets into target units; R² has none."""
+    """Turn metrics of shape (epochs, 6) on standardised targets into target units; R² has none, nor have those of classes."""
     scaled: Array64 = metrics * np.array([fold.std**2, fold.std, 1.0] * 2)
     return scaled
 
 
 def outcome(
-    spec: TrialSpec, folds: Sequence[FoldResult], *, seconds: float, trainer: str, stopped: StopRule | None = None
+    spec: TrialSpec,
+    folds: Sequence[FoldResult],
+    *,
+    seconds: float,
+    trainer: str,
+    stopped: StopRule | None = None,
+    task: Task = REGRESSION,
 ) -> TrialResult:
     """Classify a training: failed where a metric is not finite, pruned where a rule stopped it, else complete."""
     for fold in folds:
@@ -116,20 +123,29 @@ def outcome(
         if len(bad):
             epoch, column = bad[0]
             reached = spec.initial_epoch + epoch + 1
-            cause = f"diverged: {CURVES[column]} is {fold.curves[epoch, column]} in epoch {reached}"
-            return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause)
+            cause = f"diverged: {task.curves[column]} is {fold.curves[epoch, column]} in epoch {reached}"
+            return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause, task)
     if stopped is None:
-        return TrialResult(spec.bare, State.COMPLETE, tuple(folds), seconds, trainer)
+        return TrialResult(spec.bare, State.COMPLETE, tuple(folds), seconds, trainer, task=task)
     epochs = spec.initial_epoch + max(len(fold.curves) for fold in folds)
     reached = f"{len(folds)} folds" if stopped.every is None else f"{epochs} of {spec.epochs} epochs"
-    return TrialResult(spec.bare, State.PRUNED, tuple(folds), seconds, trainer, f"stopped by {stopped.name} after {reached}")
+    cause = f"stopped by {stopped.name} after {reached}"
+    return TrialResult(spec.bare, State.PRUNED, tuple(folds), seconds, trainer, cause, task)
 
 
-def failure(spec: TrialSpec, error: Exception, folds: Sequence[FoldResult], *, seconds: float, trainer: str) -> TrialResult:
+def failure(
+    spec: TrialSpec,
+    error: Exception,
+    folds: Sequence[FoldResult],
+    *,
+    seconds: float,
+    trainer: str,
+    task: Task = REGRESSION,
+) -> TrialResult:
     """What a training comes to that raised an error."""
     # Causes go into records and MLflow.
     cause = redact(f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
-    return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause)
+    return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause, task)
 
 
 def first_weights(spec: TrialSpec, fold: int) -> Network | None:
@@ -147,8 +163,8 @@ def epoch_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:
 
 
 def kept_epoch(curves: Array64, config: TrainerConfig) -> int:
-    """Row of the curves whose weights are kept; the last where no epoch has a finite validation MSE."""
-    errors = curves[:, CURVES.index("val/mse")]
+    """Row of the curves whose weights are kept; the last where no epoch has a finite validation loss."""
+    errors = curves[:, VAL_LOSS]
     if config.keep == "last" or np.isnan(errors).all():
         return len(curves) - 1
     return int(np.nanargmin(errors))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
+from regsweep.tasks import BINARY, VAL_LOSS, Task
 from regsweep.train.contract import (
     StopRule,
     epoch_order,
@@ -26,8 +27,15 @@ from regsweep.train.contract import (
     stops,
     waves_of,
 )
+from regsweep.train.initial import glorot_uniform
 from regsweep.train.plan import Speed
-from regsweep.trial import CURVES, Array64, FoldResult, Network, TrialResult, TrialSpec
+from regsweep.trial import Array32, Array64, FoldResult, Network, TrialResult, TrialSpec
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# A tensor of whatever backend Keras runs on.
+Tensor = Any
 
 # Validation is one step up to this many rows, so that its metrics are a single sum.
 VALIDATION_ROWS = 65_536
@@ -78,19 +86,20 @@ class KerasFit:
                     break
         except Exception as error:
             # Whatever one training raises is that trial's failure, not the study's.
-            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name)
-        return outcome(spec, folds, seconds=time.perf_counter() - started, trainer=self.name, stopped=stopped)
+            return failure(spec, error, folds, seconds=time.perf_counter() - started, trainer=self.name, task=data.task)
+        seconds = time.perf_counter() - started
+        return outcome(spec, folds, seconds=seconds, trainer=self.name, stopped=stopped, task=data.task)
 
 
 def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
     """Build the network of a spec with its initial weights, for rows of shape (inputs,)."""
     drawn, start = seeds(spec, fold), first_weights(spec, fold)
     model = keras.Sequential([keras.Input((inputs,))])
-    for layer, width in enumerate(spec.widths):
-        model.add(_dense(width, spec.activation, spec.l2, drawn.kernels[layer]))
-        if spec.dropout > 0:
+    for layer, (width, activation, rate) in enumerate(zip(spec.widths, spec.activations, spec.dropouts, strict=True)):
+        model.add(_dense(width, activation, spec.l2, drawn.kernels[layer]))
+        if rate > 0:
             # Keras draws masks in a row: one that goes on draws others than those of its beginning.
-            model.add(keras.layers.Dropout(spec.dropout, seed=drawn.dropout[layer] + spec.initial_epoch))
+            model.add(keras.layers.Dropout(rate, seed=drawn.dropout[layer] + spec.initial_epoch))
     model.add(_dense(1, "linear", spec.l2, drawn.kernels[-1]))
     if start is not None:
         model.set_weights([array for pair in zip(start.kernels, start.biases, strict=True) for array in pair])
@@ -100,8 +109,8 @@ def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
 def rebuild(member: Member) -> keras.Sequential:
     """A trained network as Keras sees it, for encoded rows."""
     model = keras.Sequential([keras.Input((len(member.kernels[0]),))])
-    for kernel in member.kernels[:-1]:
-        model.add(keras.layers.Dense(kernel.shape[1], activation=member.activation))
+    for activation, kernel in zip(member.activations, member.kernels[:-1], strict=True):
+        model.add(keras.layers.Dense(kernel.shape[1], activation=activation))
     model.add(keras.layers.Dense(1))
     model.set_weights([array for pair in zip(member.kernels, member.biases, strict=True) for array in pair])
     return model
@@ -109,6 +118,8 @@ def rebuild(member: Member) -> keras.Sequential:
 
 def batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) -> tf.data.Dataset:
     """All batches from epoch `first` on; epoch e visits the rows in an order of (seed, e); its last batch may be short."""
+    import tensorflow as tf
+
     x, z = tf.constant(fold.x_train, tf.float32), tf.constant(fold.z_train[:, None])
 
     def orders() -> Iterator[npt.NDArray[np.int32]]:
@@ -123,13 +134,35 @@ def batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) ->
     )
 
 
+def array_batches(fold: FoldData, spec: TrialSpec, order_seed: int, first: int = 0) -> Iterator[tuple[Array32, Array32]]:
+    """The same batches as `batches` as arrays, for backends other than TensorFlow."""
+    x, z = fold.x_train.astype(np.float32), fold.z_train[:, None]
+    for epoch in range(first, spec.epochs):
+        order = epoch_order(order_seed, epoch, len(z))
+        for start in range(0, len(z), spec.batch_size):
+            rows = order[start : start + spec.batch_size]
+            yield x[rows], z[rows]
+
+
 def _dense(units: int, activation: str, l2: float, seed: int) -> keras.layers.Dense:
     return keras.layers.Dense(
         units,
         activation=activation,
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+        kernel_initializer=_initializer(seed),
         kernel_regularizer=keras.regularizers.L2(l2) if l2 > 0 else None,
     )
+
+
+def _initializer(seed: int) -> Callable[..., Tensor]:
+    if _on_tensorflow():
+        initializer: Callable[..., Tensor] = keras.initializers.GlorotUniform(seed=seed)
+        return initializer
+    # Other backends' generators would draw other numbers.
+    return lambda shape, dtype=None: keras.ops.convert_to_tensor(glorot_uniform(seed, *shape), dtype=dtype)
+
+
+def _on_tensorflow() -> bool:
+    return bool(keras.backend.backend() == "tensorflow")
 
 
 class _Training:
@@ -142,13 +175,14 @@ class _Training:
         self._steps = -(-len(fold.z_train) // spec.batch_size)
         self._model.compile(
             optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, self._steps)),
-            loss="mse",
+            loss=keras.losses.BinaryCrossentropy(from_logits=True) if fold.task == BINARY else "mse",
             metrics=_metrics(fold),
-            jit_compile=False,
-            # One call into the graph per epoch: the same numbers, without Python between the steps.
-            steps_per_execution=self._steps,
+            # JAX runs every operation by itself where it may not compile.
+            jit_compile=keras.backend.backend() == "jax",
+            # One call into TensorFlow's graph per epoch: the same numbers, without Python between the steps.
+            steps_per_execution=self._steps if _on_tensorflow() else 1,
         )
-        self._keep = _Keep(config)
+        self._keep = _Keep(config, fold.task)
 
     @property
     def ended(self) -> bool:
@@ -169,8 +203,9 @@ class _Training:
         done = self._done
         if self.ended or done >= epochs:
             return
+        draw = batches if _on_tensorflow() else array_batches
         self._model.fit(
-            batches(self._fold, self._spec, self._order, done),
+            draw(self._fold, self._spec, self._order, done),
             initial_epoch=done,
             epochs=min(epochs, self._spec.epochs),
             steps_per_epoch=self._steps,
@@ -215,20 +250,27 @@ class _Cosine(keras.optimizers.schedules.CosineDecay):
         super().__init__(rate, decay_steps=steps)
         self._first = first
 
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+    def __call__(self, step: Tensor) -> Tensor:
         return super().__call__(step + self._first)
 
 
 def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
+    if fold.task == BINARY:
+        return [
+            keras.metrics.BinaryCrossentropy(from_logits=True, name="log_loss"),
+            keras.metrics.MeanMetricWrapper(_right, name="accuracy"),
+            # By Keras's 200 thresholds.
+            keras.metrics.AUC(from_logits=True, name="auc"),
+        ]
     # Metrics are taken on (y - mean) / std of the training targets: R² sums squares in float32, which a large mean would drown.
     target = fold.target
     if not target.log and target.shift == fold.mean and target.scale == fold.std:
         return [keras.metrics.MeanSquaredError("mse"), keras.metrics.MeanAbsoluteError("mae"), keras.metrics.R2Score(name="r2")]
 
-    def standard(z: tf.Tensor) -> tf.Tensor:
+    def standard(z: Tensor) -> Tensor:
         if not target.log:
             return z * (target.scale / fold.std) + (target.shift - fold.mean) / fold.std
-        return tf.exp(z * target.scale + (target.shift - np.log(fold.std))) - fold.mean / fold.std
+        return keras.ops.exp(z * target.scale + (target.shift - np.log(fold.std))) - fold.mean / fold.std
 
     return [
         _on_scale(keras.metrics.MeanSquaredError, standard, "mse"),
@@ -237,9 +279,14 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
     ]
 
 
-def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.Tensor], name: str) -> keras.metrics.Metric:
+def _right(y_true: Tensor, logits: Tensor) -> Tensor:
+    """1 where the class is right, else 0: a probability above 0.5 is a logit above 0."""
+    return keras.ops.cast(keras.ops.equal(logits > 0, y_true > 0.5), "float32")
+
+
+def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[Tensor], Tensor], name: str) -> keras.metrics.Metric:
     class Scaled(base):
-        def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
             super().update_state(scale(y_true), scale(y_pred), sample_weight)
 
     return Scaled(name=name)
@@ -248,9 +295,9 @@ def _on_scale(base: type[keras.metrics.Metric], scale: Callable[[tf.Tensor], tf.
 class _Keep(keras.callbacks.Callback):
     """Collects the six curves, keeps the best weights where asked, stops on patience and on values that are not finite."""
 
-    def __init__(self, config: TrainerConfig) -> None:
+    def __init__(self, config: TrainerConfig, task: Task) -> None:
         super().__init__()
-        self._config = config
+        self._config, self._curves = config, task.curves
         self.ended = False
         self._best = np.inf
         self._since = 0
@@ -259,8 +306,8 @@ class _Keep(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = logs or {}
-        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in CURVES])
-        error = self.rows[-1][CURVES.index("val/mse")]
+        self.rows.append([float(values[name.replace("train/", "").replace("val/", "val_")]) for name in self._curves])
+        error = self.rows[-1][VAL_LOSS]
         if error < self._best:
             self._best, self._since = error, 0
             if self._config.keep == "best":

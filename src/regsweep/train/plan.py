@@ -1,6 +1,6 @@
 """Which trainings go into one stack.
 
-Two trainings can share a stack when they have the same form: activation, padded widths, batch size, with dropout or without.
+Two trainings can share a stack when they have the same form: activations, padded widths, batch size, with dropout or without.
 The form follows from the spec and the data alone, and so do all sizes that a training computes with: that is why its result
 does not depend on its mates. How many share a stack, and which worker trains it, is for the cost model to say.
 """
@@ -28,6 +28,9 @@ VALIDATION_CHUNK = 4096
 GREATEST_STACK = 32
 MOST_HALVINGS = 64
 
+# The activations of the hidden layers, and whether there is dropout.
+ProgramKey = tuple[tuple[str, ...], bool]
+
 
 @dataclass(frozen=True)
 class Form:
@@ -35,15 +38,15 @@ class Form:
 
     inputs: int
     widths: tuple[int, ...]
-    activation: str
+    activations: tuple[str, ...]
     batch_size: int
     dropout: bool
     alone: bool
 
     @property
-    def program(self) -> tuple[int, str, bool]:
+    def program(self) -> ProgramKey:
         """What the graph depends on."""
-        return len(self.widths), self.activation, self.dropout
+        return self.activations, self.dropout
 
     @property
     def parameters(self) -> int:
@@ -89,12 +92,12 @@ class Load:
 
     positions: tuple[int, ...]
     seconds: float
-    program: tuple[int, str, bool]
+    program: ProgramKey
 
 
 def form_of(spec: TrialSpec, inputs: int, rows: int, *, gpu: bool = False) -> Form:
     """The form of a spec on `rows` training rows of `inputs` numbers."""
-    form = Form(inputs, spec.widths, spec.activation, min(spec.batch_size, rows), _drops(spec), alone=True)
+    form = Form(inputs, spec.widths, spec.activations, min(spec.batch_size, rows), _drops(spec), alone=True)
     if not gpu and form.flops >= ALONE_FLOPS:
         return form
     return replace(form, widths=tuple(map(_padded, spec.widths)), alone=False)
@@ -141,7 +144,7 @@ def plan(
 
 def one_each(specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
     """Every spec by itself, in order."""
-    return tuple(Load((position,), 0.0, (spec.depth, spec.activation, _drops(spec))) for position, spec in enumerate(specs))
+    return tuple(Load((position,), 0.0, (spec.activations, _drops(spec))) for position, spec in enumerate(specs))
 
 
 def stack_size(form: Form, memory: float, *, gpu: bool = False) -> int:
@@ -157,7 +160,7 @@ def _sorted(loads: Sequence[tuple[Form, list[int]]], load: Callable[[Form, list[
 
 
 def _drops(spec: TrialSpec) -> bool:
-    return spec.dropout > 0 and spec.depth > 0
+    return max(spec.dropouts, default=0.0) > 0
 
 
 def _span(loads: Sequence[Load], workers: int) -> float:

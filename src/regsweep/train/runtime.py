@@ -1,10 +1,54 @@
-"""Starts TensorFlow once per process: quiet, with bounded threads."""
+"""Starts Keras's backend once per process: quiet, with bounded threads. Which one has to be said before Keras is imported."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+from regsweep.config.backend import Backend
+from regsweep.errors import ConfigError
+
+# What Keras is imported with; whatever KERAS_BACKEND says outside does not count.
+_chosen: Backend = "tensorflow"
+
+
+def choose_backend(backend: Backend) -> None:
+    """Have Keras run on a backend from its import on. Raises ConfigError where it runs on another one already."""
+    global _chosen
+    loaded = sys.modules.get("keras")
+    if loaded is None:
+        os.environ["KERAS_BACKEND"] = _chosen = backend
+    elif (there := loaded.backend.backend()) != backend:
+        raise ConfigError(
+            f"trainer.backend={backend}: Keras runs on {there} in this process already, and can't change; "
+            "set executor=processes, or run the command for each backend by itself"
+        )
+
+
+def start_backend(backend: Backend, threads: int) -> None:
+    """Import a backend and bound the threads inside one operation. Raises ConfigError where Keras runs on another one."""
+    choose_backend(backend)
+    if backend == "tensorflow":
+        start_tensorflow(threads)
+    elif backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    else:
+        # JAX knows all cores or one, and would take most of a GPU's memory at once, which several processes may share.
+        flags = os.environ.get("XLA_FLAGS", "")
+        if threads == 1 and "multi_thread_eigen" not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def import_keras() -> None:
+    """Make Keras ready to be imported for what needs no trainer, on whatever backend it runs here."""
+    os.environ["KERAS_BACKEND"] = _chosen
+    if _chosen == "tensorflow":
+        import_tensorflow()
 
 
 def import_tensorflow() -> None:

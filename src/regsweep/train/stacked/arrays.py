@@ -18,7 +18,7 @@ from regsweep.train.stacked.layout import Layout
 from regsweep.train.stacked.optimizers import OPTIMIZERS, Coefficients, schedule
 from regsweep.train.stacked.program import Fixed, State, Steps
 from regsweep.train.stacked.table import FoldTable
-from regsweep.trial import Array32, Network, TrialSpec
+from regsweep.trial import Array32, Array64, Network, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def fixed(form: Form, lanes: Sequence[Lane], table: FoldTable) -> Fixed:
         outside=column(lambda lane: lane.optimizer.outside),
         slope=column(lambda lane: table.folds[lane.fold].target.scale),
         offset=column(lambda lane: table.folds[lane.fold].target.shift - np.log(table.folds[lane.fold].std)),
-        keep_scale=tf.constant(np.array([1 / (1 - lane.spec.dropout) for lane in lanes], np.float32)[:, None, None]),
+        keep_scale=tf.constant(_keep_scale(form, lanes)),
         fold=tf.constant([lane.fold for lane in lanes], tf.int32),
         dims=tf.constant(layout.dims),
     )
@@ -125,11 +125,30 @@ def _masks(form: Form, lanes: Sequence[Lane], epochs: range, steps: range, total
     if not form.dropout:
         return np.zeros((0, 0, 0, 0, 0), np.bool_)
     shape = (form.batch_size, sum(form.widths))
+    rates = [_rates(form, lane.spec) if _differ(lane.spec) else lane.spec.dropouts[0] for lane in lanes]
     masks = np.empty((len(epochs), len(steps), len(lanes), *shape), np.bool_)
     for index, epoch in enumerate(epochs):
         for place, lane in enumerate(lanes):
-            masks[index, :, place] = draws.dropout_masks(lane.seeds.dropout[0], lane.spec.dropout, epoch, steps, total, shape)
+            masks[index, :, place] = draws.dropout_masks(lane.seeds.dropout[0], rates[place], epoch, steps, total, shape)
     return masks
+
+
+def _keep_scale(form: Form, lanes: Sequence[Lane]) -> Array32:
+    """What units that stay are multiplied by, shape (lanes, 1, units), or (lanes, 1, 1) where layers don't differ."""
+    if any(_differ(lane.spec) for lane in lanes):
+        kept = np.array([1 - _rates(form, lane.spec) for lane in lanes])
+    else:
+        kept = np.array([[1 - max(lane.spec.dropouts, default=0.0)] for lane in lanes])
+    return (1 / kept).astype(np.float32)[:, None, :]
+
+
+def _rates(form: Form, spec: TrialSpec) -> Array64:
+    """The dropout rate of every unit, padding included, shape (units,)."""
+    return np.repeat(np.array(spec.dropouts), form.widths)
+
+
+def _differ(spec: TrialSpec) -> bool:
+    return len(set(spec.dropouts)) > 1
 
 
 def _ones(layout: Layout, spec: TrialSpec, bias: float) -> Array32:

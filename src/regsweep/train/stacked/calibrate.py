@@ -28,7 +28,7 @@ def measure(config: TrainerConfig, *, gpu: bool) -> Speed:
     table, plain = FoldTable([fold]), config.model_copy(update={"patience": None})
 
     def seconds(width: int, size: int) -> float:
-        spec = TrialSpec((width,) * LAYERS, "relu", 0.001, EPOCHS, 16, "adam", 0.0, 0.0, 0)
+        spec = _spec(width, EPOCHS)
         form = form_of(spec, INPUTS, ROWS, gpu=gpu)
         started = time.perf_counter()
         Stack(form, [Member(i, spec, 0) for i in range(size)], table, [0] * size, plain).advance()
@@ -37,10 +37,11 @@ def measure(config: TrainerConfig, *, gpu: bool) -> Speed:
     first = seconds(16, 2)
     small, large = min(seconds(16, 2) for _ in range(2)), min(seconds(64, 8) for _ in range(2))
     steps = EPOCHS * ROWS / 16
-    flops = [
-        size * form_of(TrialSpec((width,) * LAYERS, "relu", 0.001, 1, 16, "adam", 0.0, 0.0, 0), INPUTS, ROWS).flops
-        for width, size in ((16, 2), (64, 8))
-    ]
+    flops = [size * form_of(_spec(width, 1), INPUTS, ROWS).flops for width, size in ((16, 2), (64, 8))]
     flop = max(1e-15, (large - small) / steps / (flops[1] - flops[0]))
     share = max(1e-6, small / steps - flops[0] * flop) / (LAYERS + 1)
     return Speed(step=share, layer=share, flop=flop, trace=max(0.0, first - small), gpu=gpu)
+
+
+def _spec(width: int, epochs: int) -> TrialSpec:
+    return TrialSpec((width,) * LAYERS, ("relu",) * LAYERS, 0.001, epochs, 16, "adam", (0.0,) * LAYERS, 0.0, 0)

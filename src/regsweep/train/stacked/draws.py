@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from regsweep.train.contract import epoch_order
+from regsweep.trial import Array64
 
 # Masks are drawn in blocks of up to so many steps and numbers, each block from a generator of its own.
 BLOCK, BLOCK_NUMBERS = 64, 1 << 24
@@ -29,18 +30,23 @@ def block(shape: tuple[int, int]) -> int:
     return max(1, min(BLOCK, BLOCK_NUMBERS // max(1, shape[0] * shape[1])))
 
 
-def dropout_masks(seed: int, rate: float, epoch: int, steps: range, total: int, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def dropout_masks(
+    seed: int, rate: float | Array64, epoch: int, steps: range, total: int, shape: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
     """Whether units stay in steps of an epoch of `total` steps, shape (steps, *shape); each stays with probability 1 - rate.
 
+    `rate` is one for all units, or one for each of the `shape[1]`.
     The steps begin and end at multiples of `block` or at the epoch's ends. Probabilities are rounded to 1 / 65,536.
     """
-    size, threshold, length = shape[0] * shape[1], round((1 - rate) * LEVELS), block(shape)
+    size, length = shape[0] * shape[1], block(shape)
+    # One number for all is compared without turning the draws into wider integers.
+    threshold = np.rint((1 - rate) * LEVELS).astype(np.int32) if isinstance(rate, np.ndarray) else round((1 - rate) * LEVELS)
     parts = []
     for start in range(steps.start, steps.stop, length):
         count = min(length, total - start) * size
         rng = np.random.default_rng([seed, epoch, start // length])
         # Never below 2**16 means always: a rate of 0 keeps every unit.
-        parts.append(np.frombuffer(rng.bytes(2 * count), np.uint16) < threshold)
+        parts.append(np.frombuffer(rng.bytes(2 * count), np.uint16).reshape(-1, shape[1]) < threshold)
     return np.concatenate(parts).reshape(len(steps), *shape)
 
 

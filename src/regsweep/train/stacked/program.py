@@ -34,7 +34,8 @@ class Fixed(NamedTuple):
     """What stays the same for a network: its optimizer's coefficients (see `optimizers`), penalty, fold and sizes.
 
     What follows the learning rate stands in `Steps`. `gradient` and `penalty` have shape (K, P), `fold` (K,), `dims`
-    (depth + 2,): inputs, widths and 1; the rest (K, 1).
+    (depth + 2,): inputs, widths and 1, `keep_scale` (K, 1, units of all hidden layers), or (K, 1, 1) where all layers of each
+    network have one rate; the rest (K, 1).
     Errors are taken of `exp(z * slope + offset)` in programs for log targets, of z in others.
     """
 
@@ -93,15 +94,15 @@ Program = Callable[[Table, Fixed, Stopping, Steps, State], tuple[State, tf.Tenso
 
 
 @lru_cache(maxsize=256)
-def program(depth: int, activation: str, dropout: bool, log: bool) -> Program:
-    """Return the program for networks of `depth` hidden layers; it is traced once, by its first call.
+def program(activations: tuple[str, ...], dropout: bool, log: bool) -> Program:
+    """Return the program for networks of hidden layers with these activations; it is traced once, by its first call.
 
     Its second result has shape (E, K, 5): sums of squared and of absolute errors in training and in validation, and 1 as long as
     the network was in training, else 0.
     """
 
     def train(table: Table, fixed: Fixed, stopping: Stopping, steps: Steps, state: State) -> tuple[State, tf.Tensor]:
-        net = _Net(depth, activation, fixed, log)
+        net = _Net(activations, fixed, log)
         epochs = tf.shape(steps.rows)[0]
 
         def epoch(e: tf.Tensor, state: State, curves: tf.TensorArray) -> tuple[tf.Tensor, State, tf.TensorArray]:
@@ -115,7 +116,7 @@ def program(depth: int, activation: str, dropout: bool, log: bool) -> Program:
         _, state, curves = tf.while_loop(lambda e, *_: e < epochs, epoch, [tf.constant(0), state, curves], parallel_iterations=1)
         return state, curves.stack()
 
-    compiled: Program = tf.function(train, input_signature=_signature(depth), autograph=False)
+    compiled: Program = tf.function(train, input_signature=_signature(len(activations)), autograph=False)
     return compiled
 
 
@@ -187,8 +188,9 @@ class _Layer(NamedTuple):
 class _Net:
     """The K networks' forward and backward pass; `dims` are inputs, widths of the hidden layers and 1."""
 
-    def __init__(self, depth: int, activation: str, fixed: Fixed, log: bool) -> None:
-        self._depth, self._activation = depth, ACTIVATIONS[activation]
+    def __init__(self, activations: tuple[str, ...], fixed: Fixed, log: bool) -> None:
+        depth = len(activations)
+        self._depth, self._activations = depth, [ACTIVATIONS[name] for name in activations]
         self._fixed, self._log = fixed, log
         self._dims = [fixed.dims[i] for i in range(depth + 2)]
         self._sizes = tf.stack(
@@ -210,8 +212,8 @@ class _Net:
         """Outputs (K, rows) for x (K, rows, inputs), and the layers on the way; `kept` holds the dropout masks side by side."""
         masks = tf.split(kept, self._hidden, axis=2, num=self._depth) if kept is not None else [None] * self._depth
         layers, hidden = [], x
-        for kernel, bias, mask in zip(kernels[:-1], biases[:-1], masks, strict=True):
-            value, back = self._activation(tf.matmul(hidden, kernel) + bias)
+        for activation, kernel, bias, mask in zip(self._activations, kernels[:-1], biases[:-1], masks, strict=True):
+            value, back = activation(tf.matmul(hidden, kernel) + bias)
             layers.append(_Layer(hidden, back, mask))
             hidden = value if mask is None else value * mask
         layers.append(_Layer(hidden, None, None))
@@ -276,7 +278,7 @@ def _signature(depth: int) -> list[Any]:
             outside=column,
             slope=column,
             offset=column,
-            keep_scale=floats(None, 1, 1),
+            keep_scale=floats(None, 1, None),
             fold=whole(None),
             dims=whole(depth + 2),
         ),

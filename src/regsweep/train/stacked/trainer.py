@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
+from regsweep.tasks import REGRESSION
 from regsweep.train.contract import StopRule, failure, outcome, stops, waves_of
 from regsweep.train.keras_fit import KerasFit
 from regsweep.train.plan import GIB, Form, Speed, form_of, stack_size
@@ -70,7 +71,9 @@ class Stacked:
         return self._tables[size, encoding]
 
     def _stackable(self, spec: TrialSpec, data: Prepared) -> bool:
-        if spec.activation not in ACTIVATIONS or spec.optimizer not in OPTIMIZERS or min(spec.widths, default=1) < 1:
+        if data.task != REGRESSION or not ACTIVATIONS.keys() >= {*spec.activations} or spec.optimizer not in OPTIMIZERS:
+            return False
+        if min(spec.widths, default=1) < 1:
             return False
         return all(stack_size(form, self._memory, gpu=self._gpu) > 0 for form in self._forms(spec, data))
 

@@ -1,0 +1,132 @@
+"""The page of an experiment: prose by hand, tables and figures by the run.
+
+`README.md` of an experiment holds blocks between `<!-- NAME -->` and `<!-- /NAME -->`; `write` puts what was printed there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.replicate import Replicates
+from regsweep.metrics import ClassScores, Scores
+from regsweep.repeats import Repeats, Standing
+from regsweep.report.style import number
+
+FOLDER = Path(__file__).resolve().parent
+DPI = 100
+
+METRICS = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "log_loss": "log loss", "accuracy": "accuracy", "auc": "AUC"}
+
+Cell = str | float | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """`blocks`: Markdown by the name of its place in README.md; `figures`: by file name without `.png`."""
+
+    blocks: Mapping[str, str]
+    figures: Mapping[str, Figure]
+
+
+def write(name: str, page: Page) -> None:
+    """Put a page's blocks into its README.md, its figures beside it, and all text into results.txt.
+
+    Raises ValueError where README.md lacks the place of a block.
+    """
+    folder = FOLDER / name
+    readme = folder / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for block, content in page.blocks.items():
+        place = re.compile(rf"(<!-- {re.escape(block)} -->\n).*?(<!-- /{re.escape(block)} -->)", re.DOTALL)
+        if not place.search(text):
+            raise ValueError(f"{readme}: has no place for {block!r}; add the lines <!-- {block} --> and <!-- /{block} -->")
+        text = place.sub(lambda found, new=content: f"{found[1]}{new.strip()}\n{found[2]}", text)
+    readme.write_text(text, encoding="utf-8")
+    (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
+    for figure_name, figure in page.figures.items():
+        figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
+
+
+def as_text(page: Page) -> str:
+    """All blocks, one below the other."""
+    return "\n\n".join(f"[{name}]\n{content.strip()}" for name, content in page.blocks.items()) + "\n"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """A table: words to the left, numbers to the right."""
+    words = [any(isinstance(row[i], str) and not re.match(r"[-−\d]", row[i]) for row in rows) for i in range(len(columns))]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join("---" if word else "---:" for word in words) + "|"]
+    lines += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> str:
+    """`0.159 (0.144 to 0.174)`: the mean, and from the least to the greatest."""
+    low, high = min(values), max(values)
+    return f"{number(float(np.mean(values)))} ({number(low)} to {number(high)})"
+
+
+def systems(
+    replicates: Sequence[Replicates],
+    claims: Mapping[str, str],
+    *,
+    line: Scores | ClassScores,
+    metrics: Sequence[str] = ("rmse", "mae", "r2"),
+) -> str:
+    """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares below."""
+    rows: list[list[Cell]] = []
+    for one in replicates:
+        trained = spread([getattr(scores, metrics[0]) for scores in one.trained])
+        rows.append(
+            [one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")]
+        )
+    name = "least squares" if isinstance(line, Scores) else "logistic regression"
+    rows.append([name, *(number(getattr(line, metric)) for metric in metrics), "", ""])
+    columns = ["", *(METRICS[metric] for metric in metrics), f"training {METRICS[metrics[0]]}", "the tutorial's figure"]
+    kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
+    return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in rows])
+
+
+def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
+    """The blocks `verdict`, a sentence, and `splits`, a table of champion and baselines over splits; all with `prefix`."""
+    heads = ["", *(f"test {METRICS.get(name, name)}" for name in repeats.metrics)]
+    heads += [f"champion better by ({METRICS.get(repeats.metric, repeats.metric)}, 95 %)", "champion won"]
+    rows: list[list[Cell]] = [[f"**{repeats.champion.name} (champion)**", *_over_splits(repeats, repeats.champion), "", ""]]
+    groups: list[list[Standing]] = []
+    for standing in repeats.ordered(repeats.metric):
+        twins = next((group for group in groups if group[0].same_as(standing)), None)
+        if twins is None:
+            groups.append([standing])
+        else:
+            twins.append(standing)
+    for group in groups:
+        # The reference lends its name to all that equal it.
+        one = next((standing for standing in group if standing.key == repeats.reference), group[0])
+        found = repeats.difference(one.key)
+        ends = f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
+        name = one.name + (f" (and {len(group) - 1} equal to it)" if len(group) > 1 else "")
+        rows.append([name, *_over_splits(repeats, one), ends, f"{repeats.wins(one.key)} of {len(repeats.splits)}"])
+    unit = f"In {repeats.unit}. " if repeats.unit else ""
+    note = (
+        f"{unit}Mean over {len(repeats.splits)} splits, standard deviation in brackets; the interval is that of the corrected "
+        "resampled t-test."
+    )
+    return {f"{prefix}verdict": f"**{repeats.sentence}**", f"{prefix}splits": f"{markdown(heads, rows)}\n\n{note}"}
+
+
+def _over_splits(repeats: Repeats, standing: Standing) -> list[str]:
+    return [
+        f"{number(float(np.mean(v)))} ({number(float(np.std(v, ddof=1)))})" for v in map(standing.test.get, repeats.metrics) if v
+    ]
+
+
+def _cell(value: Cell) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else number(value)

@@ -1,0 +1,294 @@
+"""What repeated splits say, read from the records of their studies alone.
+
+In: the books of judged studies that differ in their split only. Out: `Repeats`. Main call: `read_repeats`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from regsweep.baselines import describe
+from regsweep.book import RecordBook, read_champion
+from regsweep.config import StudyConfig
+from regsweep.config.split import TimeOrderedSplit
+from regsweep.data.split import rows_used
+from regsweep.errors import ConfigError
+from regsweep.folder import read_folder
+from regsweep.judgement import PairedDifference, verdict
+from regsweep.repeats.interval import corrected_interval
+from regsweep.report.repeats_plot import repeated_splits
+from regsweep.trial import higher_is_better
+
+CHAMPION: Final = "champion"
+# What is shown first, where a study's records have it; other metrics follow as they stand in the records.
+_SHOWN: Final = ("r2", "rmse", "mae")
+# The mean of one split: R² further below says nothing but that a model is hopeless.
+_WILD_R2: Final = -1.0
+
+Scores = Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One model over the splits: `val` and `test` hold a value per split for each metric, in target units (MSE squared)."""
+
+    key: str
+    name: str
+    val: Scores
+    test: Scores
+
+    def same_as(self, other: Standing) -> bool:
+        """Whether both predict the same on every split but for rounding."""
+        return all(np.allclose(self.test[name], other.test[name], rtol=1e-6, atol=1e-9, equal_nan=True) for name in self.test)
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """The champion and the baselines that all studies have, over splits.
+
+    `splits` are their words (`seed 3`, `until 0.8`), `champions` what each split's champion was, `subject` what sentences call
+    them; `train_rows` and `test_rows` have a number per split, validation rows counting as training rows.
+    """
+
+    configs: tuple[StudyConfig, ...]
+    unit: str
+    studies: tuple[str, ...]
+    splits: tuple[str, ...]
+    champions: tuple[str, ...]
+    subject: str
+    train_rows: tuple[int, ...]
+    test_rows: tuple[int, ...]
+    champion: Standing
+    baselines: tuple[Standing, ...]
+
+    @property
+    def objective(self) -> str:
+        return self.configs[0].objective
+
+    @property
+    def reference(self) -> str:
+        """The baseline that the verdict names in any case."""
+        return self.configs[0].predicts.reference
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the test rows that are shown."""
+        known = self.champion.test
+        return tuple(name for name in _SHOWN if name in known) or tuple(known)
+
+    @property
+    def metric(self) -> str:
+        """What differences are taken in: MAE, or the objective's metric where the records have no MAE."""
+        return "mae" if "mae" in self.champion.test else self.objective.removeprefix("val/")
+
+    @cached_property
+    def best_baseline(self) -> Standing | None:
+        """The best by the objective on validation rows, mean over splits; None where there is no baseline."""
+        name = self.objective.removeprefix("val/")
+        sign = -1 if higher_is_better(self.objective) else 1
+
+        def order(standing: Standing) -> float:
+            mean = sign * _mean(standing.val[name])
+            return math.inf if math.isnan(mean) else mean
+
+        return min(self.baselines, key=order, default=None)
+
+    def difference(self, key: str) -> PairedDifference:
+        """By how much the champion is better than a baseline in `metric`, with the corrected 95 % interval over splits."""
+        sign = -1 if higher_is_better(f"test/{self.metric}") else 1
+        pairs = zip(self._baseline(key).test[self.metric], self.champion.test[self.metric], strict=True)
+        found = corrected_interval(
+            [sign * (rival - ours) for rival, ours in pairs], test_rows=_mean(self.test_rows), train_rows=_mean(self.train_rows)
+        )
+        return PairedDifference(key, self.metric, found.value, found.low, found.high, rows=sum(self.test_rows))
+
+    def wins(self, key: str) -> int:
+        """On how many splits the champion is better than a baseline in `metric`."""
+        upward = higher_is_better(f"test/{self.metric}")
+        pairs = zip(self._baseline(key).test[self.metric], self.champion.test[self.metric], strict=True)
+        return sum(ours > rival if upward else ours < rival for rival, ours in pairs)
+
+    @cached_property
+    def sentence(self) -> str:
+        """The verdict: is the champion better than least squares, and than the best baseline by validation?"""
+        best = self.best_baseline
+        keys = dict.fromkeys([self.reference, *([best.key] if best is not None else [])])
+        return verdict(
+            self.unit,
+            self.subject,
+            [self.difference(key) for key in keys if key in self._keys],
+            best_baseline=best.key if best is not None else None,
+            reference=self.reference,
+            metric=self.metric,
+            over=f" over {len(self.splits)} splits",
+        )
+
+    def table(self) -> Table:
+        """A terminal table: the champion, then the baselines, the best on test rows first."""
+        best, metric = self.best_baseline, _symbol(self.metric)
+        table = Table(title=self._title(), title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        in_unit = f" RMSE and MAE in {self.unit}." if self.unit and "mae" in self.metrics else ""
+        table.caption = (
+            f"Test rows, mean ± standard deviation over {len(self.splits)} splits.{in_unit} "
+            "The interval is that of the corrected resampled t-test."
+        )
+        table.add_column("model")
+        for name in self.metrics:
+            table.add_column(f"test {_symbol(name)}", justify="right", no_wrap=True)
+        table.add_column(f"champion better by ({metric}, 95 %)", justify="right", no_wrap=True)
+        table.add_column("champion won", justify="right", no_wrap=True)
+        table.add_row(f"{self.champion.name} (champion)", *self._spreads(self.champion), "", "", style="bold green")
+        for standing in self.ordered(self.metric):
+            found, mark = self.difference(standing.key), " ◆" if standing is best else ""
+            value, low, high = _rounded([found.value, found.low, found.high], found.half_width)
+            ends = f"{value} ({low} to {high})"
+            won = f"{self.wins(standing.key)} of {len(self.splits)}"
+            table.add_row(standing.name + mark, *self._spreads(standing), ends, won, style="cyan")
+        if best is not None:
+            table.caption += " ◆: the best baseline by validation."
+        return table
+
+    def as_frame(self) -> pd.DataFrame:
+        """A row per split and model, with `val_` and `test_` columns per metric."""
+        rows: list[dict[str, Any]] = []
+        for position, (split, study) in enumerate(zip(self.splits, self.studies, strict=True)):
+            for standing in (self.champion, *self.baselines):
+                name = self.champions[position] if standing is self.champion else standing.name
+                row: dict[str, Any] = {"split": split, "study": study, "model": standing.key, "name": name}
+                row |= {"train_rows": self.train_rows[position], "test_rows": self.test_rows[position]}
+                row |= {f"val_{key}": values[position] for key, values in standing.val.items()}
+                row |= {f"test_{key}": values[position] for key, values in standing.test.items()}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def figure(self) -> Figure:
+        """A dot per model and split, of test R², or of RMSE where an R² is hopeless; baselines that are the same stand once."""
+        metric = self.metrics[0]
+        everyone = (self.champion, *self.baselines)
+        if metric == "r2" and any(not _mean(standing.test["r2"]) > _WILD_R2 for standing in everyone):
+            metric = "rmse"
+        distinct: dict[str, list[Standing]] = {}
+        for standing in self.ordered(metric):
+            twin = next((key for key, group in distinct.items() if group[0].same_as(standing)), standing.key)
+            distinct.setdefault(twin, []).append(standing)
+        rows = [(f"{self.champion.name} (champion)", self.champion.test[metric])]
+        for group in distinct.values():
+            # The reference lends its name to all that equal it.
+            named = min(group, key=lambda standing: (standing.key != self.reference, self.baselines.index(standing)))
+            others = f" (and {len(group) - 1} equal to it)" if len(group) > 1 else ""
+            rows.append((named.name + others, named.test[metric]))
+        return repeated_splits(rows, f"test/{metric}", self.unit, self.sentence)
+
+    def ordered(self, metric: str) -> list[Standing]:
+        """The baselines, the best first by a metric of the test rows, mean over splits."""
+        sign = -1 if higher_is_better(f"test/{metric}") else 1
+        means = {standing.key: sign * _mean(standing.test[metric]) for standing in self.baselines}
+        return sorted(self.baselines, key=lambda standing: (math.isnan(means[standing.key]), means[standing.key]))
+
+    @property
+    def _keys(self) -> dict[str, Standing]:
+        return {standing.key: standing for standing in self.baselines}
+
+    def _baseline(self, key: str) -> Standing:
+        if key not in self._keys:
+            raise ValueError(f"there is no baseline {key!r}; known: {', '.join(self._keys)}")
+        return self._keys[key]
+
+    def _title(self) -> str:
+        return f"{self.configs[0].experiment}: {len(self.splits)} splits, {self.splits[0]} to {self.splits[-1]}"
+
+    def _spreads(self, standing: Standing) -> list[str]:
+        cells = []
+        for name in self.metrics:
+            with np.errstate(invalid="ignore"):
+                values = np.asarray(standing.test[name])
+                mean, sd = float(values.mean()), float(values.std(ddof=1))
+            cells.append(f"{mean:.3f} ± {sd:.3f}" if name == "r2" else " ± ".join(_rounded([mean, sd], sd)))
+        return cells
+
+
+def read_repeats(books: Sequence[RecordBook]) -> Repeats:
+    """Read what studies on several splits came to. Raises ConfigError for fewer than two, for one that has not been judged, or
+    for studies that differ in more than their split; UnreadableError where a record is damaged."""
+    if len(books) < 2:
+        raise ConfigError(f"a verdict over splits needs two studies at least, but got {len(books)}")
+    read = [(book, book.facts(), read_champion(book)) for book in books]
+    if unjudged := [book.folder.name for book, _, champion in read if champion is None]:
+        raise ConfigError(f"study {unjudged[0]!r} has not been judged yet; the same command goes on with it")
+    facts = [one for _, one, _ in read]
+    for other in facts[1:]:
+        if other.dataset.sha256 != facts[0].dataset.sha256 or other.config.objective != facts[0].config.objective:
+            pair = f"{facts[0].study!r} and {other.study!r}"
+            raise ConfigError(f"studies {pair} differ in more than their split: they have other data or another objective")
+    champions = [champion for _, _, champion in read if champion is not None]
+    tests = [len(read_folder(book.folder / "champion")[1]["y"]) for book in books]
+    baselines = [{content["name"]: content for content in book.contents("baseline")} for book in books]
+    asked = [name for name in facts[0].config.baselines.names if all(name in found for found in baselines)]
+    labels = {_label(champion) for champion in champions}
+    names = [str(champion["name"]) for champion in champions]
+    return Repeats(
+        configs=tuple(one.config for one in facts),
+        unit=facts[0].dataset.unit,
+        studies=tuple(one.study for one in facts),
+        splits=tuple(split_words(one.config) for one in facts),
+        champions=tuple(names),
+        subject=min(labels) if len(labels) == 1 else "the champion",
+        train_rows=tuple(rows_used(one.config.split, one.dataset.rows) - count for one, count in zip(facts, tests, strict=True)),
+        test_rows=tuple(tests),
+        champion=_standing(CHAMPION, _common(names), champions),
+        baselines=tuple(_standing(name, describe(name), [found[name] for found in baselines]) for name in asked),
+    )
+
+
+def split_words(config: StudyConfig) -> str:
+    """What tells a split from the others: `seed 3`, `until 0.8`."""
+    split = config.split
+    return f"until {split.until:g}" if isinstance(split, TimeOrderedSplit) else f"seed {split.seed}"
+
+
+def _standing(key: str, name: str, contents: Sequence[Mapping[str, Any]]) -> Standing:
+    val = {metric: tuple(_float(content["val"][metric]) for content in contents) for metric in contents[0]["val"]}
+    test = {metric: tuple(_float(content["test"][metric]["value"]) for content in contents) for metric in contents[0]["test"]}
+    return Standing(key, name, val, test)
+
+
+def _label(champion: Mapping[str, Any]) -> str:
+    """What a sentence calls a split's champion; earlier versions did not write it down."""
+    known = "the ensemble of networks" if len(champion["members"]) > 1 else "the network"
+    return str(champion.get("label", known))
+
+
+def _common(names: Sequence[str]) -> str:
+    """What champions are called together: which trials they are differs from split to split."""
+    kinds = {"ensemble" if name.startswith("ensemble") else "best trial" for name in names}
+    return " or ".join(sorted(kinds, reverse=True))
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _mean(values: Sequence[float]) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.mean(values))
+
+
+def _symbol(metric: str) -> str:
+    return "R²" if metric == "r2" else metric.upper()
+
+
+def _rounded(values: Sequence[float], spread: float) -> list[str]:
+    """Values with as many decimals as leave two digits to their spread."""
+    if not (math.isfinite(spread) and spread > 0) or not -9 <= (decimals := 1 - math.floor(math.log10(spread))) <= 8:
+        return [f"{value:.4g}" for value in values]
+    return [f"{round(value, decimals):,.{max(0, decimals)}f}" for value in values]

@@ -1,0 +1,114 @@
+"""Runs one study per split, or goes on with them.
+
+In: a study's config and how many splits. Out: `Repeats`. Main calls: `repeat_splits`, and `repeat` for given configs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from regsweep.book import RecordBook, read_champion
+from regsweep.config import StudyConfig, compose
+from regsweep.config.repeats import splits_of
+from regsweep.config.split import TimeOrderedSplit
+from regsweep.data import load_dataset, make_split
+from regsweep.errors import StorageError, TooManyFailuresError, UnreadableError
+from regsweep.paths import Workspace
+from regsweep.record import study_name
+from regsweep.repeats.reading import Repeats, read_repeats, split_words
+from regsweep.study import Unwatched, Watcher, gather, run_study
+from regsweep.tracking.drain import sync
+
+
+class SplitsWatcher(Watcher, Protocol):
+    """What repeated splits tell whoever looks on, besides what each study does."""
+
+    def split(self, position: int, study: str, *, done: bool) -> None: ...
+
+    def problem(self, text: str) -> None: ...
+
+
+class Unattended(Unwatched):
+    """A watcher that looks away."""
+
+    def split(self, position: int, study: str, *, done: bool) -> None: ...
+
+    def problem(self, text: str) -> None: ...
+
+
+def repeat_splits(
+    config: StudyConfig | Sequence[str],
+    *,
+    splits: int = 10,
+    workspace: Path | Workspace | None = None,
+    watcher: SplitsWatcher | None = None,
+) -> Repeats:
+    """Run a study, given by its config or by overrides as for `regsweep run`, once for each of several splits.
+
+    What is there already is not run again. `workspace`: default is `tracking.dir`. Raises what `compose` and `run_study` raise.
+    """
+    if not isinstance(config, StudyConfig):
+        (config,) = compose(config)
+    if not isinstance(workspace, Workspace):
+        workspace = Workspace(workspace or Path(config.tracking.dir))
+    return repeat(splits_of(config, splits), workspace, watcher or Unattended())
+
+
+def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: SplitsWatcher) -> Repeats:
+    """Run or go on with studies that differ in their split; when all are judged, copy them into MLflow and read them.
+
+    Searches are nested: each sees only its own split's rows outside the test part. Raises what `run_study` raises, and DataError
+    before anything runs if a split has too few rows.
+    """
+    dataset = load_dataset(configs[0].dataset)
+    for config in configs:
+        make_split(config.split, dataset)
+    books = [RecordBook(workspace.records / study_name(config, dataset.sha256)) for config in configs]
+    for position, (config, book) in enumerate(zip(configs, books, strict=True)):
+        done = _is_done(book, config)
+        watcher.split(position, book.folder.name, done=done)
+        if done:
+            continue
+        try:
+            run_study(gather(config), workspace, watcher, bare=True)
+        except TooManyFailuresError as error:
+            raise TooManyFailuresError([f"{book.folder.name} ({split_words(config)}):", *error.problems]) from error
+    leads = len(books) - 1 if isinstance(configs[0].split, TimeOrderedSplit) else 0
+    _copy(books, leads, workspace, watcher)
+    # To other commands the configured split's study is the one that ran last.
+    books[leads].touch()
+    return read_repeats(books)
+
+
+def _is_done(book: RecordBook, config: StudyConfig) -> bool:
+    """Whether the study has been judged just as it is configured now."""
+    try:
+        if not book.begun or book.facts().config != config or read_champion(book) is None:
+            return False
+    except UnreadableError:
+        return False
+    ended = book.ended()
+    # A longer study that was stopped right at its beginning has the new config and the old end.
+    return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={config.n_trials}")
+
+
+def _copy(books: Sequence[RecordBook], leads: int, workspace: Workspace, watcher: SplitsWatcher) -> None:
+    """Copy all studies into MLflow, in this process: one for each would take seconds of starting for every split.
+
+    The alias goes to the champion of the study that leads.
+    """
+    total, before = sum(len(book.numbers()) for book in books), 0
+    for position, book in enumerate(books):
+
+        def copied(done: int, start: int = before) -> None:
+            watcher.recording(start + done, total)
+
+        try:
+            sync(workspace, book, copied, lead=position == leads)
+        except StorageError as error:
+            watcher.problem(error.problems[0])
+            return
+        before += len(book.numbers())
+        watcher.recording(before, total)

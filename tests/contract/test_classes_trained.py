@@ -1,0 +1,108 @@
+"""Trainings of classes, held against a plain `keras.Model.fit` and scikit-learn, and a tiny study from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+
+from regsweep.book import RecordBook, judged_model, read_champion, read_trial
+from regsweep.champion.ensemble import greedy_weights
+from regsweep.config import compose
+from regsweep.data import load_dataset, make_split
+from regsweep.data.features import Prepared, prepare
+from regsweep.paths import Workspace
+from regsweep.predictor import Model
+from regsweep.reproduce import _compare_test
+from regsweep.study import Unwatched, gather, run_study
+from regsweep.tasks import BINARY
+from regsweep.train import make_trainer
+from regsweep.train.contract import epoch_order, seeds
+from tests.helpers import spec
+
+SMALL = [
+    "experiments=xor_blobs", "dataset.n_samples=120", "split=holdout", "enqueue=[]", "n_trials=2", "parallel_trials=2",
+    "space.parameters.epochs=3", "executor=inline", "bootstrap_resamples=200", "insight.ablation=false",
+]  # fmt: skip
+CONFIG = compose(SMALL)[0]
+SPEC = spec(widths=(3,), epochs=3, batch_size=16, optimizer="sgd", learning_rate=0.5)
+
+
+@pytest.fixture(scope="module")
+def data() -> Prepared:
+    dataset = load_dataset(CONFIG.dataset, BINARY)
+    return prepare(dataset, make_split(CONFIG.split, dataset), CONFIG.features)
+
+
+@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+def test_a_training_is_that_of_plain_keras(kind: str, data: Prepared) -> None:
+    (result,) = make_trainer(compose([f"trainer={kind}"])[0].trainer).fit([SPEC], data)
+    import keras
+
+    from regsweep.train.keras_fit import build
+
+    fold, model = data.folds[0], build(SPEC, 2)
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.5),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+    )
+    logs = []
+    for epoch in range(3):
+        order = epoch_order(seeds(SPEC, 0).order, epoch, len(fold.y_train))
+        x, y = fold.x_train[order].astype(np.float32), fold.y_train[order, None]
+        logs.append(
+            model.fit(
+                x,
+                y,
+                batch_size=16,
+                shuffle=False,
+                verbose=0,
+                validation_data=(fold.x_val.astype(np.float32), fold.y_val[:, None]),
+            ).history
+        )
+    trained = result.folds[0]
+    for mine, theirs in zip(trained.network.kernels, model.get_weights()[::2], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+    names = result.task.curves
+    for column, key in (("train/log_loss", "loss"), ("val/log_loss", "val_loss"), ("train/auc", "auc"), ("val/auc", "val_auc")):
+        np.testing.assert_allclose(trained.curves[:, names.index(column)], [log[key][0] for log in logs], rtol=1e-4)
+
+    # Of the weights after the last epoch; Keras's AUC goes by 200 thresholds.
+    probability = data.encoding.model(result).members[0].predict_encoded(fold.x_val)
+    final = result.final
+    assert final["val/log_loss"] == pytest.approx(log_loss(fold.y_val, probability), rel=1e-5)
+    assert final["val/accuracy"] == pytest.approx(accuracy_score(fold.y_val, probability > 0.5))
+    assert final["val/auc"] == pytest.approx(roc_auc_score(fold.y_val, probability), abs=0.02)
+    assert greedy_weights([result], data, "val/log_loss", 3) == (1.0,)
+
+
+def test_a_study_of_classes_from_end_to_end(tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"tracking": CONFIG.tracking.model_copy(update={"dir": str(tmp_path)})})
+    material = gather(config)
+    book = RecordBook(run_study(material, Workspace(tmp_path), Unwatched()).book.folder)
+    model, champion = judged_model(book), read_champion(book)
+    assert champion is not None
+    assert champion["verdict"].startswith("The network is ")
+    assert {content["name"] for content in book.contents("baseline")} == set(config.baselines.names)
+
+    test = material.split.test
+    probability = model.predict(material.dataset.x.iloc[test])
+    y = material.dataset.y[test]
+    assert champion["test"]["log_loss"]["value"] == pytest.approx(log_loss(y, probability))
+    assert champion["test"]["auc"]["value"] == pytest.approx(roc_auc_score(y, probability))
+    assert _compare_test(champion, model, material)[0] == 0
+    read = read_trial(book.place(0))
+    assert set(read.result.final) == set(BINARY.curves)
+    assert read.objective == read.result.final["val/log_loss"]
+    assert (book.folder / "report" / "decision_boundary.png").is_file()
+    assert {"val_log_loss", "test_auc"} <= {*pd.read_csv(book.folder / "report" / "leaderboard.csv").columns}
+
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    model.save(saved)
+    again = Model.load(saved / "model.json", saved / "weights.npz")
+    assert np.array_equal(again.predict(material.dataset.x), model.predict(material.dataset.x))
