@@ -208,7 +208,7 @@ def test_a_finite_space_is_searched_once_and_then_the_study_ends_with_a_word(tmp
     assert go_on(tmp_path, study, 40) == []
 
 
-@pytest.mark.parametrize("sampler", ["brute_force", "kt_grid", "kt_random", "tpe"])
+@pytest.mark.parametrize("sampler", ["brute_force", "kt_grid", "kt_random", "kt_hyperband", "tpe"])
 def test_every_hidden_layer_has_what_it_has_of_its_own(tmp_path: Path, sampler: str) -> None:
     space = [
         *FINITE_SPACE, "space.parameters.width=8",

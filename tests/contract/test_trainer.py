@@ -264,7 +264,7 @@ def test_a_cosine_goes_on_where_the_epochs_before_it_ended(trainer: Trainer, dat
     assert 0 < np.abs(moved - start).sum() < 0.5 * np.abs(steady - start).sum()
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_a_training_that_goes_on_owes_nothing_to_its_mates(trainer: Trainer, data: Prepared, dropout: float) -> None:
     first = one(trainer, data, dropout=dropout, epochs=2)
     start = tuple(fold.network for fold in first.folds)

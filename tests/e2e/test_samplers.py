@@ -55,8 +55,14 @@ def inline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("sampler", ["tpe", "kt_random", "kt_hyperband"])
+@pytest.mark.parametrize(
+    ("sampler", "workers"),
+    [
+        *((sampler, workers) for sampler in ("tpe", "kt_random") for workers in (1, 2, 4)),
+        ("kt_hyperband", 2),
+        *(pytest.param("kt_hyperband", workers, marks=pytest.mark.slow) for workers in (1, 4)),
+    ],
+)
 def test_the_number_of_workers_changes_nothing(workspace: Path, inline: Path, sampler: str, workers: int) -> None:
     overrides = [*EIGHT, f"sampler={sampler}", *EARLY[sampler], "executor=processes", f"executor.workers={workers}"]
     run_study(gather(compose(overrides)[0]), Workspace(workspace), Silent())
