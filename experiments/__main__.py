@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from experiments.page import FOLDER, as_text, write
+from regsweep.errors import RegsweepError
 from regsweep.paths import Workspace
 
 NAMES = tuple(sorted(place.parent.name for place in FOLDER.glob("*/page.py")))
@@ -26,7 +27,10 @@ def main(names: tuple[str, ...], splits: int, folder: str) -> None:
     began = time.perf_counter()
     for name in names or NAMES:
         started = time.perf_counter()
-        page = import_module(f"experiments.{name}.page").page(Workspace(Path(folder)), splits)
+        try:
+            page = import_module(f"experiments.{name}.page").page(Workspace(Path(folder)), splits)
+        except RegsweepError as error:
+            raise click.ClickException("\n".join([f"{name}: it could not be run", *error.problems])) from None
         write(name, page)
         click.echo(f"== {name}: {time.perf_counter() - started:.0f} s\n\n{as_text(page)}")
     click.echo(f"all: {time.perf_counter() - began:.0f} s")

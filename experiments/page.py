@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.replicate import Replicates
-from regsweep.metrics import ClassScores, Scores
 from regsweep.repeats import Repeats, Standing
 from regsweep.report.style import number
 
@@ -35,22 +34,26 @@ class Page:
 
 
 def write(name: str, page: Page) -> None:
-    """Put a page's blocks into its README.md, its figures beside it, and all text into results.txt.
+    """Put a page's blocks into its README.md, its figures beside it, all text into results.txt, its verdict into the list of all.
 
     Raises ValueError where README.md lacks the place of a block.
     """
     folder = FOLDER / name
-    readme = folder / "README.md"
+    _fill(folder / "README.md", page.blocks)
+    _fill(FOLDER / "README.md", {name: page.blocks["verdict"]})
+    (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
+    for figure_name, figure in page.figures.items():
+        figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
+
+
+def _fill(readme: Path, blocks: Mapping[str, str]) -> None:
     text = readme.read_text(encoding="utf-8")
-    for block, content in page.blocks.items():
+    for block, content in blocks.items():
         place = re.compile(rf"(<!-- {re.escape(block)} -->\n).*?(<!-- /{re.escape(block)} -->)", re.DOTALL)
         if not place.search(text):
             raise ValueError(f"{readme}: has no place for {block!r}; add the lines <!-- {block} --> and <!-- /{block} -->")
         text = place.sub(lambda found, new=content: f"{found[1]}{new.strip()}\n{found[2]}", text)
     readme.write_text(text, encoding="utf-8")
-    (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
-    for figure_name, figure in page.figures.items():
-        figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
 
 
 def as_text(page: Page) -> str:
@@ -69,25 +72,30 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def spread(values: Sequence[float]) -> str:
     """`0.159 (0.144 to 0.174)`: the mean, and from the least to the greatest."""
     low, high = min(values), max(values)
-    return f"{number(float(np.mean(values)))} ({number(low)} to {number(high)})"
+    return f"{shown(float(np.mean(values)))} ({shown(low)} to {shown(high)})" if len(values) > 1 else shown(low)
+
+
+def shown(value: float) -> str:
+    """Four digits, or all before the point."""
+    return f"{value:,.0f}" if 1e6 <= abs(value) < 1e12 else number(value)
 
 
 def systems(
     replicates: Sequence[Replicates],
     claims: Mapping[str, str],
     *,
-    line: Scores | ClassScores,
     metrics: Sequence[str] = ("rmse", "mae", "r2"),
 ) -> str:
     """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares below."""
     rows: list[list[Cell]] = []
     for one in replicates:
-        trained = spread([getattr(scores, metrics[0]) for scores in one.trained])
+        # Where there is no split both are the same.
+        trained = spread([getattr(scores, metrics[0]) for scores in one.trained]) if one.system.rows != "all" else ""
         rows.append(
             [one.system.name, *(spread(one.values(metric)) for metric in metrics), trained, claims.get(one.system.name, "")]
         )
-    name = "least squares" if isinstance(line, Scores) else "logistic regression"
-    rows.append([name, *(number(getattr(line, metric)) for metric in metrics), "", ""])
+    lines = replicates[0].lines
+    rows.append(["least squares", *(spread([getattr(line, metric) for line in lines]) for metric in metrics), "", ""])
     columns = ["", *(METRICS[metric] for metric in metrics), f"training {METRICS[metrics[0]]}", "the tutorial's figure"]
     kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
     return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in rows])
@@ -129,4 +137,4 @@ def _over_splits(repeats: Repeats, standing: Standing) -> list[str]:
 def _cell(value: Cell) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else number(value)
+    return value if isinstance(value, str) else shown(value)

@@ -7,7 +7,7 @@ scored for each seed, since that is what is replicated: nothing is chosen by the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -46,7 +46,8 @@ class System:
 class Replicates:
     """What a system came to, one entry per seed: scores on the rows it trained on and on the rows it is scored on.
 
-    `line` is the task's reference baseline, least squares or logistic regression, on the same rows with the same preprocessing.
+    `lines` are the scores of the task's reference baseline, least squares or logistic regression, with the same preprocessing on
+    the rows that are scored, one for each split. `material`, `data` and `rows` are the first split's.
     """
 
     system: System
@@ -57,7 +58,7 @@ class Replicates:
     trained: tuple[Scores | ClassScores, ...]
     scored: tuple[Scores | ClassScores, ...]
     rows: npt.NDArray[np.int64]
-    line: tuple[Scores | ClassScores, Scores | ClassScores]
+    lines: tuple[Scores | ClassScores, ...]
 
     def values(self, metric: str) -> list[float]:
         """A metric of the scored rows, by seed."""
@@ -91,8 +92,19 @@ def replicate(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:
     )
     known = data.folds[0]
     fit = fit_baseline(data.task.reference, known.x_train, known.y_train, seed=0, task=data.task)
-    line = (
-        score(known.y_train, fit.predict(known.x_train), data.task),
-        score(dataset.y[scored_on], fit.predict(encode(dataset.x.iloc[scored_on], known.columns)), data.task),
-    )
-    return Replicates(system, material, data, results, models, trained, scored, scored_on, line)
+    line = score(dataset.y[scored_on], fit.predict(encode(dataset.x.iloc[scored_on], known.columns)), data.task)
+    return Replicates(system, material, data, results, models, trained, scored, scored_on, (line,))
+
+
+def replicate_on_splits(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:
+    """The same where the source does not say which rows are for test: each seed is that of a split, too."""
+    # One network at a time: starting workers for each would take longer than it.
+    found = [
+        replicate(replace(system, overrides=(*system.overrides, f"split.seed={seed}", "executor=inline")), [seed])
+        for seed in seeds
+    ]
+    joined = {
+        name: tuple(value for one in found for value in getattr(one, name))
+        for name in ("results", "models", "trained", "scored", "lines")
+    }
+    return replace(found[0], system=system, **joined)

@@ -23,8 +23,8 @@ SCALED = System("20 epochs, inputs and target standardised", SPLIT, NETWORK, "tr
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     written, longer, scaled = (replicate(system) for system in (AS_WRITTEN, LONGER, SCALED))
-    line = written.line[1]
-    table = systems([written, longer, scaled], {AS_WRITTEN.name: "RMSE 1,825; training RMSE 1,856"}, line=line)
+    line = written.lines[0]
+    table = systems([written, longer, scaled], {AS_WRITTEN.name: "RMSE 1,825; training RMSE 1,856"})
     random = repeat_splits(["experiments=economics"], splits=splits, workspace=workspace)
     ahead = repeat_splits(["experiments=economics_ahead"], splits=splits, workspace=workspace)
     dataset, rows = written.material.dataset, written.rows

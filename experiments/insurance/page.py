@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from experiments.page import Page, markdown, systems, verdict_blocks
-from experiments.replicate import Replicates, System, replicate
+from experiments.replicate import Replicates, System, replicate_on_splits
 from regsweep import metrics
 from regsweep.baselines import fit_baseline
 from regsweep.paths import Workspace
@@ -14,7 +14,7 @@ from regsweep.predictor import encode
 from regsweep.repeats import repeat_splits
 from regsweep.report.plots import predicted_against_true, strip
 
-SPLIT = ("dataset=insurance", "split=holdout", "split.train=0.64", "split.val=0.16", "split.test=0.2", "split.seed=0")
+SPLIT = ("dataset=insurance", "split=holdout", "split.train=0.64", "split.val=0.16", "split.test=0.2")
 FIVE_COLUMNS = ("dataset.drop=[children]", "features.category=ordinal")
 RAW = ("features=none", "features.target_standardise=false")
 NETWORK = {
@@ -32,14 +32,13 @@ DRAWS = 1000
 
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
-    found = [replicate(system) for system in (PRINTED, SCALED, ACTIVE, WHOLE)]
+    found = [replicate_on_splits(system) for system in (PRINTED, SCALED, ACTIVE, WHOLE)]
     printed, last = found[0], found[-1]
     dataset, rows = last.material.dataset, last.rows
-    line = printed.line
     repeats = repeat_splits(["experiments=insurance"], splits=splits, workspace=workspace)
     return Page(
         {
-            "tutorial": systems(found, {PRINTED.name: CLAIM}, metrics=("mse", "mae", "r2"), line=line[1]),
+            "tutorial": systems(found, {PRINTED.name: CLAIM}, metrics=("mse", "mae", "r2")),
             "linear": _linear(printed),
             **verdict_blocks(repeats),
         },
@@ -47,8 +46,11 @@ def page(workspace: Workspace, splits: int) -> Page:
             "seeds": strip(
                 [(one.system.name, one.values("r2")) for one in found],
                 axis_label="R² on test rows",
-                title="insurance: the tutorial's network under five seeds, mended step by step",
-                references=[(line[1].r2, "least squares, same five columns"), (0.73, "the tutorial's figure")],
+                title="insurance: the tutorial's network on five splits, mended step by step",
+                references=[
+                    (float(np.mean([line.r2 for line in printed.lines])), "least squares, same five columns"),
+                    (0.73, "the tutorial's figure"),
+                ],
                 higher_is_better=True,
             ),
             "predicted_against_true": predicted_against_true(
@@ -80,7 +82,7 @@ def _linear(printed: Replicates) -> str:
         ["", "least", "mean", "greatest"],
         [
             [f"training MSE of least squares, {DRAWS:,} splits", min(trained), float(np.mean(trained)), max(trained)],
-            ["training MSE of the printed network, five seeds", min(network), float(np.mean(network)), max(network)],
+            ["training MSE of the printed network, five splits", min(network), float(np.mean(network)), max(network)],
             ["training MSE that the tutorial prints", None, 28_009_306.0, None],
             ["test R² of least squares, the first ten splits", min(first), float(np.mean(first)), max(first)],
         ],

@@ -35,7 +35,6 @@ def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     linear = [replicate(system) for system in (UNIT, TWO_LAYERS, UNIT_FULL, TWO_LAYERS_FULL)]
     curved = [replicate(system) for system in (SIGMOIDS, SIGMOIDS_ABOVE)]
-    line = curved[0].line[1]
     repeats = repeat_splits(["experiments=intuition_line"], splits=splits, workspace=workspace)
     dataset = linear[0].material.dataset
     x, y = dataset.x["x"].to_numpy(), dataset.y
@@ -43,7 +42,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     return Page(
         {
             "theta": _theta(x, y, linear),
-            "tutorial": systems([linear[0], linear[1], *curved], {}, line=line),
+            "tutorial": systems([linear[0], linear[1], *curved], {}),
             **verdict_blocks(repeats),
         },
         {
@@ -52,7 +51,7 @@ def page(workspace: Workspace, splits: int) -> Page:
                     ("least squares", across, THETA[0] + THETA[1] * across),
                     *((one.system.name, across, _curve(one, across)) for one in (linear[1], *curved)),
                 ],
-                [("points", x, y)],
+                [("all", x, y)],
                 feature="x",
                 target="y",
                 unit="",

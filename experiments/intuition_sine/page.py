@@ -52,7 +52,7 @@ def ceiling() -> float:
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     found, meant = [replicate(system) for system in SYSTEMS], [replicate(system) for system in AS_MEANT]
-    line, most = found[0].line[1], ceiling()
+    line, most = found[0].lines[0], ceiling()
     built = repeat_splits(["experiments=intuition_sine"], splits=splits, workspace=workspace)
     of_x = ["experiments=intuition_sine", "dataset=sine_of_x", "experiment=intuition_sine_of_x"]
     as_meant = repeat_splits(of_x, splits=splits, workspace=workspace)
@@ -62,7 +62,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     frame = dataset.x.iloc[:0].reindex(range(len(across))).assign(x=across)
     return Page(
         {
-            "tutorial": systems([*found, *meant], {}, metrics=("rmse", "r2"), line=line),
+            "tutorial": systems([*found, *meant], {}, metrics=("rmse", "r2")),
             "ceiling": markdown(
                 ["R² on all 500 points", ""], [["the best that the noisy copy of x tells", most], ["a line", line.r2]]
             ),
@@ -72,7 +72,7 @@ def page(workspace: Workspace, splits: int) -> Page:
         {
             "fitted_line": fitted_line(
                 [(one.system.name, across, one.models[0].predict(frame)) for one in found],
-                [("points", x, y)],
+                [("all", x, y)],
                 feature="x1, the made y",
                 target="sin 4x",
                 unit="",

@@ -30,7 +30,7 @@ def page(workspace: Workspace, splits: int) -> Page:
                         for name, run in zip(names, ten.runs, strict=True)
                     ),
                 ],
-                [("points", ten.table.x, ten.table.y)],
+                [("all", ten.table.x, ten.table.y)],
                 feature="x",
                 target="y",
                 unit="",

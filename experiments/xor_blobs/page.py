@@ -41,7 +41,7 @@ def page(workspace: Workspace, splits: int) -> Page:
                 [(one.system.name, one.values("accuracy")) for one in found],
                 axis_label="accuracy on test rows",
                 title="XOR: each network under five seeds",
-                references=[(whole.line[1].accuracy, "logistic regression")],
+                references=[(whole.lines[0].accuracy, "logistic regression")],
                 higher_is_better=True,
             ),
             "decision_boundary": decision_boundary(
@@ -61,7 +61,7 @@ def _tutorial(found: list[Replicates]) -> str:
         accuracies = one.values("accuracy")
         succeeded = f"{sum(value >= SUCCESS for value in accuracies)} of {len(accuracies)}"
         rows.append([one.system.name, succeeded, spread(accuracies), spread(one.values("auc")), spread(one.values("log_loss"))])
-    line = found[0].line[1]
+    line = found[0].lines[0]
     rows.append(["logistic regression", "", line.accuracy, line.auc, line.log_loss])
     return markdown(["", f"seeds with accuracy above {SUCCESS:g}", "accuracy", "AUC", "log loss"], rows)
 

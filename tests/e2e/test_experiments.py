@@ -38,6 +38,7 @@ def test_eight_trials_run_end_to_end(name: str, tmp_path: Path, request: pytest.
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_holds_what_its_run_printed(name: str) -> None:
     text = (FOLDER / name / "README.md").read_text()
+    assert f"*{compose([f'experiments={name}'])[0].question}*" in text
     results = (FOLDER / name / "results.txt").read_text()
     blocks = dict(re.findall(r"^\[([^\]\n]+)\]\n(.*?)(?=\n\n\[[^\]\n]+\]\n|\n\Z)", results, re.DOTALL | re.MULTILINE))
     assert blocks
@@ -49,9 +50,11 @@ def test_a_page_holds_what_its_run_printed(name: str) -> None:
 
 def test_a_block_without_a_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "README.md").write_text("# One\n<!-- a -->\nold\n<!-- /a -->\n")
+    (tmp_path / "one" / "README.md").write_text("# One\n<!-- verdict -->\nold\n<!-- /verdict -->\n")
+    (tmp_path / "README.md").write_text("<!-- one -->\n<!-- /one -->\n")
     monkeypatch.setattr("experiments.page.FOLDER", tmp_path)
-    write("one", Page({"a": "| new \\1 |"}, {}))
-    assert (tmp_path / "one" / "README.md").read_text() == "# One\n<!-- a -->\n| new \\1 |\n<!-- /a -->\n"
+    write("one", Page({"verdict": "new \\1"}, {}))
+    assert (tmp_path / "one" / "README.md").read_text() == "# One\n<!-- verdict -->\nnew \\1\n<!-- /verdict -->\n"
+    assert (tmp_path / "README.md").read_text() == "<!-- one -->\nnew \\1\n<!-- /one -->\n"
     with pytest.raises(ValueError, match="has no place for 'b'"):
-        write("one", Page({"b": "text"}, {}))
+        write("one", Page({"verdict": "new", "b": "text"}, {}))
