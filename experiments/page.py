@@ -19,6 +19,8 @@ from regsweep.report.style import number
 
 FOLDER = Path(__file__).resolve().parent
 DPI = 100
+# Where the data are made, more splits only say it again.
+FEW_SPLITS = 5
 
 METRICS = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "log_loss": "log loss", "accuracy": "accuracy", "auc": "AUC"}
 

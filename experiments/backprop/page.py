@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.backprop import gradients
 from experiments.linear import composed
-from experiments.page import Cell, Page, markdown, verdict_blocks
+from experiments.page import FEW_SPLITS, Cell, Page, markdown, verdict_blocks
 from experiments.replicate import System, replicate
 from regsweep.paths import Workspace
 from regsweep.repeats import repeat_splits
@@ -24,7 +24,7 @@ POINT = (2.0, 3.0)
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     found = replicate(LINEAR)
-    repeats = repeat_splits(["experiments=backprop"], splits=splits, workspace=workspace)
+    repeats = repeat_splits(["experiments=backprop"], splits=min(splits, FEW_SPLITS), workspace=workspace)
     dataset, rows = found.material.dataset, found.rows
     curve = [("training", result.curves[:, CURVES.index("train/mse")]) for result in found.results[:1]]
     curve += [("validation", result.curves[:, CURVES.index("val/mse")]) for result in found.results[:1]]

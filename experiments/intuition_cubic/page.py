@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import make_regression
 
-from experiments.page import Page, markdown, systems, verdict_blocks
+from experiments.page import FEW_SPLITS, Page, markdown, systems, verdict_blocks
 from experiments.replicate import System, replicate
 from regsweep import metrics
 from regsweep.paths import Workspace
@@ -33,7 +33,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     # The tutorial cubes x after y was made of it: the truth is a line in the cube root.
     made, again, slope = make_regression(n_features=1, noise=20, random_state=42, bias=100, n_samples=500, coef=True)
     ceiling = metrics.r2(again, 100 + float(slope) * made[:, 0])
-    repeats = repeat_splits(["experiments=intuition_cubic"], splits=splits, workspace=workspace)
+    repeats = repeat_splits(["experiments=intuition_cubic"], splits=min(splits, FEW_SPLITS), workspace=workspace)
     across = np.linspace(x.min(), x.max(), 400)
     frame = dataset.x.iloc[:0].reindex(range(len(across))).assign(x=across)
     return Page(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.linear import composed
-from experiments.page import Page, markdown, systems, verdict_blocks
+from experiments.page import FEW_SPLITS, Page, markdown, systems, verdict_blocks
 from experiments.replicate import Replicates, System, replicate
 from regsweep.baselines import closed_form
 from regsweep.data.features import Array64
@@ -35,7 +35,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     linear = [replicate(system) for system in (UNIT, TWO_LAYERS, UNIT_FULL, TWO_LAYERS_FULL)]
     curved = [replicate(system) for system in (SIGMOIDS, SIGMOIDS_ABOVE)]
-    repeats = repeat_splits(["experiments=intuition_line"], splits=splits, workspace=workspace)
+    repeats = repeat_splits(["experiments=intuition_line"], splits=min(splits, FEW_SPLITS), workspace=workspace)
     dataset = linear[0].material.dataset
     x, y = dataset.x["x"].to_numpy(), dataset.y
     across = np.linspace(x.min(), x.max(), 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import make_regression
 
-from experiments.page import Page, markdown, systems, verdict_blocks
+from experiments.page import FEW_SPLITS, Page, markdown, systems, verdict_blocks
 from experiments.replicate import System, replicate
 from regsweep import metrics
 from regsweep.paths import Workspace
@@ -53,9 +53,9 @@ def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     found, meant = [replicate(system) for system in SYSTEMS], [replicate(system) for system in AS_MEANT]
     line, most = found[0].lines[0], ceiling()
-    built = repeat_splits(["experiments=intuition_sine"], splits=splits, workspace=workspace)
+    built = repeat_splits(["experiments=intuition_sine"], splits=min(splits, FEW_SPLITS), workspace=workspace)
     of_x = ["experiments=intuition_sine", "dataset=sine_of_x", "experiment=intuition_sine_of_x"]
-    as_meant = repeat_splits(of_x, splits=splits, workspace=workspace)
+    as_meant = repeat_splits(of_x, splits=min(splits, FEW_SPLITS), workspace=workspace)
     dataset = found[0].material.dataset
     x, y = dataset.x["x"].to_numpy(), dataset.y
     across = np.linspace(x.min(), x.max(), 400)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.linear_neuron.systems import HALF_RATE, SEEDS, System, Training, descend, one_by_one, systems
-from experiments.page import Cell, Page, markdown, spread, verdict_blocks
+from experiments.page import FEW_SPLITS, Cell, Page, markdown, spread, verdict_blocks
 from regsweep.paths import Workspace
 from regsweep.repeats import repeat_splits
 from regsweep.report.plots import fitted_line, strip
@@ -15,7 +15,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     three, *others = systems()
     ten = others[-1]
-    repeats = repeat_splits(["experiments=linear_neuron"], splits=splits, workspace=workspace)
+    repeats = repeat_splits(["experiments=linear_neuron"], splits=min(splits, FEW_SPLITS), workspace=workspace)
     drawn = [one_by_one(ten.table, epochs=1000, learning_rate=HALF_RATE, seed=seed) for seed in SEEDS]
     across = np.array([ten.table.x.min(), ten.table.x.max()])
     names = ["full batches, rate 0.01", "one row at a time, rate 0.01", "one row at a time, rate 0.005"]
