@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from experiments.page import Page, systems, verdict_blocks
+from experiments.page import Cell, Page, markdown, systems, verdict_blocks
 from experiments.replicate import System, replicate
+from regsweep import metrics
+from regsweep.baselines import describe, fit_baseline
+from regsweep.champion.training import whole
+from regsweep.config import compose
 from regsweep.paths import Workspace
+from regsweep.predictor import encode
 from regsweep.repeats import repeat_splits
 from regsweep.report.plots import predicted_by_index, strip
+from regsweep.study import gather
 
 SPLIT = ("dataset=economics", "split=holdout", "split.train=0.6", "split.val=0.1", "split.test=0.3", "split.seed=40")
 NETWORK = {
@@ -20,6 +26,24 @@ LONGER = System("the same, 200 epochs", (*SPLIT, "features=max", UNSCALED), {**N
 SCALED = System("20 epochs, inputs and target standardised", SPLIT, NETWORK, "train and val")
 
 
+AHEAD = ("least_squares_qr", "ridge_cv", "random_forest", "gradient_boosting", "k_nearest_neighbours")
+
+
+def one_origin() -> str:
+    """R² of baselines trained on all months before the last 20 % or 30 % of them, which they are tested on."""
+    rows: dict[str, list[Cell]] = {name: [describe(name)] for name in AHEAD}
+    for test in (0.2, 0.3):
+        shares = (f"split.train={0.8 - test}", "split.val=0.2", f"split.test={test}")
+        config = compose(["dataset=economics", "split=time_ordered", *shares])[0]
+        material = gather(config)
+        fold = whole(config, material.dataset, material.split, "plain").folds[0]
+        x, y = encode(material.dataset.x.iloc[material.split.test], fold.columns), material.dataset.y[material.split.test]
+        for name, row in rows.items():
+            fit = fit_baseline(name, fold.x_train, fold.y_train, seed=0)
+            row.append(f"{metrics.r2(y, fit.predict(x)):.2f}")
+    return markdown(["R² on the months ahead", "the last 20 %", "the last 30 %"], list(rows.values()))
+
+
 def page(workspace: Workspace, splits: int) -> Page:
     """Run everything."""
     written, longer, scaled = (replicate(system) for system in (AS_WRITTEN, LONGER, SCALED))
@@ -29,7 +53,7 @@ def page(workspace: Workspace, splits: int) -> Page:
     ahead = repeat_splits(["experiments=economics_ahead"], splits=splits, workspace=workspace)
     dataset, rows = written.material.dataset, written.rows
     return Page(
-        {"tutorial": table, **verdict_blocks(random), **verdict_blocks(ahead, "ahead ")},
+        {"tutorial": table, **verdict_blocks(random), "one origin": one_origin(), **verdict_blocks(ahead, "ahead ")},
         {
             "seeds": strip(
                 [(one.system.name, one.values("rmse")) for one in (written, longer, scaled)],
