@@ -76,7 +76,8 @@ class Silent:
 
 # gp needs torch, which is not among the dependencies.
 SAMPLERS = (
-    "tpe", "random", "qmc", "cmaes", "nsga2", "grid", "brute_force", "kt_random", "kt_bayesian", "kt_grid"
+    "tpe", "random", "qmc", "cmaes", "nsga2", "grid", "brute_force", "kt_random", "kt_bayesian", "kt_grid",
+    "kt_hyperband",
 )  # fmt: skip
 FINITE = ("grid", "brute_force", "kt_grid")
 FINITE_SPACE = (
@@ -93,7 +94,10 @@ def search_config(sampler: str, *overrides: str, space: Sequence[str] | None = N
     space = space if space is not None else FINITE_SPACE if sampler in FINITE else ()
     start = ["sampler.startup_trials=5"] if sampler == "kt_bayesian" else []
     population = ["sampler.population=6"] if sampler in ("nsga2", "cmaes") else []
-    return compose([f"sampler={sampler}", "space=broad", "parallel_trials=3", *start, *population, *space, *overrides])[0]
+    # Brackets of 13, 7 and 3 trials, twice.
+    brackets = ["sampler.max_epochs=9", "sampler.iterations=2"] if sampler == "kt_hyperband" else []
+    options = [*start, *population, *brackets]
+    return compose([f"sampler={sampler}", "space=broad", "parallel_trials=3", *options, *space, *overrides])[0]
 
 
 def value_of(params: Mapping[str, Scalar]) -> float:

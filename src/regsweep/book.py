@@ -24,7 +24,7 @@ from regsweep.folder import read_content, read_folder, read_json, tidy, write_fo
 from regsweep.locks import HeldError, lock
 from regsweep.predictor import Model, pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
-from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec
+from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, rung_from
 
 ENDED_FILE = "ended.json"
 
@@ -218,7 +218,8 @@ def read_trial(folder: Path) -> TrialRecord:
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content["spec"].items()}
     state, seconds, trainer, cause = State(content["state"]), content["seconds"], content["trainer"], content["cause"]
     result = TrialResult(TrialSpec(**fields), state, folds, seconds, trainer, cause, task)
-    return TrialRecord(facts, content["number"], content["params"], result, content["started"], content["finished"])
+    number, params, rung = content["number"], content["params"], rung_from(content.get("rung"))
+    return TrialRecord(facts, number, params, result, content["started"], content["finished"], rung)
 
 
 def read_champion(book: RecordBook) -> dict[str, Any] | None:
@@ -243,7 +244,8 @@ def _trial_json(record: TrialRecord) -> dict[str, Any]:
         "objective": record.objective,
         "others": dict(zip(record.facts.config.further_objectives, record.others, strict=False)),
         "params": dict(record.params),
-        "spec": asdict(result.spec),
+        "rung": asdict(record.rung) if record.rung is not None else None,
+        "spec": {key: value for key, value in asdict(result.spec.bare).items() if key != "start"},
         "trainer": result.trainer,
         "seconds": result.seconds,
         "started": record.started,

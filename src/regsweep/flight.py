@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from regsweep.book import RecordBook
 from regsweep.record import StudyFacts, TrialRecord
@@ -10,7 +11,7 @@ from regsweep.runner import Executor
 from regsweep.search import Proposal, Search, Told
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load
-from regsweep.trial import TrialResult, TrialSpec, spec_from_values, trial_seed
+from regsweep.trial import TrialResult, TrialSpec, spec_of
 
 # A flight is as large as lands in so many seconds, and at most so many trials.
 SECONDS, LARGEST = 4.0, 96
@@ -33,10 +34,9 @@ class Flight:
         self._known = {proposal.number: _known(book, proposal) for proposal in proposals}
         new = [proposal for proposal in proposals if self._known[proposal.number] is None]
         seed = facts.config.seed
-        self._specs = {
-            proposal.number: spec_from_values(proposal.params, seed=trial_seed(seed, proposal.number)) for proposal in new
-        }
-        specs, rule = list(self._specs.values()), search.rule(self._specs)
+        self._specs = {one.number: spec_of(one.number, one.params, one.rung, seed) for one in new}
+        specs = executor.begin([_going_on(book, proposal, self._specs[proposal.number]) for proposal in new])
+        rule = search.rule(self._specs)
         self._stacks: dict[int, _Training] = {}
         for load in executor.plan(specs):
             training = _Training(executor, [specs[position] for position in load.positions], load, rule, clock)
@@ -50,7 +50,7 @@ class Flight:
     def _landed(self, proposal: Proposal | Told) -> TrialRecord:
         result, finished = self._stacks[proposal.number].result(self._specs[proposal.number])
         started = finished - round(result.seconds * 1000)
-        record = TrialRecord(self._facts, proposal.number, proposal.params, result, started, finished)
+        record = TrialRecord(self._facts, proposal.number, proposal.params, result, started, finished, proposal.rung)
         self._book.write_trial(record)
         return record
 
@@ -91,7 +91,18 @@ class _Training:
         self._ended = self._clock()
 
 
+def _going_on(book: RecordBook, proposal: Proposal | Told, spec: TrialSpec) -> TrialSpec:
+    """With its parent's weights, where it has one whose record is there."""
+    parent = proposal.rung.parent if proposal.rung is not None else None
+    record = book.whole(parent) if parent is not None else None
+    if record is None or record.result.spec != spec.before:
+        return spec
+    return replace(spec, start=tuple(fold.network for fold in record.result.folds))
+
+
 def _known(book: RecordBook, proposal: Proposal | Told) -> TrialRecord | None:
     """The record of a trial that was trained before, if it is of this proposal: another Optuna may propose otherwise."""
     record = book.whole(proposal.number)
-    return record if record is not None and dict(record.params) == dict(proposal.params) else None
+    if record is None or (dict(record.params), record.rung) != (dict(proposal.params), proposal.rung):
+        return None
+    return record

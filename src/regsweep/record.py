@@ -12,7 +12,7 @@ from regsweep.config import StudyConfig, load_saved
 from regsweep.data.features import Encoding
 from regsweep.environment import Environment
 from regsweep.tasks import REGRESSION
-from regsweep.trial import Scalar, State, TrialResult
+from regsweep.trial import Rung, Scalar, State, TrialResult
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,10 @@ class Features:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as it is kept. `params` are the drawn hyperparameters, times are in milliseconds since 1970-01-01."""
+    """One trial as it is kept. `params` are the drawn hyperparameters, times are in milliseconds since 1970-01-01.
+
+    `rung` is its place in Hyperband, if that proposed it.
+    """
 
     facts: StudyFacts
     number: int
@@ -84,6 +87,7 @@ class TrialRecord:
     result: TrialResult
     started: int
     finished: int
+    rung: Rung | None = None
 
     @property
     def others(self) -> tuple[float, ...]:

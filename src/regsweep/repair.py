@@ -143,7 +143,7 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
     for record in filter(None, map(book.whole, book.numbers())):
         reports = reports_of(record.facts.config, record.result)
         state, params = record.result.state, record.params
-        known[record.number] = Told(record.number, state, record.objective, params, record.others, reports)
+        known[record.number] = Told(record.number, state, record.objective, params, record.others, reports, rung=record.rung)
     slots: list[Told] = []
     while len(slots) in known:
         slots.append(known[len(slots)])
@@ -153,7 +153,9 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
 
 
 def _says(kept: Told | None, slot: Told) -> bool:
-    if kept is None or (kept.value, kept.others, kept.reports) != (slot.value, slot.others, slot.reports):
+    if kept is None:
+        return False
+    if (kept.value, kept.others, kept.reports, kept.rung) != (slot.value, slot.others, slot.reports, slot.rung):
         return False
     return (kept.number, kept.state) == (slot.number, slot.state) and kept.params.items() <= dict(slot.params).items()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,10 @@ class TrialSpec:
     `activations` and `dropouts` have one entry per hidden layer, too; a rate of dropout acts after its layer. `l2` weighs the sum
     of squares of every kernel. `schedule` says what the learning rate does over the epochs, `encoding` which numbers stand for a
     row (see `features`). Raises ValueError where the entries are not as many as the hidden layers.
+
+    `rounds`: the epochs, in all, after which training stood still before: (1, 3) with 9 `epochs` is a training of 1 epoch that
+    went on to 3 and now to 9. It goes on from the weights that were kept, with a new optimizer state. `start` are these
+    weights, one network per fold: they follow from the rest, and whoever has them saves training the earlier rounds again.
     """
 
     widths: tuple[int, ...]
@@ -51,11 +56,28 @@ class TrialSpec:
     seed: int
     schedule: str = "constant"
     encoding: str = "plain"
+    rounds: tuple[int, ...] = ()
+    start: tuple[Network, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name, given in (("activations", self.activations), ("dropouts", self.dropouts)):
             if len(given) != len(self.widths):
                 raise ValueError(f"{name} must have one entry per hidden layer, but got {given} for the widths {self.widths}")
+
+    @property
+    def initial_epoch(self) -> int:
+        """How many epochs were trained before."""
+        return self.rounds[-1] if self.rounds else 0
+
+    @property
+    def before(self) -> Self:
+        """The round before this one. Only for a spec that has `rounds`."""
+        return replace(self, epochs=self.rounds[-1], rounds=self.rounds[:-1], start=())
+
+    @property
+    def bare(self) -> Self:
+        """Without the weights to start from."""
+        return replace(self, start=()) if self.start else self
 
     @property
     def depth(self) -> int:
@@ -79,6 +101,8 @@ class Network:
 @dataclass(frozen=True)
 class FoldResult:
     """One training: `curves` of shape (epochs, 6) in target units, columns as in `Task.curves`; row 0 is the first epoch.
+
+    Of a training that goes on, the curves are those of its own epochs: row 0 is epoch `initial_epoch`, counted from 0.
 
     `kept_epoch` is the row that `network` belongs to.
     """
@@ -171,6 +195,32 @@ def spec_from_values(values: Mapping[str, Scalar], *, seed: int) -> TrialSpec:
         schedule=str(values.get("schedule", "constant")),
         encoding=str(values.get("encoding", "plain")),
     )
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Where a trial stands in Hyperband. `parent` is the trial it goes on with, `root` the one where that training began.
+
+    `rounds` as in `TrialSpec`; a trial of round 0 has none, no parent, and is its own root.
+    """
+
+    bracket: int
+    round: int
+    root: int
+    parent: int | None = None
+    rounds: tuple[int, ...] = ()
+
+
+def rung_from(values: Mapping[str, Any] | None) -> Rung | None:
+    """A place in Hyperband from what JSON keeps of it."""
+    return Rung(**{**values, "rounds": tuple(values["rounds"])}) if values is not None else None
+
+
+def spec_of(number: int, values: Mapping[str, Scalar], rung: Rung | None, study_seed: int) -> TrialSpec:
+    """The spec of a study's trial. One that goes on with another keeps its seed: batch order and masks go on, too."""
+    if rung is None:
+        return spec_from_values(values, seed=trial_seed(study_seed, number))
+    return replace(spec_from_values(values, seed=trial_seed(study_seed, rung.root)), rounds=rung.rounds)
 
 
 def trial_seed(study_seed: int, number: int, again: int = 0) -> int:

@@ -15,7 +15,7 @@ from regsweep.config import compose
 from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
-from regsweep.search import Search, kept_trials
+from regsweep.search import Search, Told, kept_trials
 from regsweep.trial import State
 from tests.helpers import FINITE, FINITE_SPACE, SAMPLERS, Table, go_on, search_config, value_of
 
@@ -50,7 +50,7 @@ def test_proposals_lie_in_the_space_keep_its_conditions_and_differ(sampler: str,
             assert 1e-6 <= float(params["l2"]) <= 1e-2
             assert params["batch_size"] in (16, 32, 64)
             assert ("dropout" in params) == (int(params["depth"]) > 0)
-            assert int(params["epochs"]) in (20, 30, 40, 50, 60)
+            assert int(params["epochs"]) in ((1, 3, 9) if sampler == "kt_hyperband" else (20, 30, 40, 50, 60))
     assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == len(table)
     depths = {int(params["depth"]) for _, params, _ in table}
     assert len(depths) >= 3
@@ -208,7 +208,7 @@ def test_a_finite_space_is_searched_once_and_then_the_study_ends_with_a_word(tmp
     assert go_on(tmp_path, study, 40) == []
 
 
-@pytest.mark.parametrize("sampler", ["brute_force", "kt_grid", "kt_random", "tpe"])
+@pytest.mark.parametrize("sampler", ["brute_force", "kt_grid", "kt_random", "kt_hyperband", "tpe"])
 def test_every_hidden_layer_has_what_it_has_of_its_own(tmp_path: Path, sampler: str) -> None:
     space = [
         *FINITE_SPACE, "space.parameters.width=8",
@@ -316,3 +316,61 @@ def test_what_is_wrong_with_enqueued_configurations_is_said() -> None:
 def test_enqueued_configurations_are_part_of_what_a_study_is() -> None:
     plain, enqueued = compose([])[0], compose(["enqueue=[{depth: 0}]"])[0]
     assert study_name(plain, "") != study_name(enqueued, "")
+
+
+def hyperband_trials(folder: Path, failed: Callable[[int], bool] = lambda _: False) -> list[Told]:
+    """Every trial of a study, with the same objective in every round."""
+    search = Search(Workspace(folder), "s", search_config("kt_hyperband", "sampler.iterations=1"))
+    while batch := search.next_batch(40):
+        for one in batch:
+            ended = (State.FAILED, None) if failed(one.number) else (State.COMPLETE, value_of(one.params))
+            search.tell(one.number, *ended)
+    # As they are read back from the database.
+    return list(Search(Workspace(folder), "s", search_config("kt_hyperband", "sampler.iterations=1")).told())
+
+
+def test_hyperband_goes_on_with_the_best_third_of_every_round(tmp_path: Path) -> None:
+    told = hyperband_trials(tmp_path)
+    rounds: dict[tuple[int, int], list[Told]] = {}
+    for one in told:
+        assert one.rung is not None
+        rounds.setdefault((one.rung.bracket, one.rung.round), []).append(one)
+    # Li et al. 2018, table 1, but for Keras Tuner's sizes: ceil(3 / (bracket + 1) * 3 ** (bracket - round)).
+    sizes = {(2, 0): (9, 1), (2, 1): (3, 3), (2, 2): (1, 9), (1, 0): (5, 3), (1, 1): (2, 9), (0, 0): (3, 9)}
+    assert {key: (len(ones), ones[0].params["epochs"]) for key, ones in rounds.items()} == sizes
+    assert all(len({one.params["epochs"] for one in ones}) == 1 for ones in rounds.values())
+    for (bracket, number), ones in rounds.items():
+        for one in ones:
+            rung = one.rung
+            assert rung is not None
+            if number == 0:
+                assert (rung.parent, rung.root, rung.rounds) == (None, one.number, ())
+                continue
+            before = rounds[bracket, number - 1]
+            parent = next(each for each in before if each.number == rung.parent)
+            assert {**one.params, "epochs": 0} == {**parent.params, "epochs": 0}
+            assert parent.rung is not None
+            assert rung.root == parent.rung.root
+            assert rung.rounds == (*parent.rung.rounds, parent.params["epochs"])
+            # Only so many can be better as go on too.
+            assert sum(each.value < parent.value for each in before if each.value and parent.value) < len(ones)
+
+
+def test_hyperband_never_goes_on_with_a_failed_trial(tmp_path: Path) -> None:
+    told = hyperband_trials(tmp_path, failed=lambda number: number % 4 == 1)
+    parents = [one.rung.parent for one in told if one.rung is not None and one.rung.parent is not None]
+    assert parents
+    assert not [number for number in parents if number % 4 == 1]
+
+
+def test_hyperband_searches_from_its_shortest_round_to_its_longest() -> None:
+    def epochs(*overrides: str) -> tuple[int, int]:
+        low, high = compose(["sampler=kt_hyperband", *overrides])[0].space.parameters["epochs"].values()
+        return int(low), int(high)
+
+    assert epochs() == (2, 100)
+    assert epochs("space.parameters.epochs=27") == (1, 27)
+    assert epochs("sampler.max_epochs=50", "sampler.factor=4") == (4, 50)
+    assert epochs("sampler.max_epochs=1") == (1, 1)
+    with pytest.raises(ConfigError, match="kt_hyperband stops trials by itself, but got 'median'; set pruner=none"):
+        compose(["sampler=kt_hyperband", "pruner=median"])

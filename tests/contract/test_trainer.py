@@ -213,3 +213,67 @@ def test_keras_users_get_a_network_with_the_same_answers(trainer: Trainer, data:
     (place,) = save_networks(data.encoding.model(result), tmp_path).values()
     z = keras.models.load_model(place, compile=False)(fold.x_val.astype(np.float32)).numpy()[:, 0]
     np.testing.assert_allclose(np.mean((fold.target.to_units(z) - fold.y_val) ** 2), result.final["val/mse"], rtol=1e-5)
+
+
+def went_on(trainer: Trainer, data: Prepared, earlier: TrialResult, epochs: int, **changes: object) -> TrialResult:
+    """Train `epochs` in all, from where an earlier result stood."""
+    before = earlier.spec
+    start = tuple(fold.network for fold in earlier.folds)
+    rounds = (*before.rounds, before.epochs)
+    (result,) = trainer.fit([replace(before, epochs=epochs, rounds=rounds, start=start, **changes)], data)
+    return result
+
+
+def test_a_training_that_goes_on_equals_one_that_never_stood_still(trainer: Trainer, data: Prepared) -> None:
+    # Plain gradient descent has no state but the weights.
+    whole = one(trainer, data, optimizer="sgd", epochs=6)
+    parts = [first := one(trainer, data, optimizer="sgd", epochs=2)]
+    parts.append(second := went_on(trainer, data, first, 3))
+    parts.append(last := went_on(trainer, data, second, 6))
+    assert [len(part.curves) for part in parts] == [2, 1, 3]
+    np.testing.assert_allclose(np.concatenate([part.curves for part in parts]), whole.curves, rtol=1e-6)
+    for a, b in zip(last.folds[0].network.kernels, whole.folds[0].network.kernels, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
+    assert last.spec.rounds == (2, 3)
+    assert last.spec.start == ()
+
+
+def test_adam_goes_on_with_new_moments(trainer: Trainer, data: Prepared) -> None:
+    first = one(trainer, data, epochs=2)
+    fold, start = data.folds[0], first.folds[0].network
+    from regsweep.train.keras_fit import batches, build
+
+    model = build(spec(), fold.inputs)
+    model.set_weights([array for pair in zip(start.kernels, start.biases, strict=True) for array in pair])
+    model.compile("adam", "mse")
+    model.optimizer.learning_rate = 0.01
+    steps = -(-len(fold.z_train) // 32)
+    model.fit(batches(fold, spec(epochs=4), seeds(spec(), 0).order, 2), epochs=2, steps_per_epoch=steps, shuffle=False, verbose=0)
+    last = went_on(trainer, data, first, 4).folds[0].network
+    for a, b in zip(last.kernels, model.get_weights()[0::2], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)
+
+
+def test_a_cosine_goes_on_where_the_epochs_before_it_ended(trainer: Trainer, data: Prepared) -> None:
+    # The latter half of a cosine's rates sums up to less than the former half.
+    first = one(trainer, data, optimizer="sgd", epochs=2)
+    start = first.folds[0].network.kernels[0]
+    moved = went_on(trainer, data, first, 4, schedule="cosine").folds[0].network.kernels[0]
+    fresh = replace(first.spec, epochs=2, rounds=())
+    steady = went_on(trainer, data, replace(first, spec=fresh), 4).folds[0].network.kernels[0]
+    assert 0 < np.abs(moved - start).sum() < 0.5 * np.abs(steady - start).sum()
+
+
+@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
+def test_a_training_that_goes_on_owes_nothing_to_its_mates(trainer: Trainer, data: Prepared, dropout: float) -> None:
+    first = one(trainer, data, dropout=dropout, epochs=2)
+    start = tuple(fold.network for fold in first.folds)
+    going = replace(first.spec, epochs=4, rounds=(2,), start=start)
+    mates = [spec(dropout=dropout, seed=1, epochs=5), replace(going, epochs=6), going, spec(dropout=dropout, seed=3, epochs=4)]
+    assert equal(trainer.fit([going], data)[0], trainer.fit(mates, data)[2])
+
+
+def test_a_training_that_goes_on_from_nothing_has_failed(trainer: Trainer, data: Prepared) -> None:
+    result = one(trainer, data, epochs=4, rounds=(2,))
+    assert result.state is State.FAILED
+    assert result.cause == "ValueError: the 2 epochs that it goes on from could not be trained"

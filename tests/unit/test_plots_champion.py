@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,17 @@ def test_learning_curves_have_units_epochs_from_one_and_the_kept_epoch() -> None
         assert ys(marker) == [pytest.approx(kept)]
     assert "running means over the epoch" in figure.get_supxlabel()
     assert "epoch 2, which was kept" in figure.get_suptitle()
+
+
+def test_learning_curves_of_a_trial_that_went_on_begin_where_its_parent_ended() -> None:
+    trial = record(3, [50.0, 20.0, 40.0], kept=1)
+    went_on = replace(trial, result=replace(trial.result, spec=replace(trial.result.spec, epochs=12, rounds=(3, 9))))
+    figure = plots.learning_curves(went_on, "")
+    for axes in figure.axes:
+        assert xs(line(axes, "val")) == [10, 11, 12]
+        assert xs(line(axes, "kept, val, fold 1")) == [11]
+        assert axes.get_xlim() == (9.5, 12.5)
+    assert "epoch 11, which was kept" in figure.get_suptitle()
 
 
 def test_learning_curves_of_folds_are_thin_beside_their_mean() -> None:

@@ -33,8 +33,9 @@ class Trainings:
 
         Raises RegsweepError if that diverges.
         """
-        epochs = max(1, round(float(np.mean([fold.kept_epoch + 1 for fold in result.folds]))))
-        spec = replace(result.spec, epochs=epochs)
+        kept = [result.spec.initial_epoch + fold.kept_epoch + 1 for fold in result.folds]
+        # In one go, also where the trial went on with another one.
+        spec = replace(result.spec, epochs=max(1, round(float(np.mean(kept)))), rounds=())
         data = whole(self._config, self._dataset, self._split, spec.encoding)
         # There are no validation rows left to stop or choose an epoch by.
         trainer = self._config.trainer.model_copy(update={"patience": None, "keep": "last"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from itertools import islice
+from math import ceil
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -89,6 +90,19 @@ class KtGridSampler(Model):
     points: Annotated[int, Field(ge=2)] | None = None
 
 
+class KtHyperbandSampler(Model):
+    """Keras Tuner's Hyperband (Li et al. 2018): many short trials, of which the best go on, each `round` `factor` times as long.
+
+    `max_epochs`: the most that a trial is trained in all (null: the greatest `epochs` of the space, which are not searched).
+    `iterations`: how often all brackets are gone through.
+    """
+
+    kind: Literal["kt_hyperband"]
+    max_epochs: Count | None = None
+    factor: Annotated[int, Field(ge=2)] = 3
+    iterations: Count = 1
+
+
 SamplerConfig = Annotated[
     TpeSampler
     | RandomSampler
@@ -100,7 +114,8 @@ SamplerConfig = Annotated[
     | Nsga2Sampler
     | KtRandomSampler
     | KtBayesianSampler
-    | KtGridSampler,
+    | KtGridSampler
+    | KtHyperbandSampler,
     Field(discriminator="kind"),
 ]
 
@@ -126,6 +141,21 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) 
         problem = f"the grid has {counted} configurations, but n_trials={n_trials}"
         return [f"sampler={sampler.kind}: {problem}; {advice}narrow it{hint}"]
     return []
+
+
+def space_searched(sampler: SamplerConfig, space: SpaceConfig) -> SpaceConfig:
+    """The space with the epochs that trials of the sampler can have: with Hyperband from its shortest round to its longest."""
+    if not isinstance(sampler, KtHyperbandSampler):
+        return space
+    longest = sampler.max_epochs or int(max(float(value) for value in space.parameters["epochs"].values()))
+    brackets = 0
+    # As Keras Tuner counts them, rounding included.
+    left: float = longest
+    while left >= 1:
+        left, brackets = left / sampler.factor, brackets + 1
+    shortest = ceil(longest / sampler.factor ** (brackets - 1))
+    epochs = IntRange(type="int", low=shortest, high=longest, log=True)
+    return space.model_copy(update={"parameters": {**space.parameters, "epochs": epochs}})
 
 
 def missing_package(sampler: SamplerConfig) -> str | None:

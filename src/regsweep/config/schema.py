@@ -19,7 +19,7 @@ from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, CLASSIFIERS, baselines_of, check_names
 from regsweep.config.pruner import PrunerConfig
-from regsweep.config.sampler import SamplerConfig, sampler_problems
+from regsweep.config.sampler import SamplerConfig, sampler_problems, space_searched
 from regsweep.config.space import Scalar, SpaceConfig
 from regsweep.config.split import SplitConfig
 from regsweep.errors import nearest
@@ -253,6 +253,13 @@ class StudyConfig(Model):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @model_validator(mode="after")
+    def _epochs_of_hyperband(self) -> Self:
+        if self.sampler.kind == "kt_hyperband" and self.pruner.kind != "none":
+            raise ValueError(f"pruner: kt_hyperband stops trials by itself, but got {self.pruner.kind!r}; set pruner=none")
+        space = space_searched(self.sampler, self.space)
+        return self if space == self.space else self.model_copy(update={"space": space})
 
     @model_validator(mode="after")
     def _several_objectives(self) -> Self:

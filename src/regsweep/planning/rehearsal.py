@@ -59,8 +59,8 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
             "tracking": config.tracking.model_copy(update={"kind": "local", "dir": str(folder), "uri": None}),
         }
     )
-    if not _is_valid(short):
-        # A grid, say, has more configurations than one batch of trials.
+    if short.sampler.kind == "kt_hyperband" or not _is_valid(short):
+        # A grid, say, has more configurations than one batch of trials; Hyperband's first batch is its shortest trials.
         short = short.model_copy(update={"sampler": RandomSampler(kind="random")})
     stand_in = replace(
         material,
@@ -111,7 +111,7 @@ class Trainer:
         assert self._executor is not None
         loads = self.plan(specs)
         share = min(1.0, SHORT / max(1e-9, makespan(loads, machine, traced=False)[0]))
-        short = [replace(spec, epochs=max(1, round(spec.epochs * share))) for spec in specs]
+        short = [replace(spec, epochs=max(1, round(spec.epochs * share)), rounds=()) for spec in specs]
         loads = self.plan(short)
         seconds = []
         for _ in range(2):

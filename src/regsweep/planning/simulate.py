@@ -16,7 +16,7 @@ from regsweep.config import StudyConfig
 from regsweep.flight import Pace
 from regsweep.search import Proposal, Search
 from regsweep.train.plan import Load, ProgramKey
-from regsweep.trial import State, TrialSpec, spec_from_values, trial_seed
+from regsweep.trial import State, TrialSpec, spec_of
 
 # Of fewer trials nothing is said about growth.
 FEW = 20
@@ -97,7 +97,7 @@ def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, 
             spent = time.perf_counter() - started
             now += spent
             asked += [spent / len(proposals)] * len(proposals)
-            new = [spec_from_values(one.params, seed=trial_seed(config.seed, one.number)) for one in proposals]
+            new = [spec_of(one.number, one.params, one.rung, config.seed) for one in proposals]
             specs += new
             flights.append(_InFlight(proposals, pool.train(plan(new), now), now))
         if not flights:

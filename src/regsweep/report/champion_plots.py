@@ -37,8 +37,8 @@ from regsweep.report.style import (
     style_axes,
     with_unit,
 )
-from regsweep.tasks import REGRESSION, Task
-from regsweep.trial import FoldResult, State, higher_is_better
+from regsweep.tasks import REGRESSION
+from regsweep.trial import FoldResult, State, TrialResult, higher_is_better
 
 RUNNING_MEANS: Final = (
     "Training values are running means over the epoch, taken while the weights change and dropout acts; validation values are "
@@ -56,7 +56,7 @@ def learning_curves(record: TrialRecord, unit: str) -> Figure:
     """MSE, MAE and R² by epoch (the first is 1) on training and validation rows, and the epoch whose weights were kept.
 
     Of classes it is log loss, accuracy and AUC. `unit` is the target's. Of several folds the mean is thick and each fold thin,
-    with its own kept epoch.
+    with its own kept epoch. Of a trial that went on with another one, epochs begin where that one ended.
     """
     folds = [_until_last_value(fold) for fold in record.result.folds if np.isfinite(fold.curves).any()]
     task = record.result.task
@@ -67,7 +67,7 @@ def learning_curves(record: TrialRecord, unit: str) -> Figure:
     note = RUNNING_MEANS if len(folds) == 1 else f"{RUNNING_MEANS} Thick: the mean over folds, thin: each fold."
     figure = new_figure(title + _kept(record, folds), height=3.7, note=note)
     for axes, metric in zip(figure.subplots(1, 3), task.metrics, strict=True):
-        _draw_metric(axes, folds, task, metric, unit, mark=record.result.state is not State.FAILED)
+        _draw_metric(axes, record.result, folds, metric, unit)
     return figure
 
 
@@ -157,14 +157,15 @@ def _kept(record: TrialRecord, folds: Sequence[FoldResult]) -> str:
     """The part of the title that says what the circles mean."""
     if record.result.state is State.FAILED:
         return f" until it failed{f' ({record.result.cause})' if record.result.cause else ''}"
-    kept = sorted({fold.kept_epoch + 1 for fold in folds})
+    kept = sorted({record.result.spec.initial_epoch + fold.kept_epoch + 1 for fold in folds})
     span = str(kept[0]) if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"
     return (
         f"; circle: epoch {span}, which was kept" if len(folds) == 1 else f"; circles: kept epochs of {len(folds)} folds, {span}"
     )
 
 
-def _draw_metric(axes: Axes, folds: Sequence[FoldResult], task: Task, metric: str, unit: str, *, mark: bool) -> None:
+def _draw_metric(axes: Axes, result: TrialResult, folds: Sequence[FoldResult], metric: str, unit: str) -> None:
+    task, mark, first = result.task, result.state is not State.FAILED, result.spec.initial_epoch + 1
     curves = {split: [fold.curves[:, task.curves.index(f"{split}/{metric}")] for fold in folds] for split in _STYLES}
     values = np.concatenate([curve for split in curves.values() for curve in split])
     label = with_unit(metric_name(metric), metric_unit(metric, unit))
@@ -180,7 +181,7 @@ def _draw_metric(axes: Axes, folds: Sequence[FoldResult], task: Task, metric: st
     style_axes(axes, x="epoch", y=label)
     frame.apply(axes)
     longest = max(len(fold.curves) for fold in folds)
-    axes.set_xlim(0.5, longest + max(0.5, 0.02 * longest))
+    axes.set_xlim(first - 0.5, first - 1 + longest + max(0.5, 0.02 * longest))
     count_ticks(axes.xaxis, 5)
     labels = []
     for split, (colour, dashes) in _STYLES.items():
@@ -188,12 +189,12 @@ def _draw_metric(axes: Axes, folds: Sequence[FoldResult], task: Task, metric: st
         for index, curve in enumerate(curves[split]):
             name = f"{split}, fold {index + 1}"
             if several:
-                _draw_curve(axes, curve, colour, dashes, name, width=0.7)
+                _draw_curve(axes, curve, first, colour, dashes, name, width=0.7)
             kept = folds[index].kept_epoch
             if mark and split == "val" and kept < len(curve) and math.isfinite(curve[kept]):
                 size = 5 if several else 8
                 axes.plot(
-                    [kept + 1],
+                    [first + kept],
                     [curve[kept]],
                     "o",
                     markersize=size,
@@ -203,17 +204,17 @@ def _draw_metric(axes: Axes, folds: Sequence[FoldResult], task: Task, metric: st
                     zorder=5,
                 )
         mean = np.mean([np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves[split]], axis=0)
-        _draw_curve(axes, mean, colour, dashes, split, width=1.8)
+        _draw_curve(axes, mean, first, colour, dashes, split, width=1.8)
         if np.isfinite(mean).any():
             labels.append((float(frame.position(mean[np.isfinite(mean)][-1])), split, colour))
     label_right(axes, labels)
 
 
-def _draw_curve(axes: Axes, curve: FloatArray, colour: str, dashes: str, label: str, *, width: float) -> None:
+def _draw_curve(axes: Axes, curve: FloatArray, first: int, colour: str, dashes: str, label: str, *, width: float) -> None:
     finite = np.where(np.isfinite(curve), curve, np.nan)
     # A line through a single point is invisible.
     marker = "o" if np.isfinite(finite).sum() == 1 else ""
-    epochs = np.arange(1, len(curve) + 1)
+    epochs = np.arange(first, first + len(curve))
     axes.plot(epochs, finite, color=colour, linestyle=dashes, linewidth=width, marker=marker, markersize=3, label=label, zorder=3)
 
 

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -15,7 +16,7 @@ from regsweep.runner.work import Results, Site, train
 from regsweep.train import make_trainer
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import GIB, Load, Speed, one_each, plan
-from regsweep.trial import TrialResult, TrialSpec
+from regsweep.trial import State, TrialResult, TrialSpec
 
 T = TypeVar("T")
 
@@ -48,12 +49,23 @@ class Executor(ABC):
 
     def train(self, specs: Sequence[TrialSpec], rule: StopRule | None = None) -> Results:
         """Train specs in stacks as planned and wait for all; results in their order."""
+        specs = self.begin(specs)
         loads = [([specs[position] for position in load.positions], load) for load in self.plan(specs)]
         futures = [(load, stack, self.submit(stack, load, rule)) for stack, load in loads]
         results: dict[int, TrialResult] = {}
         for load, stack, future in futures:
             results |= zip(load.positions, self.collect(future, stack), strict=True)
         return tuple(results[position] for position in range(len(specs)))
+
+    def begin(self, specs: Sequence[TrialSpec]) -> tuple[TrialSpec, ...]:
+        """The specs with the weights to go on from; where these are missing, the earlier rounds are trained."""
+        begun = list(specs)
+        lacking = [position for position, spec in enumerate(begun) if spec.rounds and not spec.start]
+        earlier = self.train([begun[position].before for position in lacking]) if lacking else ()
+        for position, result in zip(lacking, earlier, strict=True):
+            if result.state is State.COMPLETE:
+                begun[position] = replace(begun[position], start=tuple(fold.network for fold in result.folds))
+        return tuple(begun)
 
     @abstractmethod
     def call(self, function: Callable[..., T], *arguments: Any) -> T:

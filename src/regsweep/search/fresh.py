@@ -16,7 +16,7 @@ from regsweep.config import StudyConfig
 from regsweep.config.enqueue import in_type
 from regsweep.config.space import configurations
 from regsweep.search.source import Params, Proposal, Source, Told
-from regsweep.space import draw
+from regsweep.space import draw, greatest
 
 # How often a source is asked for another proposal, how many random ones are drawn then, how many configurations are looked at.
 ATTEMPTS, DRAWS, LOOKED_AT = 4, 20, 100_000
@@ -73,16 +73,16 @@ class Fresh:
             whole = told[: len(told) // size * size]
             self._source.recall(whole)
             for one in whole:
-                self._take(Proposal(one.number, one.params), one.number // size * size)
+                self._take(Proposal(one.number, one.params, one.rung), one.number // size * size)
             self._told = len(whole)
         while self._told < len(told):
             if not self.ask(size):
                 # Another version of the sampler proposed more.
                 self.ended = None
-                self._impose(Proposal(self._told, told[self._told].params))
+                self._impose(Proposal(self._told, told[self._told].params, told[self._told].rung))
             for one in told[self._told : self.asked]:
                 self._known.add(_key(one.params))
-                self._proposals[one.number] = Proposal(one.number, one.params)
+                self._proposals[one.number] = Proposal(one.number, one.params, one.rung)
                 self.tell(one)
 
     def _next(self, number: int) -> Proposal | None:
@@ -93,7 +93,7 @@ class Fresh:
             if params is None:
                 return None
             if _key(params) not in self._known:
-                return Proposal(number, params)
+                return Proposal(number, params, self._source.rung(number))
             self._source.drop(number)
         params = self._drawn(number) or self._left()
         if params is None:
@@ -141,7 +141,11 @@ def random_params(config: StudyConfig, number: int, attempt: int, given: Params 
     """A configuration with these values, the others drawn at random by (study seed, trial number, attempt)."""
     seed = int(np.random.SeedSequence([config.seed, number], spawn_key=(attempt, 1)).generate_state(1)[0])
     study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=optuna.samplers.RandomSampler(seed=seed))
-    study.enqueue_trial(dict(given or {}))
+    given = dict(given or {})
+    if config.sampler.kind == "kt_hyperband":
+        # What it has not proposed is trained to the end.
+        given.setdefault("epochs", int(greatest(config.space, "epochs")))
+    study.enqueue_trial(given)
     return draw(config.space, study.ask())
 
 

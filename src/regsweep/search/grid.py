@@ -28,6 +28,9 @@ class GridSource:
     def ask(self, number: int, attempt: int) -> Params | None:
         return next((params for params in self._left if params not in self._imposed), None)
 
+    def rung(self, _number: int) -> None:
+        return None
+
     def drop(self, number: int) -> None: ...
 
     def impose(self, proposal: Proposal) -> None:

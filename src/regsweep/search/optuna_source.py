@@ -7,6 +7,7 @@ which come again when the trials are asked and told again: nothing is unpickled 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Literal
 
 import optuna
@@ -17,11 +18,13 @@ from regsweep.config import StudyConfig
 from regsweep.search.samplers import PerTrialSampler
 from regsweep.search.source import Params, Proposal, Told
 from regsweep.space import draw
-from regsweep.trial import State, higher_is_better
+from regsweep.trial import State, higher_is_better, rung_from
 
 STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED}
 # Of what Optuna's pruners note down on trials.
 MARK = "completed_rung_"
+# Under this key Optuna keeps where a trial stands in Hyperband.
+RUNG = "hyperband"
 OPTUNAS = {ours: state for state, ours in STATES.items()}
 
 
@@ -47,6 +50,9 @@ class OptunaSource:
         params = draw(self._config.space, trial)
         self._asked[number] = trial, params
         return params
+
+    def rung(self, _number: int) -> None:
+        return None
 
     def drop(self, number: int) -> None:
         self._study.tell(self._asked.pop(number)[0], state=TrialState.FAIL)
@@ -105,7 +111,8 @@ def told_from(trial: optuna.trial.FrozenTrial, params: Params) -> Told:
     """A told trial from what Optuna keeps of it."""
     value, *others = (trial.values if trial.state is TrialState.COMPLETE else None) or [None]
     marks = {key: mark for key, mark in trial.system_attrs.items() if key.startswith(MARK)}
-    return Told(trial.number, STATES[trial.state], value, params, tuple(others), trial.intermediate_values, marks)
+    rung = rung_from(trial.user_attrs.get(RUNG))
+    return Told(trial.number, STATES[trial.state], value, params, tuple(others), trial.intermediate_values, marks, rung)
 
 
 def frozen(config: StudyConfig, told: Told) -> optuna.trial.FrozenTrial:
@@ -116,6 +123,7 @@ def frozen(config: StudyConfig, told: Told) -> optuna.trial.FrozenTrial:
         values=values_in_optuna(told),
         intermediate_values=dict(told.reports),
         system_attrs=dict(told.marks),
+        user_attrs={RUNG: asdict(told.rung)} if told.rung is not None else {},
         params={name: told.params[name] for name in kinds},
         distributions=kinds,
     )

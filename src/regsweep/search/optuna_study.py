@@ -109,8 +109,9 @@ class Search:
         if state is State.COMPLETE and (value is None or not math.isfinite(value)):
             state = State.FAILED
         values = (value, others) if state is State.COMPLETE else (None, ())
-        params = self._fresh.proposal(number).params
-        told = self._marked(Told(number, state, values[0], params, values[1], reports or {}), self._told)
+        proposal = self._fresh.proposal(number)
+        told = Told(number, state, values[0], proposal.params, values[1], reports or {}, rung=proposal.rung)
+        told = self._marked(told, self._told)
         with self._storage_errors():
             reach("search/telling", number)
             self._keep(frozen(self._config, told))

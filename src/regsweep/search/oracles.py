@@ -1,4 +1,4 @@
-"""Proposals of Keras Tuner's oracles: random search, Bayesian optimisation and grid. The only module that imports it.
+"""Proposals of Keras Tuner's oracles: random search, Bayesian optimisation, grid and Hyperband. The only module that imports it.
 
 An oracle is kept in memory, asked and told by one thread, and never saved: a study that goes on asks and tells a new one.
 """
@@ -15,9 +15,9 @@ import numpy as np
 from regsweep.config import StudyConfig
 from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, name_and_layer, parents
 from regsweep.search.source import Params, Proposal, Told
-from regsweep.space import draw, every_key
+from regsweep.space import draw, every_key, greatest
 from regsweep.train.runtime import import_keras
-from regsweep.trial import Scalar, State, higher_is_better
+from regsweep.trial import Rung, Scalar, State, higher_is_better
 
 import_keras()
 
@@ -37,6 +37,8 @@ class OracleSource:
         with _quiet():
             self._oracle = _make(config)
         self._asked: dict[int, tuple[Any, Params]] = {}
+        # By Keras Tuner's name of a trial its number and place in Hyperband.
+        self._rungs: dict[str, tuple[int, Rung]] = {}
 
     def independent(self, number: int) -> bool:
         return False
@@ -48,7 +50,13 @@ class OracleSource:
             return None
         params = self._decoded(trial.hyperparameters.values)
         self._asked[number] = trial, params
+        if self._config.sampler.kind == "kt_hyperband":
+            self._rungs[trial.trial_id] = number, self._rung_of(number, trial.hyperparameters.values)
         return params
+
+    def rung(self, number: int) -> Rung | None:
+        found = self._rungs.get(self._asked[number][0].trial_id)
+        return found[1] if found is not None else None
 
     def drop(self, number: int) -> None:
         self._end(self._asked.pop(number)[0], "FAILED")
@@ -74,6 +82,14 @@ class OracleSource:
         with _quiet():
             self._oracle.end_trial(trial)
 
+    def _rung_of(self, number: int, values: dict[str, Any]) -> Rung:
+        if "tuner/trial_id" not in values:
+            return Rung(values["tuner/bracket"], 0, number)
+        # Keras Tuner calls the bracket that it began last the trial's; it is the parent's.
+        parent, before = self._rungs[values["tuner/trial_id"]]
+        rounds = (*before.rounds, values["tuner/initial_epoch"])
+        return Rung(before.bracket, values["tuner/round"], before.root, parent, rounds)
+
     def _decoded(self, values: dict[str, Any]) -> Params:
         return draw(self._config.space, _Decoder(self._config, values))
 
@@ -96,6 +112,13 @@ def _make(config: StudyConfig) -> Any:
             )
         case "kt_grid":
             oracle = _unsaved(kt.oracles.GridSearchOracle)(**shared, max_trials=None)
+        case "kt_hyperband":
+            oracle = _unsaved(kt.oracles.HyperbandOracle)(
+                **shared,
+                max_epochs=int(greatest(config.space, "epochs")),
+                factor=sampler.factor,
+                hyperband_iterations=sampler.iterations,
+            )
         case _:
             raise ValueError(f"{sampler.kind!r} is no oracle")
     oracle.verbose = 0
@@ -115,6 +138,9 @@ def _hyperparameters(config: StudyConfig) -> Any:
     """The space in Keras Tuner's words, without constants. What has a condition it has no words for is drawn always."""
     hp, known = kt.HyperParameters(), every_key(config.space)
     scopes: dict[str, list[tuple[str, list[Any]]]] = {}
+    if config.sampler.kind == "kt_hyperband":
+        # The oracle decides how long a trial is trained.
+        known.pop("epochs", None)
     for key, parameter in known.items():
         conditions = _conditions(config, key, parameter, known, scopes)
         if conditions is None:
@@ -201,6 +227,8 @@ class _Decoder:
     def __init__(self, config: StudyConfig, values: dict[str, Any]) -> None:
         self._points, self._values = getattr(config.sampler, "points", None), values
         self._listed = config.sampler.kind == "kt_grid"
+        if config.sampler.kind == "kt_hyperband":
+            self._values = {**values, "epochs": values["tuner/epochs"]}
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         if low == high:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from regsweep.config import StudyConfig
-from regsweep.trial import Scalar, State
+from regsweep.trial import Rung, Scalar, State
 
 Params = Mapping[str, Scalar]
 
@@ -22,6 +22,7 @@ class Proposal:
 
     number: int
     params: Params
+    rung: Rung | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Told:
     others: tuple[float, ...] = ()
     reports: Mapping[int, float] = field(default_factory=dict)
     marks: Mapping[str, float] = field(default_factory=dict)
+    rung: Rung | None = None
 
     @property
     def values(self) -> list[float] | None:
@@ -57,6 +59,10 @@ class Source(Protocol):
 
     def ask(self, number: int, attempt: int) -> Params | None:
         """Propose a trial; `attempt` counts from 0 what was proposed for it and dropped. None: nothing without more results."""
+        ...
+
+    def rung(self, number: int) -> Rung | None:
+        """Where in Hyperband the trial stands that was asked for last under this number; None elsewhere."""
         ...
 
     def drop(self, number: int) -> None:

@@ -64,7 +64,7 @@ def trial_run(book: RecordBook, record: TrialRecord, model: Model | None) -> Run
         key=str(record.number),
         name=f"trial {record.number}",
         tags=tags,
-        params=record.params,
+        params={**record.params, **_hyperband(record)},
         points=[*_curves(record), *points_at(record.finished, values)],
         times=(record.started, record.finished),
         status=STATUS[result.state],
@@ -143,8 +143,19 @@ def _curves(record: TrialRecord) -> list[Point]:
     return [
         (names[column], value, time, step)
         for column in columns
-        for step, (value, time) in enumerate(zip(curves[:, column].tolist(), times, strict=True))
+        for step, (value, time) in enumerate(
+            zip(curves[:, column].tolist(), times, strict=True), record.result.spec.initial_epoch
+        )
     ]
+
+
+def _hyperband(record: TrialRecord) -> dict[str, int]:
+    """A trial's place in Hyperband; {} without one."""
+    if (rung := record.rung) is None:
+        return {}
+    place = {"bracket": rung.bracket, "round": rung.round, "initial_epoch": record.result.spec.initial_epoch}
+    place |= {"parent": rung.parent} if rung.parent is not None else {}
+    return {f"hyperband/{key}": value for key, value in place.items()}
 
 
 def _flat_intervals(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from regsweep.data.features import FoldData, Prepared
 from regsweep.redact import redact
 from regsweep.tasks import REGRESSION, VAL_LOSS, Task
 from regsweep.train.plan import Speed
-from regsweep.trial import Array64, FoldResult, State, TrialResult, TrialSpec
+from regsweep.trial import Array64, FoldResult, Network, State, TrialResult, TrialSpec
 
 
 class StopRule(Protocol):
@@ -122,14 +122,15 @@ def outcome(
         bad = np.argwhere(~np.isfinite(fold.curves))
         if len(bad):
             epoch, column = bad[0]
-            cause = f"diverged: {task.curves[column]} is {fold.curves[epoch, column]} in epoch {epoch + 1}"
-            return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause, task)
+            reached = spec.initial_epoch + epoch + 1
+            cause = f"diverged: {task.curves[column]} is {fold.curves[epoch, column]} in epoch {reached}"
+            return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause, task)
     if stopped is None:
-        return TrialResult(spec, State.COMPLETE, tuple(folds), seconds, trainer, task=task)
-    epochs = max(len(fold.curves) for fold in folds)
+        return TrialResult(spec.bare, State.COMPLETE, tuple(folds), seconds, trainer, task=task)
+    epochs = spec.initial_epoch + max(len(fold.curves) for fold in folds)
     reached = f"{len(folds)} folds" if stopped.every is None else f"{epochs} of {spec.epochs} epochs"
     cause = f"stopped by {stopped.name} after {reached}"
-    return TrialResult(spec, State.PRUNED, tuple(folds), seconds, trainer, cause, task)
+    return TrialResult(spec.bare, State.PRUNED, tuple(folds), seconds, trainer, cause, task)
 
 
 def failure(
@@ -144,7 +145,16 @@ def failure(
     """What a training comes to that raised an error."""
     # Causes go into records and MLflow.
     cause = redact(f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
-    return TrialResult(spec, State.FAILED, tuple(folds), seconds, trainer, cause, task)
+    return TrialResult(spec.bare, State.FAILED, tuple(folds), seconds, trainer, cause, task)
+
+
+def first_weights(spec: TrialSpec, fold: int) -> Network | None:
+    """What a fold's training starts from; None: from its own initial weights. Raises ValueError where that is not known."""
+    if not spec.rounds:
+        return None
+    if fold >= len(spec.start):
+        raise ValueError(f"the {spec.initial_epoch} epochs that it goes on from could not be trained")
+    return spec.start[fold]
 
 
 def epoch_order(seed: int, epoch: int, rows: int) -> npt.NDArray[np.int32]:

@@ -15,7 +15,18 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
 from regsweep.predictor import Member
 from regsweep.tasks import BINARY, VAL_LOSS, Task
-from regsweep.train.contract import StopRule, epoch_order, failure, in_target_units, kept_epoch, outcome, seeds, stops, waves_of
+from regsweep.train.contract import (
+    StopRule,
+    epoch_order,
+    failure,
+    first_weights,
+    in_target_units,
+    kept_epoch,
+    outcome,
+    seeds,
+    stops,
+    waves_of,
+)
 from regsweep.train.initial import glorot_uniform
 from regsweep.train.plan import Speed
 from regsweep.trial import Array32, Array64, FoldResult, Network, TrialResult, TrialSpec
@@ -82,13 +93,16 @@ class KerasFit:
 
 def build(spec: TrialSpec, inputs: int, fold: int = 0) -> keras.Sequential:
     """Build the network of a spec with its initial weights, for rows of shape (inputs,)."""
-    drawn = seeds(spec, fold)
+    drawn, start = seeds(spec, fold), first_weights(spec, fold)
     model = keras.Sequential([keras.Input((inputs,))])
     for layer, (width, activation, rate) in enumerate(zip(spec.widths, spec.activations, spec.dropouts, strict=True)):
         model.add(_dense(width, activation, spec.l2, drawn.kernels[layer]))
         if rate > 0:
-            model.add(keras.layers.Dropout(rate, seed=drawn.dropout[layer]))
+            # Keras draws masks in a row: one that goes on draws others than those of its beginning.
+            model.add(keras.layers.Dropout(rate, seed=drawn.dropout[layer] + spec.initial_epoch))
     model.add(_dense(1, "linear", spec.l2, drawn.kernels[-1]))
+    if start is not None:
+        model.set_weights([array for pair in zip(start.kernels, start.biases, strict=True) for array in pair])
     return model
 
 
@@ -173,7 +187,11 @@ class _Training:
     @property
     def ended(self) -> bool:
         """Whether it has no epochs left."""
-        return self._keep.ended or len(self._keep.rows) >= self._spec.epochs
+        return self._keep.ended or self._done >= self._spec.epochs
+
+    @property
+    def _done(self) -> int:
+        return self._spec.initial_epoch + len(self._keep.rows)
 
     @property
     def curves(self) -> Array64:
@@ -182,7 +200,7 @@ class _Training:
 
     def advance(self, epochs: int) -> None:
         """Train until so many epochs are done, or it has ended."""
-        done = len(self._keep.rows)
+        done = self._done
         if self.ended or done >= epochs:
             return
         draw = batches if _on_tensorflow() else array_batches
@@ -208,7 +226,7 @@ class _Training:
 def _take_turns(trainings: Sequence[_Training], before: Sequence[Array64], spec: TrialSpec, stop: StopRule | None) -> bool:
     """Train to the end, or until the rule, asked about all folds at equal epochs, stops it: then return True."""
     every = spec.epochs if stop is None or stop.every is None else stop.every
-    epochs = every
+    epochs = spec.initial_epoch + every
     while True:
         for training in trainings:
             training.advance(epochs)
@@ -222,7 +240,18 @@ def _take_turns(trainings: Sequence[_Training], before: Sequence[Array64], spec:
 def _learning_rate(spec: TrialSpec, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if spec.schedule == "constant":
         return spec.learning_rate
-    return keras.optimizers.schedules.CosineDecay(spec.learning_rate, decay_steps=spec.epochs * steps)
+    return _Cosine(spec.learning_rate, spec.epochs * steps, spec.initial_epoch * steps)
+
+
+class _Cosine(keras.optimizers.schedules.CosineDecay):
+    """From step `first` on: the optimizer of a training that goes on counts from 0."""
+
+    def __init__(self, rate: float, steps: int, first: int) -> None:
+        super().__init__(rate, decay_steps=steps)
+        self._first = first
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return super().__call__(step + self._first)
 
 
 def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:

@@ -111,16 +111,20 @@ def plan(
     Specs of one form share a load as long as that does not leave a worker idle for longer than another works, and as `memory`,
     in bytes, allows. `inputs` are the inputs of every encoding.
     """
-    groups: dict[Form, list[int]] = defaultdict(list)
+    # A stack goes through the same epochs.
+    groups: dict[tuple[Form, int], list[int]] = defaultdict(list)
     for position, spec in enumerate(specs):
-        groups[form_of(spec, inputs[spec.encoding], rows, gpu=speed.gpu)].append(position)
+        form = form_of(spec, inputs[spec.encoding], rows, gpu=speed.gpu)
+        groups[form, spec.initial_epoch].append(position)
 
     def load(form: Form, positions: list[int]) -> Load:
-        steps = max(specs[position].epochs for position in positions) * -(-rows // form.batch_size)
+        steps = max(specs[position].epochs - specs[position].initial_epoch for position in positions) * -(
+            -rows // form.batch_size
+        )
         return Load(tuple(positions), speed.stack(form, len(positions) * folds, steps), form.program)
 
     loads = []
-    for form, positions in groups.items():
+    for (form, _), positions in groups.items():
         size = 1 if form.alone else max(1, stack_size(form, memory, gpu=speed.gpu) // folds)
         # Trainings of like length side by side: a stack shrinks when a member ends.
         positions.sort(key=lambda position: -specs[position].epochs)

@@ -18,16 +18,17 @@ from regsweep.train.stacked.layout import Layout
 from regsweep.train.stacked.optimizers import OPTIMIZERS, Coefficients, schedule
 from regsweep.train.stacked.program import Fixed, State, Steps
 from regsweep.train.stacked.table import FoldTable
-from regsweep.trial import Array32, Array64, TrialSpec
+from regsweep.trial import Array32, Array64, Network, TrialSpec
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One network's place in a stack: its spec, its seeds, and which of the table's folds it trains on."""
+    """One network's place in a stack: its spec, its seeds, which of the table's folds it trains on, what it starts from."""
 
     spec: TrialSpec
     seeds: Seeds
     fold: int
+    start: Network | None = None
 
     @property
     def optimizer(self) -> Coefficients:
@@ -35,10 +36,13 @@ class Lane:
 
 
 def first_state(form: Form, lanes: Sequence[Lane]) -> State:
-    """Initial weights by Keras's initialiser, moments zero."""
+    """Initial weights by Keras's initialiser or those that a network starts from, moments zero."""
     layout, count = Layout(form), len(lanes)
     rows = []
     for lane in lanes:
+        if lane.start is not None:
+            rows.append(layout.pack(lane.start.kernels, lane.start.biases))
+            continue
         shapes = pairwise((form.inputs, *lane.spec.widths, 1))
         kernels = [
             keras.initializers.GlorotUniform(seed=seed)(shape).numpy()
@@ -106,7 +110,9 @@ def make_steps(
     for lane in lanes:
         spec, stop = lane.spec, start + shape[0] * shape[1]
         rates = schedule(spec.schedule, spec.learning_rate, start, stop, spec.epochs * total)
-        paces.append(lane.optimizer.paces(rates, start).reshape(3, *shape))
+        # A new optimizer state counts its own steps.
+        own = start - spec.initial_epoch * total
+        paces.append(lane.optimizer.paces(rates, own).reshape(3, *shape))
     return Steps(
         tf.constant(rows[:, steps.start : steps.stop]),
         tf.constant(weights[steps.start : steps.stop]),

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from regsweep.config.schema import TrainerConfig
-from regsweep.train.contract import kept_epoch, seeds
+from regsweep.train.contract import first_weights, kept_epoch, seeds
 from regsweep.train.plan import GREATEST_STACK, Form
 from regsweep.train.stacked import draws
 from regsweep.train.stacked.arrays import Lane, batch_rows, first_state, fixed, make_steps, step_bytes
@@ -45,7 +45,7 @@ class Member:
 
 
 class Stack:
-    """Members of one form; `folds[i]` says which of the table's folds member i trains on."""
+    """Members of one form and one initial epoch; `folds[i]` says which of the table's folds member i trains on."""
 
     def __init__(
         self, form: Form, members: Sequence[Member], table: FoldTable, folds: Sequence[int], config: TrainerConfig
@@ -55,8 +55,11 @@ class Stack:
         self._weights = draws.batch_weights(table.rows, form.batch_size)
         self._program = program(*form.program, table.folds[0].target.log)
         self._part = _part(form, len(self._weights))
-        self._done = 0
-        lanes = [Lane(m.spec, seeds(m.spec, m.fold), fold) for m, fold in zip(members, folds, strict=True)]
+        self._done = members[0].spec.initial_epoch
+        lanes = [
+            Lane(m.spec, seeds(m.spec, m.fold), fold, first_weights(m.spec, m.fold))
+            for m, fold in zip(members, folds, strict=True)
+        ]
         self._seat(list(members), lanes)
         self._state = first_state(form, self._lanes)
 

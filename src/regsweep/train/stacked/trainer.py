@@ -39,14 +39,14 @@ class Stacked:
 
     def fit(self, specs: Sequence[TrialSpec], data: Prepared, stop: StopRule | None = None) -> tuple[TrialResult, ...]:
         """Train every spec on every fold."""
-        groups: dict[tuple[str, tuple[Form, ...]], list[int]] = defaultdict(list)
+        groups: dict[tuple[str, tuple[Form, ...], int], list[int]] = defaultdict(list)
         results: dict[int, TrialResult] = {}
         for position, spec in enumerate(specs):
             if self._stackable(spec, data):
-                groups[spec.encoding, self._forms(spec, data)].append(position)
+                groups[spec.encoding, self._forms(spec, data), spec.initial_epoch].append(position)
             else:
                 results |= {position: self._keras_fit.fit([spec], data, stop)[0]}
-        for (_, forms), positions in groups.items():
+        for (_, forms, _), positions in groups.items():
             # All folds of a trial train side by side: a rule compares them at equal epochs.
             size = max(1, min(stack_size(form, self._memory, gpu=self._gpu) for form in forms) // len(forms))
             positions.sort(key=lambda position: -specs[position].epochs)
@@ -113,7 +113,7 @@ class Stacked:
                 for stack in self._stacks(data, forms, part):
                     stack.advance()
                 continue
-            stacks, epochs = list(self._stacks(data, forms, part)), 0
+            stacks, epochs = list(self._stacks(data, forms, part)), members[0].spec.initial_epoch
             while any(member.result is None for member in part):
                 epochs += stop.every
                 for stack in stacks:
