@@ -16,13 +16,12 @@ from matplotlib.figure import Figure
 from experiments.replicate import Replicates
 from regsweep.repeats import Repeats, Standing
 from regsweep.report.style import number
+from regsweep.tasks import METRICS
 
 FOLDER = Path(__file__).resolve().parent
 DPI = 100
 # Where the data are made, more splits only say it again.
 FEW_SPLITS = 5
-
-METRICS = {"mse": "MSE", "rmse": "RMSE", "mae": "MAE", "r2": "R²", "log_loss": "log loss", "accuracy": "accuracy", "auc": "AUC"}
 
 Cell = str | float | None
 
@@ -98,15 +97,20 @@ def systems(
         )
     lines = replicates[0].lines
     rows.append(["least squares", *(spread([getattr(line, metric) for line in lines]) for metric in metrics), "", ""])
-    columns = ["", *(METRICS[metric] for metric in metrics), f"training {METRICS[metrics[0]]}", "the tutorial's figure"]
+    columns = [
+        "",
+        *(METRICS[metric].label for metric in metrics),
+        f"training {METRICS[metrics[0]].label}",
+        "the tutorial's figure",
+    ]
     kept = [index for index in range(len(columns)) if index == 0 or any(row[index] for row in rows)]
     return markdown([columns[index] for index in kept], [[row[index] for index in kept] for row in rows])
 
 
 def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
     """The blocks `verdict`, a sentence, and `splits`, a table of champion and baselines over splits; all with `prefix`."""
-    heads = ["", *(f"test {METRICS.get(name, name)}" for name in repeats.metrics)]
-    heads += [f"champion better by ({METRICS.get(repeats.metric, repeats.metric)}, 95 %)", "champion won"]
+    heads = ["", *(f"test {METRICS[name].label}" for name in repeats.metrics)]
+    heads += [f"champion better by ({METRICS[repeats.metric].label}, 95 %)", "champion won"]
     rows: list[list[Cell]] = [[f"**{repeats.champion.name} (champion)**", *_over_splits(repeats, repeats.champion), "", ""]]
     groups: list[list[Standing]] = []
     for standing in repeats.ordered(repeats.metric):
