@@ -114,10 +114,10 @@ def test_a_misbehaving_trial_fails_alone(tmp_path: Path, whole: Ended, action: s
 
 @pytest.mark.usefixtures("workspace")
 def test_a_third_of_the_trials_may_fail(tmp_path: Path, whole: Ended) -> None:
-    after = ended(tmp_path / "mlruns", run(tmp_path, f"{at(1, 'eat')},{at(4, 'hang')}"))
+    after = ended(tmp_path / "mlruns", run(tmp_path, f"{at(1, 'eat')},{at(4, 'hang')}", "executor.trial_seconds=10"))
     assert sorted(after.causes) == [1, 4]
     assert re.fullmatch(r"took more than executor\.memory_gb=1\.5, \d\.\d GB", after.causes[1])
-    assert after.causes[4] == "took longer than executor.trial_seconds=2"
+    assert after.causes[4] == "took longer than executor.trial_seconds=10"
     assert after.objectives == {**whole.objectives, 1: None, 4: None}
 
 

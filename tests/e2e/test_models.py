@@ -35,7 +35,8 @@ sys.meta_path.insert(0, Absent())
 def insurance(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
     """A folder with a tiny study on the insurance data."""
     folder = tmp_path_factory.mktemp("insurance")
-    run_cli("run", "experiments=insurance", *TINY, "baselines=closed_form", cwd=folder, env={"REGSWEEP_DATA": str(data_folder)})
+    asked = ("experiments=insurance", *TINY, "enqueue=[]", "baselines=closed_form")
+    run_cli("run", *asked, cwd=folder, env={"REGSWEEP_DATA": str(data_folder)})
     return folder
 
 

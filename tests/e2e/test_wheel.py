@@ -46,10 +46,10 @@ def run_there(site: Path, cwd: Path, *arguments: str) -> subprocess.CompletedPro
 def test_configs_and_experiments_come_with_the_wheel(site: Path, tmp_path: Path) -> None:
     done = run_there(site, tmp_path, "run", "experiments=economics", "features=minmax", "--cfg", "job")
     assert done.returncode == 0, done.stderr
-    assert "kind: time_ordered" in done.stdout
+    assert "seed: 40" in done.stdout, "the experiment's own split"
     assert "numeric: minmax" in done.stdout
     where = run_there(site, tmp_path, "run", "experiments=nothing")
-    assert "known: diabetes, economics, insurance" in where.stderr
+    assert "known: backprop, diabetes, economics, economics_ahead, insurance" in where.stderr
 
 
 def test_the_package_under_test_is_the_wheels(site: Path, tmp_path: Path) -> None:
