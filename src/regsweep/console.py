@@ -27,6 +27,7 @@ from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.tasks import METRICS
 from regsweep.trial import State, higher_is_better
+from regsweep.warm_start import with_best_of
 
 if TYPE_CHECKING:
     from regsweep.fsck import Checked
@@ -100,6 +101,7 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
 
     console = plain_console()
     workspace = Workspace(Path(config.tracking.dir))
+    config = with_best_of(config, workspace)
     warm_up(config)
     material = gather(config)
     bar = Bar(console, config)

@@ -15,6 +15,7 @@ from regsweep.paths import Workspace
 from regsweep.planning import Count, Estimate, compared, count, estimate, promise
 from regsweep.runner import warm_up
 from regsweep.study import gather
+from regsweep.warm_start import with_best_of
 
 SHOWN = 5
 
@@ -22,12 +23,14 @@ SHOWN = 5
 def plan_and_show(config: StudyConfig, began: float) -> None:
     """Calibrate, then print what a study is going to take. `began`: `time.perf_counter()` when the process started."""
     console = plain_console()
+    workspace = Workspace(Path(config.tracking.dir))
     # In the order of a run, so that starting takes as long.
+    config = with_best_of(config, workspace)
     warm_up(config)
     material = gather(config)
     with console.status("calibrating"):
         expected = estimate(material, time.perf_counter() - began)
-    workspace, study = Workspace(Path(config.tracking.dir)), material.facts.study
+    study = material.facts.study
     promise(workspace, study, config.n_trials, expected.seconds)
     console.print(f"{study}: nothing has been run")
     table = Table(box=None, show_header=False, pad_edge=False)

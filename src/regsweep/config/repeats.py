@@ -24,6 +24,11 @@ def splits_of(config: StudyConfig, splits: int) -> tuple[StudyConfig, ...]:
             "for a verdict on one split there is `regsweep run`"
         )
     values, split = config.model_dump(mode="json"), config.split
+    if config.enqueue_best_of is not None:
+        raise ConfigError(
+            f"enqueue_best_of: {config.enqueue_best_of} has seen rows that are test rows in other splits, so its best "
+            "configurations would flatter the network; leave it out of a verdict"
+        )
     parts: list[dict[str, Any]]
     if isinstance(split, TimeOrderedSplit):
         shares = [EARLIEST + (1 - EARLIEST) * step / (splits - 1) for step in range(splits)]

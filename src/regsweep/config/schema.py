@@ -199,6 +199,8 @@ class StudyConfig(Model):
     space: SpaceConfig
     sampler: SamplerConfig
     enqueue: tuple[dict[str, Scalar], ...] = ()
+    enqueue_best_of: str | None = None
+    enqueue_top: Count = 5
     pruner: PrunerConfig
     trainer: TrainerConfig
     champion: ChampionConfig

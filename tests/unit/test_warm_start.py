@@ -1,0 +1,96 @@
+"""A study seeded from another one's best configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regsweep.book import RecordBook
+from regsweep.config import StudyConfig
+from regsweep.config.repeats import splits_of
+from regsweep.errors import ConfigError
+from regsweep.paths import Workspace
+from regsweep.study import gather, run_study
+from regsweep.warm_start import with_best_of
+from tests.helpers import Silent
+
+Tiny = Callable[..., StudyConfig]
+SPACE = (
+    "baselines=none",
+    "space.parameters.batch_size=64",
+    "space.parameters.optimizer=adam",
+    "space.parameters.epochs={type: int, low: 1, high: 3}",
+)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Workspace:
+    """A workspace with the study `before`, of six trials."""
+    from regsweep.config import compose
+    from tests.conftest import TINY
+
+    workspace = Workspace(tmp_path_factory.mktemp("before"))
+    config = compose([*TINY, *SPACE, "study=before", "n_trials=6", f"tracking.dir={workspace.root}"])[0]
+    run_study(gather(config), workspace, Silent(), bare=True)
+    return workspace
+
+
+def ranked(workspace: Workspace) -> list[dict[str, object]]:
+    """Hyperparameters of the study's trials, by the objective in their records."""
+    trials = sorted(RecordBook(workspace.records / "before").trials(), key=lambda trial: trial.objective or 0.0)
+    return [dict(trial.params) for trial in trials]
+
+
+def test_the_best_are_tried_first_in_order_of_merit(before: Workspace, tiny: Tiny) -> None:
+    config = with_best_of(
+        tiny(*SPACE, "enqueue_best_of=before", "enqueue_top=3", "sampler=random", "seed=9", "n_trials=5"), before
+    )
+    book = run_study(gather(config), before, Silent(), bare=True).book
+    assert [dict(trial.params) for trial in book.trials()][:3] == ranked(before)[:3]
+    assert [trial.origin for trial in book.trials()] == ["enqueued"] * 3 + ["random"] * 2
+
+
+def test_what_is_enqueued_by_hand_comes_first_and_is_not_tried_twice(before: Workspace, tiny: Tiny) -> None:
+    best = {key: value for key, value in ranked(before)[0].items() if key not in ("batch_size", "optimizer")}
+    by_hand = "{" + ",".join(f"{key}: {value}" for key, value in best.items()) + "}"
+    config = with_best_of(tiny(*SPACE, f"enqueue=[{by_hand}]", "enqueue_best_of=before", "enqueue_top=2"), before)
+    assert len(config.enqueue) == 3
+    assert config.enqueue[0] == best
+
+
+def test_constants_of_the_new_space_hold_and_what_lies_outside_is_passed_over(before: Workspace, tiny: Tiny) -> None:
+    config = with_best_of(tiny(*SPACE, "space.parameters.epochs=2", "enqueue_best_of=before", "enqueue_top=1"), before)
+    assert "epochs" not in config.enqueue[0]
+    deep = [params for params in ranked(before) if int(str(params["depth"])) >= 1]
+    shallow = len(deep) < 6
+    narrowed = tiny(*SPACE, "space.parameters.depth={low:1,high:3}", "enqueue_best_of=before", "enqueue_top=6", "n_trials=9")
+    assert [given["depth"] for given in with_best_of(narrowed, before).enqueue] == [params["depth"] for params in deep]
+    assert shallow, "a linear one is among them, or the test asks nothing"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("enqueue_best_of=befor",), "has no study 'befor' (did you mean before?); known: before"),
+        (("enqueue_best_of=before", "space.parameters.learning_rate={low: 0.5, high: 0.9}"), "no trial of before lies in this study's space"),
+        (("enqueue_best_of=before", "split.seed=1"), "split.seed is 0 there and 1 here"),
+        (("enqueue_best_of=before", "split=time_ordered"), "split is shuffled there and in time here"),
+        (("enqueue_best_of=before", "enqueue_top=6"), "enqueue: has 6 configurations, but n_trials=3"),
+    ],
+)  # fmt: skip
+def test_what_can_not_seed_is_refused(before: Workspace, tiny: Tiny, overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(Exception, match=message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")) as caught:
+        with_best_of(tiny(*SPACE, *overrides), before)
+    assert isinstance(caught.value, ConfigError)
+
+
+def test_another_table_with_other_test_rows_may_seed(before: Workspace, tiny: Tiny) -> None:
+    config = with_best_of(tiny(*SPACE, "dataset=line", "split.seed=1", "enqueue_best_of=before", "enqueue_top=1"), before)
+    assert len(config.enqueue) == 1
+
+
+def test_a_verdict_over_splits_is_not_seeded(tiny: Tiny) -> None:
+    with pytest.raises(ConfigError, match="has seen rows that are test rows in other splits"):
+        splits_of(tiny("enqueue_best_of=before"), 3)
