@@ -66,8 +66,8 @@ def _same_test_rows(config: StudyConfig, other: StudyConfig, name: str) -> None:
     here, there = _sealing(config), _sealing(other)
     if differing := [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in here if there.get(key) != here[key]]:
         raise ConfigError(
-            f"enqueue_best_of: {name} was searched with other test rows of {config.dataset.name} ({', '.join(differing)}), so its "
-            "choice has seen this study's; run a study with this split first"
+            f"enqueue_best_of: {name} was searched with other test rows of {config.dataset.name} ({', '.join(differing)}), so "
+            "its choice has seen this study's; run a study with this split first"
         )
 
 

@@ -110,7 +110,7 @@ def test_a_killed_driver_leaves_no_process(tmp_path: Path) -> None:
 
 
 def _group_ends(group: int) -> bool:
-    """Tell whether a process group is gone within a minute; a worker that is still importing TensorFlow follows its driver then."""
+    """Tell whether a process group is gone within a minute; one that is importing TensorFlow follows its driver late."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
