@@ -70,15 +70,15 @@ class KerasFit:
         folds: list[FoldResult] = []
         stopped = None
         try:
-            seen = [fold.encoded(spec.encoding) for fold in data.folds]
+            # What an earlier trial left in Keras's global state goes.
+            keras.backend.clear_session()
+            seen, models = [fold.encoded(spec.encoding) for fold in data.folds], _Models(spec)
             for wave in waves_of(stop, len(data.folds)):
                 if stop is not None and folds and stops(stop, spec, [fold.curves for fold in folds]):
                     stopped = stop
                     break
-                # Without questions on the way each fold is trained to its end: one model in memory, not all.
                 for group in [wave] if stop is not None and stop.every is not None else [[index] for index in wave]:
-                    keras.backend.clear_session()
-                    trainings = [_Training(spec, seen[index], index, self._config) for index in group]
+                    trainings = [_Training(spec, seen[index], index, self._config, models) for index in group]
                     if _take_turns(trainings, [fold.curves for fold in folds], spec, stop):
                         stopped = stop
                     folds += [training.result() for training in trainings]
@@ -165,23 +165,62 @@ def _on_tensorflow() -> bool:
     return bool(keras.backend.backend() == "tensorflow")
 
 
-class _Training:
-    """One fold of one spec in training."""
+class _Compiled:
+    """A compiled model that trainings share; `first` are the values that its optimizer begins with."""
 
-    def __init__(self, spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig) -> None:
+    def __init__(self, model: keras.Sequential) -> None:
+        self.model = model
+        self.first = _values(model.optimizer.variables)
+
+    def hand_over(self, values: Sequence[np.ndarray]) -> None:
+        """Give every variable its value, in the order of `handed_back`."""
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+
+    def handed_back(self) -> list[np.ndarray]:
+        """The values of all that a training changes: kernels and biases layer by layer, states of dropout, of the optimizer."""
+        return _values(self._variables())
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*_own(self.model), *self.model.optimizer.variables]
+
+
+class _Models:
+    """The compiled models of one spec: folds with equal graphs share one, for tracing takes longer than a small network trains."""
+
+    def __init__(self, spec: TrialSpec) -> None:
+        self._spec = spec
+        self._compiled: dict[tuple[object, ...], _Compiled] = {}
+
+    def of(self, fold: FoldData, steps: int) -> _Compiled:
+        """One for a fold, with variables as they happen to be."""
+        scale = None if _standard(fold) else (fold.target, fold.mean, fold.std)
+        key = (steps, scale)
+        if key not in self._compiled:
+            model = build(self._spec, fold.inputs)
+            model.compile(
+                optimizer=OPTIMIZERS[self._spec.optimizer](_learning_rate(self._spec, steps)),
+                loss=keras.losses.BinaryCrossentropy(from_logits=True) if fold.task == BINARY else "mse",
+                metrics=_metrics(fold),
+                # JAX runs every operation by itself where it may not compile.
+                jit_compile=keras.backend.backend() == "jax",
+                # One call into TensorFlow's graph per epoch: the same numbers, without Python between the steps.
+                steps_per_execution=steps if _on_tensorflow() else 1,
+            )
+            model.optimizer.build(model.trainable_variables)
+            self._compiled[key] = _Compiled(model)
+        return self._compiled[key]
+
+
+class _Training:
+    """One fold of one spec in training: between its turns it holds the values of its model's variables."""
+
+    def __init__(self, spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig, models: _Models) -> None:
         self._spec, self._fold, self._config = spec, fold, config
         self._order = seeds(spec, index).order
-        self._model = build(spec, fold.inputs, index)
         self._steps = -(-len(fold.z_train) // spec.batch_size)
-        self._model.compile(
-            optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, self._steps)),
-            loss=keras.losses.BinaryCrossentropy(from_logits=True) if fold.task == BINARY else "mse",
-            metrics=_metrics(fold),
-            # JAX runs every operation by itself where it may not compile.
-            jit_compile=keras.backend.backend() == "jax",
-            # One call into TensorFlow's graph per epoch: the same numbers, without Python between the steps.
-            steps_per_execution=self._steps if _on_tensorflow() else 1,
-        )
+        self._shared = models.of(fold, self._steps)
+        self._values = [*_values(_own(build(spec, fold.inputs, index))), *self._shared.first]
         self._keep = _Keep(config, fold.task)
 
     @property
@@ -204,7 +243,8 @@ class _Training:
         if self.ended or done >= epochs:
             return
         draw = batches if _on_tensorflow() else array_batches
-        self._model.fit(
+        self._shared.hand_over(self._values)
+        self._shared.model.fit(
             draw(self._fold, self._spec, self._order, done),
             initial_epoch=done,
             epochs=min(epochs, self._spec.epochs),
@@ -215,12 +255,23 @@ class _Training:
             shuffle=False,
             verbose=0,
         )
+        self._values = self._shared.handed_back()
 
     def result(self) -> FoldResult:
         """The curves, and the weights that are kept."""
         curves = self.curves
-        weights = self._keep.best_weights or self._model.get_weights()
+        weights = self._keep.best_weights or self._values[: 2 * (self._spec.depth + 1)]
         return FoldResult(curves, Network(tuple(weights[0::2]), tuple(weights[1::2])), kept_epoch(curves, self._config))
+
+
+def _own(model: keras.Sequential) -> list[keras.Variable]:
+    """Kernels and biases, layer by layer, then the states from which masks of dropout are drawn."""
+    dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    return [*model.trainable_variables, *(layer.seed_generator.state for layer in dropouts)]
+
+
+def _values(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _take_turns(trainings: Sequence[_Training], before: Sequence[Array64], spec: TrialSpec, stop: StopRule | None) -> bool:
@@ -264,7 +315,7 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
         ]
     # Metrics are taken on (y - mean) / std of the training targets: R² sums squares in float32, which a large mean would drown.
     target = fold.target
-    if not target.log and target.shift == fold.mean and target.scale == fold.std:
+    if _standard(fold):
         return [keras.metrics.MeanSquaredError("mse"), keras.metrics.MeanAbsoluteError("mae"), keras.metrics.R2Score(name="r2")]
 
     def standard(z: Tensor) -> Tensor:
@@ -277,6 +328,12 @@ def _metrics(fold: FoldData) -> list[keras.metrics.Metric]:
         _on_scale(keras.metrics.MeanAbsoluteError, standard, "mae"),
         _on_scale(keras.metrics.R2Score, standard, "r2"),
     ]
+
+
+def _standard(fold: FoldData) -> bool:
+    """Whether the network's target is what metrics are taken on, or a class."""
+    target = fold.target
+    return fold.task == BINARY or (not target.log and target.shift == fold.mean and target.scale == fold.std)
 
 
 def _right(y_true: Tensor, logits: Tensor) -> Tensor:
