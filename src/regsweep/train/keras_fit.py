@@ -186,7 +186,7 @@ class _Compiled:
 
 
 class _Models:
-    """The compiled models of one spec: folds with equal graphs share one, as tracing takes longer than training a small network."""
+    """The compiled models of one spec: folds with equal graphs share one, as tracing takes longer than training."""
 
     def __init__(self, spec: TrialSpec) -> None:
         self._spec = spec
