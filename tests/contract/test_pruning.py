@@ -151,7 +151,7 @@ def test_a_pruner_decides_as_in_optunas_own_loop(tmp_path: Path, pruner: str, ob
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "wilcoxon"])
-@pytest.mark.parametrize("cut", [5, 16, 18])
+@pytest.mark.parametrize("cut", [pytest.param(5, marks=pytest.mark.slow), 16, pytest.param(18, marks=pytest.mark.slow)])
 def test_an_interrupted_study_prunes_as_if_it_had_not_been(tmp_path: Path, sampler: str, pruner: str, cut: int) -> None:
     study = config(pruner, f"sampler={sampler}")
     in_ours(tmp_path / "whole", study)
@@ -161,7 +161,7 @@ def test_an_interrupted_study_prunes_as_if_it_had_not_been(tmp_path: Path, sampl
     assert kept(tmp_path / "cut") == kept(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("pruner", ["patient_median", "hyperband"])
+@pytest.mark.parametrize("pruner", [pytest.param("patient_median", marks=pytest.mark.slow), "hyperband"])
 def test_a_rule_that_is_sent_and_asked_from_the_start_again_decides_the_same(tmp_path: Path, pruner: str) -> None:
     in_ours(tmp_path / "one", config(pruner))
     in_ours(tmp_path / "two", config(pruner), copies=True)

@@ -57,7 +57,7 @@ def test_proposals_lie_in_the_space_keep_its_conditions_and_differ(sampler: str,
 
 
 @EVERY
-@pytest.mark.parametrize("cut", [1, 4, 8])
+@pytest.mark.parametrize("cut", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(8, marks=pytest.mark.slow)])
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(
     tmp_path: Path, sampler: str, cut: int, whole: Callable[[str], Table]
 ) -> None:

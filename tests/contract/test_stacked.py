@@ -213,7 +213,7 @@ def test_a_rule_is_asked_at_its_epochs_but_the_last_and_stops_whom_it_names(kind
     assert found[1].folds[0].kept_epoch == 3
 
 
-@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+@pytest.mark.parametrize("kind", [pytest.param("keras_fit", marks=pytest.mark.slow), "stacked"])
 def test_a_rule_that_stops_nothing_changes_nothing(kind: str, folds: Prepared) -> None:
     trainer = make(kind)
     specs = [replace(member, dropouts=(0.2,) * member.depth) for member in RULED]
@@ -322,7 +322,7 @@ def test_a_rule_is_asked_about_all_folds_at_equal_epochs_and_stops_them_together
     assert [[len(fold.curves) for fold in result.folds] for result in found] == [[6, 6, 6], [4, 4, 4]]
 
 
-@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+@pytest.mark.parametrize("kind", [pytest.param("keras_fit", marks=pytest.mark.slow), "stacked"])
 def test_a_rule_between_waves_saves_the_folds_that_are_left(kind: str, folds: Prepared) -> None:
     rule = Rule({8: 3}, every=None, first=2)
     going, stopped = make(kind).fit([spec(epochs=3), spec(epochs=3, seed=8)], folds, rule)

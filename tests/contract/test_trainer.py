@@ -18,6 +18,8 @@ from regsweep.trial import CURVES, State, TrialResult
 from tests.helpers import spec
 
 CONFIG = compose(["split=holdout"])[0]
+# Keras takes seconds for each network, most of them to trace it.
+MANY_NETWORKS = pytest.mark.parametrize("trainer", [pytest.param("keras_fit", marks=pytest.mark.slow), "stacked"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,7 @@ def test_a_result_depends_on_its_spec_alone(trainer: Trainer, data: Prepared) ->
     assert not equal(trainer.fit([replace(a, seed=8)], data)[0], alone)
 
 
+@MANY_NETWORKS
 def test_a_linear_model_trained_to_the_end_is_least_squares(trainer: Trainer, data: Prepared) -> None:
     fold = data.folds[0]
     result = one(trainer, data, widths=(), optimizer="sgd_momentum", learning_rate=0.2, epochs=400, batch_size=len(fold.z_train))
@@ -224,6 +227,7 @@ def went_on(trainer: Trainer, data: Prepared, earlier: TrialResult, epochs: int,
     return result
 
 
+@MANY_NETWORKS
 def test_a_training_that_goes_on_equals_one_that_never_stood_still(trainer: Trainer, data: Prepared) -> None:
     # Plain gradient descent has no state but the weights.
     whole = one(trainer, data, optimizer="sgd", epochs=6)
@@ -254,6 +258,7 @@ def test_adam_goes_on_with_new_moments(trainer: Trainer, data: Prepared) -> None
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5)
 
 
+@MANY_NETWORKS
 def test_a_cosine_goes_on_where_the_epochs_before_it_ended(trainer: Trainer, data: Prepared) -> None:
     # The latter half of a cosine's rates sums up to less than the former half.
     first = one(trainer, data, optimizer="sgd", epochs=2)
@@ -264,6 +269,7 @@ def test_a_cosine_goes_on_where_the_epochs_before_it_ended(trainer: Trainer, dat
     assert 0 < np.abs(moved - start).sum() < 0.5 * np.abs(steady - start).sum()
 
 
+@MANY_NETWORKS
 @pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_a_training_that_goes_on_owes_nothing_to_its_mates(trainer: Trainer, data: Prepared, dropout: float) -> None:
     first = one(trainer, data, dropout=dropout, epochs=2)

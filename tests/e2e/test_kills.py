@@ -86,8 +86,15 @@ def assert_as_if_nothing_had_happened(folder: Path, undisturbed: Undisturbed, *o
     assert "Traceback" not in (folder / "printed.txt").read_text()
 
 
+# Of each writer one step in every run of the tests, all of them in `make test-all`.
+FEW = ("record/drafted", "search/telling", "mlflow/recorded", "judge/opened")
+
+
 # The first time there is nothing that a record could replace.
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "record/replacing"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in NAMES if name != "record/replacing"],
+)
 def test_a_study_killed_at_a_durable_step_ends_like_an_undisturbed_one(
     name: str, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:
@@ -125,7 +132,7 @@ def killed_at_random(seed: int, folder: Path, undisturbed: Undisturbed) -> None:
     assert_as_if_nothing_had_happened(folder, undisturbed)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_a_study_killed_twice_at_random_ends_like_an_undisturbed_one(seed: int, tmp_path: Path, undisturbed: Undisturbed) -> None:
     killed_at_random(seed, tmp_path, undisturbed)
 
