@@ -183,7 +183,11 @@ def _search(train: Callable[[TrialSpec], tuple[History, Save]], pairs: Sequence[
     return _optimize(objective, pairs, JournalStorage(JournalFileBackend(str(folder / "optuna.log"))))
 
 
-def _compiled(spec: TrialSpec, fold: FoldData, **options: Any) -> keras.Sequential:
+def compiled(spec: TrialSpec, fold: FoldData, epochs: int | None = None, **options: Any) -> keras.Sequential:
+    """The network of a spec as Keras's users write it; a cosine schedule ends after `epochs`, by default the spec's.
+
+    By default with the three metrics of the curves.
+    """
     import keras
 
     from regsweep.train.keras_fit import OPTIMIZERS
@@ -194,13 +198,17 @@ def _compiled(spec: TrialSpec, fold: FoldData, **options: Any) -> keras.Sequenti
         model.add(keras.layers.Dense(width, activation, kernel_regularizer=keras.regularizers.L2(spec.l2)))
         model.add(keras.layers.Dropout(rate))
     model.add(keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(spec.l2)))
+    rate: Any = spec.learning_rate
+    if spec.schedule == "cosine":
+        steps = (spec.epochs if epochs is None else epochs) * -(-len(fold.z_train) // spec.batch_size)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
     metrics = ["mse", "mae", keras.metrics.R2Score(name="r2")]
-    model.compile(OPTIMIZERS[spec.optimizer](spec.learning_rate), "mse", metrics=metrics, **options)
+    model.compile(OPTIMIZERS[spec.optimizer](rate), "mse", **{"metrics": metrics, **options})
     return model
 
 
 def _fit(spec: TrialSpec, fold: FoldData) -> tuple[keras.Sequential, History]:
-    model = _compiled(spec, fold)
+    model = compiled(spec, fold)
     held_out = (fold.x_val, fold.z_val[:, None])
     options = {"batch_size": spec.batch_size, "epochs": spec.epochs, "validation_data": held_out, "verbose": 0}
     return model, model.fit(fold.x_train, fold.z_train[:, None], **options).history
@@ -213,12 +221,17 @@ def _train_well(fold: FoldData, spec: TrialSpec) -> tuple[History, Save]:
 
     keras.backend.clear_session()
     rows = len(fold.z_train)
-    model = _compiled(spec, fold, steps_per_execution=-(-rows // spec.batch_size))
-    batches = _cached(fold.x_train, fold.z_train).shuffle(rows).batch(spec.batch_size).prefetch(2)
-    held_out = _cached(fold.x_val, fold.z_val).batch(len(fold.z_val))
+    model = compiled(spec, fold, steps_per_execution=-(-rows // spec.batch_size))
+    batches, held_out = pipelines(fold, spec)
     history = model.fit(batches, epochs=spec.epochs, validation_data=held_out, verbose=0).history
     signature = infer_signature(fold.x_train[:5], fold.z_train[:5, None])
     return history, partial(mlflow.keras.save_model, model, signature=signature, pip_requirements=_pinned("keras", "tensorflow"))
+
+
+def pipelines(fold: FoldData, spec: TrialSpec) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Training rows, shuffled anew in every epoch, and validation rows in one batch."""
+    batches = _cached(fold.x_train, fold.z_train).shuffle(len(fold.z_train)).batch(spec.batch_size).prefetch(2)
+    return batches, _cached(fold.x_val, fold.z_val).batch(len(fold.z_val))
 
 
 def _cached(x: Any, z: Any) -> tf.data.Dataset:
@@ -265,7 +278,13 @@ def _pinned(*packages: str) -> list[str]:
     return [f"{package}=={version(package)}" for package in packages]
 
 
-class _Declared:
+def unconditional(space: SpaceConfig) -> SpaceConfig:
+    """A space for Keras Tuner, which has no conditions like ours: what a linear network does not need is drawn too."""
+    parameters = {name: parameter.model_copy(update={"when": None}) for name, parameter in space.parameters.items()}
+    return space.model_copy(update={"parameters": parameters})
+
+
+class Declared:
     """Keras Tuner's hyperparameters, asked as an Optuna trial is."""
 
     def __init__(self, hp: Any) -> None:
@@ -287,16 +306,14 @@ def _tune(kind: type, pairs: Sequence[Pair], data: Prepared, folder: Path, **opt
     from regsweep.space import draw
 
     fold, store = data.folds[0], Store(folder)
-    # It has no conditions like ours: what a network without hidden layers does not need is drawn all the same.
-    parameters = {name: parameter.model_copy(update={"when": None}) for name, parameter in _space().parameters.items()}
-    space = _space().model_copy(update={"parameters": parameters})
+    space = unconditional(_space())
 
     def spec_of(hp: Any) -> TrialSpec:
-        return spec_from_values(draw(space, _Declared(hp)), seed=1)
+        return spec_from_values(draw(space, Declared(hp)), seed=1)
 
     class Networks(keras_tuner.HyperModel):
         def build(self, hp: Any) -> keras.Sequential:
-            return _compiled(spec_of(hp), fold)
+            return compiled(spec_of(hp), fold)
 
         def fit(self, hp: Any, model: keras.Sequential, *args: Any, **kwargs: Any) -> keras.callbacks.History:
             spec = spec_of(hp)

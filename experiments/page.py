@@ -40,14 +40,15 @@ def write(name: str, page: Page) -> None:
     Raises ValueError where README.md lacks the place of a block.
     """
     folder = FOLDER / name
-    _fill(folder / "README.md", page.blocks)
-    _fill(FOLDER / "README.md", {name: page.blocks["verdict"]})
+    fill(folder / "README.md", page.blocks)
+    fill(FOLDER / "README.md", {name: page.blocks["verdict"]})
     (folder / "results.txt").write_text(as_text(page), encoding="utf-8")
     for figure_name, figure in page.figures.items():
         figure.savefig(folder / f"{figure_name}.png", dpi=DPI)
 
 
-def _fill(readme: Path, blocks: Mapping[str, str]) -> None:
+def fill(readme: Path, blocks: Mapping[str, str]) -> None:
+    """Put blocks between their marks. Raises ValueError where the page lacks the place of a block."""
     text = readme.read_text(encoding="utf-8")
     for block, content in blocks.items():
         place = re.compile(rf"(<!-- {re.escape(block)} -->\n).*?(<!-- /{re.escape(block)} -->)", re.DOTALL)

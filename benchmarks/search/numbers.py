@@ -1,0 +1,121 @@
+"""Curves and means: what tables and figures draw on.
+
+In: lines of a store. Out: the value of the best trial so far at any number of trials or seconds, and means over seeds with their
+95 % intervals. Main calls: `Curve`, `mean_interval`, `paired`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.search.cells import Cell
+from benchmarks.search.store import Line
+from regsweep.judgement import Interval
+from regsweep.repeats import corrected_interval
+
+Array = npt.NDArray[np.float64]
+
+# A value of a best trial: its name in a table or figure.
+VALIDATION: Final = "validation"
+TEST: Final = "test"
+ANEW_VALIDATION: Final = "validation, trained anew"
+ANEW_TEST: Final = "test, trained anew"
+# Of all rows, a fifth is sealed.
+TEST_SHARE: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A value of the best trial so far: `values[i]` from trial `trials[i]` (counted from 1), `seconds[i]` on, until the next."""
+
+    trials: Array
+    seconds: Array
+    values: Array
+
+    @property
+    def last(self) -> float:
+        """At the end; nan where there was no trial."""
+        return float(self.values[-1]) if len(self.values) else math.nan
+
+    def at_trials(self, places: Array) -> Array:
+        """At so many trials; nan before the first that ended well."""
+        return _at(self.trials, self.values, places)
+
+    def at_seconds(self, places: Array) -> Array:
+        """At so many seconds; nan before the first that ended well."""
+        return _at(self.seconds, self.values, places)
+
+
+def curve(line: Line, value: str) -> Curve:
+    """The curve of a line. Validation and test are RMSE in target units; what was not trained anew is left out of those two."""
+    best = [entry for entry in line["best"] if value in (VALIDATION, TEST) or "anew" in entry]
+    numbers = [entry["trial"] for entry in best]
+    return Curve(
+        np.array([number + 1.0 for number in numbers]),
+        np.array([line["seconds"][number] for number in numbers], dtype=np.float64),
+        np.array([_value(entry, value) for entry in best], dtype=np.float64),
+    )
+
+
+def final_r2(line: Line, *, anew: bool) -> float:
+    """Test R² of the best trial's own model, or of its configuration trained anew; nan where there is none."""
+    if not line["best"]:
+        return math.nan
+    entry = line["best"][-1]
+    found = (entry["anew"] if anew else entry)["test_r2"]
+    return math.nan if found is None else float(found)
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Mean over seeds with Student's 95 % interval; one seed has no interval (nan)."""
+    if len(values) < 2:
+        return Interval(float(values[0]) if len(values) else math.nan, math.nan, math.nan)
+    return corrected_interval(values, test_rows=0, train_rows=1)
+
+
+def paired(differences: Sequence[float]) -> Interval:
+    """Mean of differences on the same splits, whose rows overlap: with the corrected resampled t-test's interval."""
+    if len(differences) < 2:
+        return mean_interval(differences)
+    return corrected_interval(differences, test_rows=TEST_SHARE, train_rows=1 - TEST_SHARE)
+
+
+def ratio(line: Line, reference: Line, value: str) -> float:
+    """How much larger the last value is than the reference's: 0.01 is a hundredth larger, that is worse."""
+    return curve(line, value).last / curve(reference, value).last - 1
+
+
+def epochs_share(line: Line, reference: Line) -> float:
+    """Epochs trained, as a share of the reference's."""
+    return sum(line["epochs"]) / sum(reference["epochs"])
+
+
+def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tuple[str, int], Line]]:
+    """The lines of a part that came to an end: by (system, pruner), then by (table, seed)."""
+    kinds: dict[tuple[str, str], dict[tuple[str, int], Line]] = {}
+    for cell, line in found.items():
+        if cell.part == part and line["problem"] is None and line["best"]:
+            kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = line
+    return kinds
+
+
+def _value(entry: Line, value: str) -> float:
+    holder = entry["anew"] if value in (ANEW_VALIDATION, ANEW_TEST) else entry
+    if value in (VALIDATION, ANEW_VALIDATION):
+        found = holder["val_mse"]
+        return math.nan if found is None else math.sqrt(found)
+    return math.nan if holder["test_rmse"] is None else float(holder["test_rmse"])
+
+
+def _at(starts: Array, values: Array, places: Array) -> Array:
+    before = np.searchsorted(starts, places, side="right") - 1
+    found = np.full(len(places), math.nan)
+    there = before >= 0
+    found[there] = values[before[there]]
+    return found

@@ -1,0 +1,132 @@
+"""A sitting: works through the cells that are missing, one job after the other, as long as there is time.
+
+In: a store, cells, minutes. Out: lines in the store. A job that is not expected to end in time is not begun; how long one takes
+is told by those that have ended. Main call: `sit`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from statistics import mean
+from typing import Any, Final
+
+from benchmarks.search.cells import AT_ONCE, Cell, jobs
+from benchmarks.search.numbers import final_r2
+from benchmarks.search.store import Line, Store
+from regsweep.environment import Environment
+from regsweep.report.style import number
+
+# Seconds of a study before one has ended: 40 trials in five folds on two cores.
+_FIRST: Final = {"diabetes": 12.0, "insurance": 35.0, "economics": 20.0}
+# What a search in seconds takes besides: its start, its judgement, training anew.
+_BESIDES: Final = 60.0
+
+Run = Callable[[Sequence[Cell]], Sequence[Mapping[str, Any]]]
+
+
+def sit(store: Store, cells: Sequence[Cell], minutes: float | None = None, run: Run | None = None) -> int:
+    """Collect what is missing; returns how many cells it came to. `run` searches the cells of a job, by default `search`."""
+    started, finished, run = time.monotonic(), 0, run or search
+    known = store.read()
+    took, missing = Expected(known), [cell for cell in cells if cell not in known]
+    print(
+        f"{len(cells) - len(missing):,} of {len(cells):,} cells are in; the rest takes about {hours(took.all(missing))}",
+        flush=True,
+    )
+    for planned in jobs(missing, _slots()):
+        left = None if minutes is None else 60 * minutes - (time.monotonic() - started)
+        if left is not None and took.job(planned) > left:
+            continue
+        # Another sitting may have been faster.
+        known = store.read()
+        if job := [cell for cell in planned if cell not in known]:
+            began = time.monotonic()
+            contents = run(job)
+            seconds = round(time.monotonic() - began, 1)
+            for cell, content in zip(job, contents, strict=True):
+                took.note(cell, seconds)
+                store.append(cell, {**content, "whole_seconds": seconds, **circumstances()})
+                print(f"{cell.name}: {said(content)}, {seconds:.0f} s", flush=True)
+                finished += 1
+    return finished
+
+
+def search(job: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Search the cells of a job at the same time; what their lines keep."""
+    from benchmarks.search import ours, peers
+    from benchmarks.search.scoring import content
+
+    if job[0].part == "peers":
+        found = peers.search(job)
+        return [content(one, peers.material(cell), cell.seed, every=True) for cell, one in zip(job, found, strict=True)]
+    (cell,) = job
+    searched, material = ours.search(cell)
+    return [content(searched, material, cell.seed, every=cell.part == "default")]
+
+
+def circumstances() -> dict[str, Any]:
+    """The command, when, where and with which packages."""
+    here = Environment.here()
+    packages = {name: here.packages[name] for name in ("regsweep", "optuna", "keras", "tensorflow")}
+    return {
+        "command": " ".join(["python -m benchmarks.search", *sys.argv[1:]]),
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {"cpu": here.cpu, "cores": here.cores, "system": here.system},
+        "python": here.python,
+        "packages": {**packages, "keras-tuner": version("keras-tuner")},
+        "commit": here.commit,
+    }
+
+
+class Expected:
+    """How many seconds cells take, by those of their kind that have ended."""
+
+    def __init__(self, known: Mapping[Cell, Line]) -> None:
+        self._took: dict[tuple[str, ...], list[float]] = {}
+        for cell, line in known.items():
+            self.note(cell, line["whole_seconds"])
+
+    def note(self, cell: Cell, seconds: float) -> None:
+        """Take in how long a cell took."""
+        if cell.part == "ours":
+            for kind in ((cell.table, cell.system, cell.pruner), (cell.table, cell.system), (cell.table,)):
+                self._took.setdefault(kind, []).append(seconds)
+
+    def job(self, job: Sequence[Cell]) -> float:
+        """Seconds until the last of a job's cells has ended."""
+        return max(map(self.cell, job))
+
+    def cell(self, cell: Cell) -> float:
+        """Seconds of a cell."""
+        if cell.part != "ours":
+            return cell.limit + _BESIDES
+        for kind in ((cell.table, cell.system, cell.pruner), (cell.table, cell.system), (cell.table,)):
+            if kind in self._took:
+                return mean(self._took[kind])
+        return _FIRST[cell.table]
+
+    def all(self, cells: Sequence[Cell]) -> float:
+        """Seconds of all these cells, as they run."""
+        return sum(map(self.job, jobs(cells, _slots())))
+
+
+def hours(seconds: float) -> str:
+    """`3.4 hours`, `12 minutes`."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+
+
+def said(content: Mapping[str, Any]) -> str:
+    """One line for who looks on."""
+    if content["problem"] is not None or not content["best"]:
+        return f"no result ({content['problem'] or 'no trial ended well'})"
+    own, anew = (number(final_r2(content, anew=again)) for again in (False, True))
+    return f"{len(content['seconds'])} trials, test R² {own}, trained anew {anew}"
+
+
+def _slots() -> int:
+    return max(1, min(AT_ONCE, len(os.sched_getaffinity(0))))

@@ -1,0 +1,58 @@
+"""What has been collected: a file per part, a line of JSON per finished cell.
+
+A line is appended as a whole and synced, so a sitting that is cut, or another one beside it, costs no finished cell. A line that
+was torn is no line. Of a cell that is there twice the first line counts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from benchmarks.search.cells import PARTS, Cell
+
+Line = Mapping[str, Any]
+
+
+class Store:
+    """The lines in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def append(self, cell: Cell, content: Line) -> None:
+        """Add a finished cell; it is on disk when this returns."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({**asdict(cell), **content}, allow_nan=False, separators=(",", ":"))
+        with open(self.folder / f"{cell.part}.jsonl", "a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                # What was torn keeps a line to itself.
+                line = line if file.read(1) == b"\n" else f"\n{line}"
+            file.write(f"{line}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> dict[Cell, Line]:
+        """Every finished cell with its line."""
+        found: dict[Cell, Line] = {}
+        names = [field.name for field in fields(Cell)]
+        for line in self._lines():
+            found.setdefault(Cell(**{name: line[name] for name in names}), line)
+        return found
+
+    def _lines(self) -> Iterator[Line]:
+        for part in PARTS:
+            place = self.folder / f"{part}.jsonl"
+            for text in place.read_bytes().splitlines() if place.is_file() else ():
+                try:
+                    yield json.loads(text)
+                except ValueError:
+                    continue

@@ -1,0 +1,240 @@
+"""The bake-off: what its sittings collect and what is read from their lines, on lines that can be checked by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.search.__main__ import chosen, main
+from benchmarks.search.cells import BUDGET, NONE, PRUNERS, SAMPLERS, SEEDS, TABLES, Cell, Limits, all_cells, jobs
+from benchmarks.search.numbers import ANEW_VALIDATION, TEST, VALIDATION, curve, final_r2
+from benchmarks.search.plots import curves_over, figures
+from benchmarks.search.report import write
+from benchmarks.search.scoring import Searched
+from benchmarks.search.sitting import sit
+from benchmarks.search.store import Store
+from benchmarks.search.tables import blocks, defaults
+from regsweep.config import compose
+from regsweep.errors import ConfigError
+from tests.conftest import ROOT
+
+PLACE = {"machine": {"cpu": "a cpu", "cores": 2}, "packages": {"optuna": "5"}, "commit": "abc", "command": "a command"}
+
+
+def line(rmse: Sequence[float | None], r2: float = 0.5, *, second: float = 1.0, anew: float = 1.0) -> dict[str, Any]:
+    """A line of trials with these validation RMSE, each of ten epochs and `second` seconds; its last best is trained anew."""
+    searched = Searched()
+    best = []
+    for number, value in enumerate(rmse):
+        if searched.take(second * (number + 1), None if value is None else value**2, 10):
+            assert value is not None
+            best.append({"trial": number, "val_mse": value**2, "test_r2": r2, "test_rmse": 2 * value})
+    if best:
+        best[-1]["anew"] = {"val_mse": (anew * best[-1]["val_mse"] ** 0.5) ** 2, "test_r2": r2 - 0.1, "test_rmse": 1.0}
+    return {
+        "problem": None, "champion": None, "seconds": searched.seconds, "objective": searched.objectives,
+        "epochs": searched.epochs, "best": best, "whole_seconds": 7.0, **PLACE,
+    }  # fmt: skip
+
+
+def cell(system: str, table: str = "diabetes", seed: int = 0, *, part: str = "ours", pruner: str = NONE) -> Cell:
+    return next(
+        one
+        for one in all_cells(Limits(), gp=True)
+        if (one.part, one.table, one.system, one.pruner, one.seed) == (part, table, system, pruner, seed)
+    )
+
+
+class Runner:
+    """Finishes every job at once and notes it."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Cell, ...]] = []
+
+    def __call__(self, job: Sequence[Cell]) -> list[dict[str, Any]]:
+        self.jobs.append(tuple(job))
+        return [line([3.0, 2.0])] * len(job)
+
+
+def test_a_sitting_goes_on_where_the_last_one_was_cut(tmp_path: Path) -> None:
+    store, cells = Store(tmp_path / "made"), [cell("tpe"), cell("random"), cell("qmc")]
+    store.append(cells[1], line([1.0]))
+    runner = Runner()
+    assert sit(store, cells, run=runner) == 2
+    assert runner.jobs == [(cells[0],), (cells[2],)]
+    assert sit(store, cells, run=runner) == 0
+    assert list(store.read()) == [cells[1], cells[0], cells[2]]
+    kept = store.read()[cells[0]]
+    assert kept["command"].startswith("python -m benchmarks.search")
+    assert {"optuna", "keras-tuner", "tensorflow", "regsweep"} <= kept["packages"].keys()
+    assert kept["machine"]["cores"] > 0
+
+
+def test_a_torn_line_is_no_line_and_costs_none(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(cell("tpe"), line([1.0]))
+    whole = (tmp_path / "ours.jsonl").read_bytes()
+    (tmp_path / "ours.jsonl").write_bytes(whole + whole[: len(whole) // 2])
+    assert list(store.read()) == [cell("tpe")]
+    store.append(cell("random"), line([1.0]))
+    assert list(store.read()) == [cell("tpe"), cell("random")]
+
+
+def test_of_a_cell_that_is_there_twice_the_first_line_counts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(cell("tpe"), line([1.0]))
+    store.append(cell("tpe"), line([9.0]))
+    assert curve(store.read()[cell("tpe")], VALIDATION).last == 1.0
+
+
+def test_what_would_not_end_in_time_is_not_begun(tmp_path: Path) -> None:
+    runner = Runner()
+    cells = [cell("default", part="default"), cell("tpe"), cell("optuna", part="peers")]
+    # A study is expected to take seconds, the default a minute, a peer twenty.
+    assert sit(Store(tmp_path), cells, minutes=0.5, run=runner) == 1
+    assert runner.jobs == [(cells[1],)]
+
+
+def test_peers_run_in_pairs_and_ours_alone() -> None:
+    cells = [cell("tpe"), *(cell(name, part="peers") for name in ("optuna", "keras_tuner_random", "keras_tuner_bayesian"))]
+    assert list(jobs(cells)) == [(cells[0],), (cells[1], cells[2]), (cells[3],)]
+
+
+def test_every_sampler_meets_every_pruner_once_a_seed_and_table_and_the_first_seed_comes_first() -> None:
+    cells = all_cells(Limits(), gp=True)
+    assert len(cells) == len(set(cells))
+    ours = [one for one in cells if one.part == "ours"]
+    assert len(ours) == len(SEEDS) * len(TABLES) * ((len(SAMPLERS) - 1) * len(PRUNERS) + 1)
+    assert [one.seed for one in cells] == sorted(one.seed for one in cells)
+    assert [(one.system, one.pruner) for one in ours[:6]] == [("tpe", NONE)] * 3 + [("random", NONE)] * 3
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp" or find_spec("torch") is not None])
+def test_a_cell_is_a_study_that_can_be_run(sampler: str) -> None:
+    config = compose(cell(sampler).overrides())[0]
+    assert (config.sampler.kind, config.pruner.kind, config.split.seed, config.seed) == (sampler, "none", 0, 0)
+
+
+@pytest.mark.parametrize("pruner", PRUNERS[1:])
+def test_with_a_pruner_every_trial_may_train_equally_long(pruner: str) -> None:
+    config = compose(cell("tpe", seed=3, pruner=pruner).overrides())[0]
+    kinds = {BUDGET: "none", "patient_median": "patience"}
+    assert (config.pruner.kind, config.split.seed) == (kinds.get(pruner, pruner), 3)
+    assert config.space.parameters["epochs"].values() == (60,)
+
+
+def test_the_best_so_far_against_trials_and_seconds() -> None:
+    found = line([None, 4.0, 5.0, 3.0, 3.0, math.nan], second=2.0)
+    assert found["objective"] == [None, 16.0, 25.0, 9.0, 9.0, None]
+    one = curve(found, VALIDATION)
+    np.testing.assert_array_equal(one.at_trials(np.arange(1.0, 7.0)), [math.nan, 4, 4, 3, 3, 3])
+    np.testing.assert_array_equal(one.at_seconds(np.array([3.9, 4.0, 7.9, 8.0, 100.0])), [math.nan, 4, 4, 3, 3])
+    np.testing.assert_array_equal(curve(found, TEST).at_trials(np.array([2.0, 4.0])), [8, 6])
+    # Only the last best was trained anew.
+    assert curve(found, ANEW_VALIDATION).trials.tolist() == [4.0]
+    assert (final_r2(found, anew=False), final_r2(found, anew=True)) == (0.5, pytest.approx(0.4))
+
+
+def test_curves_are_relative_to_the_reference_on_the_same_rows() -> None:
+    mine, reference = ({("diabetes", 0): line(values)} for values in ([4.0, 3.0], [5.0, 2.0]))
+    np.testing.assert_allclose(curves_over(mine, reference, VALIDATION, "trials", np.array([1.0, 2.0])), [[2.0, 1.5]])
+
+
+def test_two_cells_make_a_report_that_says_no_more_than_they_do(tmp_path: Path) -> None:
+    found = {cell("default", part="default"): line([2.0], 0.6), cell("optuna", part="peers"): line([4.0, 3.0], 0.55)}
+    said = blocks(found)
+    assert "2 of 2,880 cells are in" in said["state"]
+    # 0.6 and 0.55 by their own models, 0.5 and 0.45 trained anew.
+    assert "| diabetes | Optuna's `optimize` (TPE) | 1 | 2 | 0.5500 | 0.4500 | 0.0500 | 1 of 1 |" in said["race"]
+    assert "one seed is in, which shows nothing (difference +0.0500 in test R²)" in said["verdict"]
+    assert said["samplers"] == "Nothing is in yet."
+    assert "No sampler can be compared with the default yet" in said["defaults"]
+
+
+def test_a_difference_over_seeds_is_paired() -> None:
+    found = {}
+    for seed, lead in enumerate((0.02, 0.03, 0.04)):
+        found[cell("default", seed=seed, part="default")] = line([2.0], 0.5 + 0.1 * seed + lead)
+        found[cell("optuna", seed=seed, part="peers")] = line([2.0], 0.5 + 0.1 * seed)
+    # Mean 0.03, sd 0.01, t(2) = 4.3027: 0.03 ± 4.3027 * 0.01 * sqrt(1/3 + 0.2/0.8), where plain means vary by 0.1.
+    assert "configurations are worse" not in blocks(found)["verdict"]
+    assert "no difference is shown, +0.0300 in test R² (−0.0029 to +0.0629, 3 seeds)" in blocks(found)["verdict"]
+
+
+def test_samplers_are_judged_by_configurations_that_were_trained_anew() -> None:
+    found = {}
+    for table in TABLES:
+        for seed in range(3):
+            found[cell("tpe", table, seed)] = line([2.0])
+            # Luckier in the search, 5 to 7 % worse trained anew.
+            found[cell("random", table, seed)] = line([1.9], anew=2.0 / 1.9 * (1.05 + 0.01 * seed))
+    assert "- Samplers against the default, tpe: worse: `random`." in defaults(found)
+    assert "what the others are relative to" in blocks(found)["samplers"]
+
+
+def test_a_cell_without_a_result_is_named_and_left_out() -> None:
+    found = {cell("tpe"): {**line([]), "problem": "no trial was completed"}, cell("random"): line([2.0])}
+    said = blocks(found)
+    assert "Without a result: tpe, diabetes, seed 0" in said["state"]
+    assert "`tpe`" not in said["samplers"]
+
+
+def test_the_page_is_written_anew_with_its_figures(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "bakeoff_gone.png").touch()
+    (tmp_path / "bakeoff.md").write_text((ROOT / "docs" / "bakeoff.md").read_text(encoding="utf-8"), encoding="utf-8")
+    store = Store(tmp_path / "made")
+    for seed in (0, 1):
+        store.append(cell("random", seed=seed), line([3.0, 2.0]))
+        store.append(cell("tpe", seed=seed), line([2.5, 2.0 + seed]))
+    write(store, tmp_path)
+    page = (tmp_path / "bakeoff.md").read_text(encoding="utf-8")
+    drawn = sorted(place.stem for place in (tmp_path / "images").glob("*.png"))
+    assert drawn == sorted(figures(store.read())) and len(drawn) == 4
+    assert all(f"(images/{name}.png)" in page for name in drawn)
+    assert "4 of 2,880 cells are in" in page
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("minuts=3", "did you mean minutes"),
+        ("minutes=soon", "minutes=soon: must be a number above 0"),
+        ("only=diabetis", "'diabetis' is not known .did you mean diabetes"),
+        ("reprot", "known: report, minutes="),
+    ],
+)
+def test_wrong_options_are_refused(argument: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        main([argument])
+
+
+def test_options_choose_cells() -> None:
+    found = chosen({"part": "ours", "only": "diabetes", "seeds": "0,1", "systems": "tpe", "trials": "5"})
+    assert len(found) == 2 * len(PRUNERS)
+    assert {(one.table, one.system, one.limit) for one in found} == {("diabetes", "tpe", 5)}
+
+
+@pytest.mark.slow
+def test_every_part_really_searches(tmp_path: Path) -> None:
+    options = [f"folder={tmp_path}", "only=diabetes", "seeds=0", "trials=3", "default_seconds=1", "peer_seconds=1"]
+    main([*options, "part=default"])
+    main([*options, "part=ours", "systems=kt_hyperband"])
+    main([*options, "part=peers"])
+    found = {json.loads(text)["system"]: json.loads(text) for place in tmp_path.glob("*.jsonl") for text in place.open()}
+    assert set(found) == {
+        "default", "kt_hyperband", "optuna", "keras_tuner_random", "keras_tuner_bayesian", "keras_tuner_hyperband",
+    }  # fmt: skip
+    for one in found.values():
+        assert one["problem"] is None
+        assert len(one["seconds"]) == len(one["objective"]) == len(one["epochs"])
+        best = one["best"][-1]
+        assert best["val_mse"] ** 0.5 < 200 and best["anew"]["val_mse"] ** 0.5 < 200
+        assert one["objective"][best["trial"]] == pytest.approx(best["val_mse"], rel=1e-6)
