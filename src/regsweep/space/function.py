@@ -148,6 +148,8 @@ def load(function: str, source: str | None) -> Callable[[Any], Any]:
 def _imported_function(function: str, place: str, sha256: str) -> Callable[[Any], Any]:
     name, _, attributes = function.partition(":")
     what = f"space.function={function}"
+    # No bytecode beside the user's file: Python tells a stale one by second and size.
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         known = sys.modules.get(name)
         module = importlib.import_module(name)
@@ -155,6 +157,8 @@ def _imported_function(function: str, place: str, sha256: str) -> Callable[[Any]
             module = importlib.reload(module)
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{what}: {place} can't be imported: {_said(error)}{_line_of(error, place)}; correct it") from error
+    finally:
+        sys.dont_write_bytecode = written
     _imported[name] = sha256
     found: Any = module
     for attribute in attributes.split("."):
