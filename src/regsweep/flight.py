@@ -8,7 +8,8 @@ from dataclasses import replace
 from regsweep.book import RecordBook
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
-from regsweep.search import Proposal, Search, Told
+from regsweep.search import Params, Proposal, Search, Told
+from regsweep.space import values_of
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load
 from regsweep.trial import TrialResult, TrialSpec, spec_of
@@ -34,7 +35,7 @@ class Flight:
         self._known = {proposal.number: _known(book, proposal) for proposal in proposals}
         new = [proposal for proposal in proposals if self._known[proposal.number] is None]
         seed = facts.config.seed
-        self._specs = {one.number: spec_of(one.number, one.params, one.rung, seed) for one in new}
+        self._specs = {one.number: spec_of(one.number, self._values(one), one.rung, seed) for one in new}
         specs = executor.begin([_going_on(book, proposal, self._specs[proposal.number]) for proposal in new])
         rule = search.rule(self._specs)
         self._stacks: dict[int, _Training] = {}
@@ -46,6 +47,9 @@ class Flight:
         """Yield the records in the order of their numbers, each durable on disk."""
         for proposal in self._proposals:
             yield self._known[proposal.number] or self._landed(proposal)
+
+    def _values(self, proposal: Proposal | Told) -> Params:
+        return values_of(self._facts.config.space, proposal.params)
 
     def _landed(self, proposal: Proposal | Told) -> TrialRecord:
         result, finished = self._stacks[proposal.number].result(self._specs[proposal.number])

@@ -28,13 +28,16 @@ def plan_and_show(config: StudyConfig, began: float) -> None:
     config = with_best_of(config, workspace)
     warm_up(config)
     material = gather(config)
+    config = material.config
     with console.status("calibrating"):
         expected = estimate(material, time.perf_counter() - began)
     study = material.facts.study
     promise(workspace, study, config.n_trials, expected.seconds)
     console.print(f"{study}: nothing has been run")
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, text in _lines(config, expected, count(config.space), len(material.prepared.folds)):
+    for name, text in _lines(
+        config, expected, None if config.space.function else count(config.space), len(material.prepared.folds)
+    ):
         table.add_row(name, text)
     there = len(RecordBook(workspace.records / study).numbers())
     if there:
@@ -49,10 +52,12 @@ def plan_and_show(config: StudyConfig, began: float) -> None:
         console.print(shown)
 
 
-def _lines(config: StudyConfig, expected: Estimate, counted: Count, folds: int) -> list[tuple[str, str]]:
+def _lines(config: StudyConfig, expected: Estimate, counted: Count | None, folds: int) -> list[tuple[str, str]]:
     budgets = [f"budget.{name}={value:g}" for name, value in config.budget if value is not None]
     earlier = f"; {' or '.join(budgets)} may end it earlier" if budgets else ""
-    if counted.total is None:
+    if counted is None:
+        configurations = f"as {config.space.function} draws them: {', '.join(config.space.found)}"
+    elif counted.total is None:
         configurations = f"infinitely many: {', '.join(counted.continuous)} {_are(counted.continuous)} continuous"
     else:
         few = "; the study ends when all have been tried" if counted.total < config.n_trials else ""

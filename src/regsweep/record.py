@@ -140,6 +140,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     parts["space.per_layer_width"] = values["space"]["per_layer_width"]
     parts |= {f"space.per_layer_{name}": True for name in config.space.per_layer if name != "width"}
     parts |= {f"space.parameters.{name}": value for name, value in values["space"]["parameters"].items()}
+    if config.space.function is not None:
+        # What it was seen to draw from follows from these.
+        parts |= {"space.function": config.space.function, "space.source": config.space.source}
     return parts
 
 

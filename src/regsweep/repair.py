@@ -85,7 +85,7 @@ def _restore_facts(book: RecordBook, announce: Announce) -> StudyFacts:
         book.features()
     except UnreadableError as error:
         announce(f"made anew: {error.problems[0]}")
-        material = gather(facts.config, facts.environment)
+        material = gather(facts.config, facts.environment, recorded=True)
         book.open(material.facts, Features(material.prepared.encoding, material.dataset.columns))
     return facts
 

@@ -67,7 +67,7 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
     members = [read_trial(place) for place in sorted(folder.glob("members/trial-*"))]
     for change in record.facts.environment.changes(Environment.here()):
         announce(f"changed since: {change}")
-    material = gather(_at_hand(record.facts.config))
+    material = gather(_at_hand(record.facts.config), recorded=True)
     _same_data(record, material)
     with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
         trainings = Trainings(record.facts.config, material.dataset, material.split, executor)

@@ -22,6 +22,7 @@ from regsweep.budget import Budget
 from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
 from regsweep.config.backend import Backend, missing_backend
+from regsweep.config.function import locate
 from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
@@ -35,9 +36,10 @@ from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import Search, Told, reports_of
-from regsweep.space import choices, greatest
+from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
+from regsweep.train.runtime import start_backend
 from regsweep.trial import State
 
 Clock = Callable[[], int]
@@ -98,25 +100,44 @@ class Outcome:
     problem: str | None
 
 
-def gather(config: StudyConfig, environment: Environment | None = None) -> Material:
-    """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written."""
+def gather(config: StudyConfig, environment: Environment | None = None, *, recorded: bool = False) -> Material:
+    """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written.
+
+    `recorded`: the config is a record's, and nothing is going to be drawn: a function that did is not needed.
+    """
     if missing := missing_backend(config.trainer.backend):
         raise ConfigError(missing)
     dataset = load_dataset(config.dataset, config.predicts)
     split = make_split(config.split, dataset)
     smallest = min(len(fold.train) for fold in split.folds)
-    if (largest := greatest(config.space, "batch_size")) > smallest:
+    if config.space.function is None and (largest := greatest(config.space, "batch_size")) > smallest:
         raise ConfigError(
             f"space.parameters.batch_size: goes up to {largest:g}, but there are {smallest} training rows; "
             f"set smaller ones, for example space.parameters.batch_size={max(1, smallest // 4)}"
         )
+    prepared = prepare(dataset, split, config.features, choices(config.space, "encoding"))
+    if config.space.function is not None and not recorded:
+        config = _tried(config, smallest, prepared)
     facts = StudyFacts(
         study=study_name(config, dataset.sha256),
         config=config,
         dataset=_dataset_facts(dataset, split),
         environment=environment or Environment.here(),
     )
-    return Material(config, facts, dataset, split, prepare(dataset, split, config.features, choices(config.space, "encoding")))
+    return Material(config, facts, dataset, split, prepared)
+
+
+def _tried(config: StudyConfig, rows: int, prepared: Prepared) -> StudyConfig:
+    """The config with what the space's function draws, as far as trying it shows. Raises ConfigError where it won't do."""
+    if b"keras" in locate(str(config.space.function)).read_bytes():
+        # It builds models in this process.
+        start_backend(config.trainer.backend, config.trainer.threads)
+    if problems := function_problems(config, rows, lambda encoding: prepared.folds[0].encoded(encoding).inputs):
+        raise ConfigError(problems)
+    drawn = explored(config.space)
+    found = found_in(drawn)
+    always = tuple(name for name in found if all(name in one.params for one in drawn))
+    return config.model_copy(update={"space": config.space.model_copy(update={"found": found, "always": always})})
 
 
 def run_study(

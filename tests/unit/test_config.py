@@ -126,7 +126,9 @@ def test_every_shipped_option_is_valid(group: str, monkeypatch: pytest.MonkeyPat
     assert options
     for option in options:
         table = ["dataset.path=x", "dataset.target=y"]
-        others = {"server": ["tracking.uri=http://127.0.0.1:5000"], "wilcoxon": ["split=kfold"]}
+        # A function's file is looked up when composing, and not run.
+        named = ["space.function=json:loads"]
+        others = {"server": ["tracking.uri=http://127.0.0.1:5000"], "wilcoxon": ["split=kfold"], "function": named}
         extra = {"csv": table, "parquet": table, **others}.get(option, [])
         if option in FINITE:
             extra = ["space=broad", *FINITE_SPACE]

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from regsweep.config.backend import missing_backend
+from regsweep.config.function import with_source
 from regsweep.config.messages import composition_problem, secret_problem, validation_problems
 from regsweep.config.names import baselines_of
 from regsweep.config.sampler import missing_package
@@ -54,8 +55,9 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
     studies, problems = [], []
     for combination in _combinations(overrides, multirun=multirun):
         try:
-            studies.append(_checked(compose_plain(combination, folder=folder)))
-            # Not in the schema: records are read where it isn't installed.
+            config = _checked(compose_plain(combination, folder=folder))
+            # Neither is in the schema: records are read where packages and the user's functions aren't.
+            studies.append(config.model_copy(update={"space": with_source(config.space)}))
             if missing := [*filter(None, (missing_package(studies[-1].sampler), missing_backend(studies[-1].trainer.backend)))]:
                 raise ConfigError(missing)
         except ConfigError as error:

@@ -12,8 +12,14 @@ Given = Mapping[str, Scalar]
 
 def enqueue_problems(enqueue: Sequence[Given], space: SpaceConfig, n_trials: int) -> list[str]:
     """What is wrong with the given configurations, a line each."""
-    known = parameters(space)
-    problems = [f"enqueue.{index}.{problem}" for index, given in enumerate(enqueue) for problem in _problems(given, space, known)]
+    # What a function draws is seen when it is called.
+    known = parameters(space) if space.function is None else None
+    problems = [
+        f"enqueue.{index}.{problem}"
+        for index, given in enumerate(enqueue)
+        if known is not None
+        for problem in _problems(given, space, known)
+    ]
     for index, given in enumerate(enqueue):
         if given in enqueue[:index]:
             problems.append(f"enqueue.{index}: equals enqueue.{list(enqueue).index(given)}")
@@ -29,7 +35,9 @@ def parameters(space: SpaceConfig) -> dict[str, Parameter]:
 
 
 def in_type(given: Given, space: SpaceConfig) -> dict[str, Scalar]:
-    """The values as the space's types have them: 1 as 1.0 for a real number."""
+    """The values as the space's types have them: 1 as 1.0 for a real number. A function's are typed when it draws them."""
+    if space.function is not None:
+        return dict(given)
     known = parameters(space)
     return {
         key: float(value) if isinstance(known[key], FloatRange) else int(value) if isinstance(known[key], IntRange) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
 from math import ceil
@@ -122,6 +123,8 @@ SamplerConfig = Annotated[
 
 def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) -> list[str]:
     """What keeps a sampler from searching a space, a line each."""
+    if space.function is not None:
+        return list(_function_problems(sampler))
     if not isinstance(sampler, GridSampler | KtGridSampler | BruteForceSampler):
         return []
     points = getattr(sampler, "points", None)
@@ -141,6 +144,14 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) 
         problem = f"the grid has {counted} configurations, but n_trials={n_trials}"
         return [f"sampler={sampler.kind}: {problem}; {advice}narrow it{hint}"]
     return []
+
+
+def _function_problems(sampler: SamplerConfig) -> Iterator[str]:
+    known = "tpe, random, qmc, cmaes, gp, nsga2, brute_force, kt_random or kt_bayesian"
+    if isinstance(sampler, GridSampler | KtGridSampler):
+        yield f"sampler={sampler.kind}: needs a space that can be listed before anything is drawn, not a function; take {known}"
+    if isinstance(sampler, KtHyperbandSampler):
+        yield f"sampler={sampler.kind}: decides on the epochs itself, which is a function's here; take {known}"
 
 
 def space_searched(sampler: SamplerConfig, space: SpaceConfig) -> SpaceConfig:

@@ -101,6 +101,16 @@ class FloatRange(_Range):
         return (self.low, *between, self.high)
 
 
+class SteppedRange(FloatRange):
+    """Numbers from `low` to `high`, both included, `step` apart. A function may draw from it; YAML lists choices."""
+
+    step: Annotated[float, Field(gt=0)]
+
+    def grid(self, _points: int | None = None) -> Sequence[Scalar]:
+        """Every value."""
+        return [self.low + index * self.step for index in range(round((self.high - self.low) / self.step) + 1)]
+
+
 class Choice(Model):
     """One of the listed values."""
 
@@ -169,15 +179,42 @@ KNOWN = (*LIMITS, *NAMED)
 LAYERED = ("width", "activation", "dropout")
 
 
+# What a function was seen to draw from.
+Found = SteppedRange | IntRange | FloatRange | Choice
+
+
+def widened(kind: IntRange | FloatRange, low: float, high: float) -> IntRange | FloatRange:
+    """A range that holds these ends, too; where it was too narrow, its steps may be others and are left out."""
+    low, high = min(kind.low, low), max(kind.high, high)
+    if (low, high) == (kind.low, kind.high):
+        return kind
+    if isinstance(kind, IntRange):
+        return IntRange(type="int", low=int(low), high=int(high), log=kind.log)
+    return FloatRange(type="float", low=low, high=high, log=kind.log)
+
+
 class SpaceConfig(Model):
     """The search space. `per_layer_width`: one width per hidden layer (`width_1`, `width_2`, ...) instead of one for all;
     `per_layer_activation` and `per_layer_dropout` likewise.
+
+    `function`: `module:name` of a function of the user's that draws instead; `parameters` are then the values of what it leaves
+    open. `source` is the sha256 of its file, `found` what it was seen to draw from, by the names that it gives, `always` those of
+    every trial; all three are filled in.
     """
 
+    function: str | None = None
+    source: str | None = None
     per_layer_width: bool
     per_layer_activation: bool = False
     per_layer_dropout: bool = False
     parameters: dict[str, Parameter]
+    found: dict[str, Found] = Field(default_factory=dict)
+    always: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> Mapping[str, Parameter]:
+        """What trials can differ in, by name; a declared space's constants are among it."""
+        return self.parameters if self.function is None else self.found
 
     @property
     def per_layer(self) -> tuple[str, ...]:
@@ -192,13 +229,15 @@ class SpaceConfig(Model):
             for name in self.parameters
             if name not in KNOWN
         ]
+        if self.function is not None:
+            problems += _function_problems(self)
         problems += [f"{name}: is needed" for name in REQUIRED if name not in self.parameters]
         if _greatest(self.parameters.get("depth")) > 0:
             problems += [
                 f"{name}: is needed where depth can be above 0" for name in ("width", "activation") if name not in self.parameters
             ]
         for position, (name, parameter) in enumerate(self.parameters.items()):
-            problems += [f"{name}: {problem}" for problem in _value_problems(name, parameter)]
+            problems += [f"{name}: {problem}" for problem in value_problems(name, parameter)]
             earlier = list(self.parameters)[:position]
             if parameter.when is not None and parameter.when.parameter not in earlier:
                 asked = parameter.when.parameter
@@ -271,7 +310,24 @@ def _greatest(parameter: Parameter | None) -> float:
     return max(numbers, default=0)
 
 
-def _value_problems(name: str, parameter: Parameter) -> list[str]:
+def _function_problems(space: SpaceConfig) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", space.function or ""):
+        yield (
+            "function: is needed as module:name, such as space.function=my_module:build for the function `build` in "
+            f"my_module.py, but got {space.function!r}"
+        )
+    for name, parameter in space.parameters.items():
+        if not isinstance(parameter, Fixed) or parameter.when is not None:
+            yield (
+                f"{name}: the function draws, so what it leaves open is a single value, but got {parameter.type}; "
+                "add space=function, or draw it there"
+            )
+    if space.per_layer:
+        yield f"per_layer_{space.per_layer[0]}: is for declared spaces; a function returns {space.per_layer[0]}_1, ... itself"
+
+
+def value_problems(name: str, parameter: Parameter) -> list[str]:
+    """What is wrong with the values of a hyperparameter, a line each."""
     values = parameter.values()
     if name in NAMED:
         try:

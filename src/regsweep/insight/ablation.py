@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from regsweep.config.space import SpaceConfig
-from regsweep.space import draw, middle_of
+from regsweep.errors import ConfigError
+from regsweep.space import Given, Middle, draw
 from regsweep.trial import Scalar
 
 Configuration = Mapping[str, Scalar]
@@ -71,14 +71,16 @@ def ablate(
 
     here, steps = dict(start), list[Step]()
     while left := _flippable(here, goal):
-        flipped = {name: _flip(space, here, goal, name) for name in left}
-        if steps and len(left) > 1 and enough():
+        flipped = {name: one for name in left if (one := _flip(space, here, goal, name)) != here}
+        # A function may draw none of these here, or undo one with the other.
+        stuck = not flipped or len(steps) > len(goal)
+        if stuck or (steps and len(left) > 1 and enough()):
             steps.append(Step(tuple(left), _changes(here, goal), goal_value, {}))
             break
         # The start is learnt together with the first flips.
         learn([*flipped.values()] if steps else [here, *flipped.values()])
         tried = {name: known[_key(one)] for name, one in flipped.items()}
-        best = min(left, key=lambda name: _badness(tried[name], upward=upward))
+        best = min(flipped, key=lambda name: _badness(tried[name], upward=upward))
         steps.append(Step((best,), _changes(here, flipped[best]), tried[best], tried))
         here = flipped[best]
     if _key(start) not in known:
@@ -92,27 +94,14 @@ def _flippable(here: Configuration, goal: Configuration) -> list[str]:
 
 
 def _flip(space: SpaceConfig, here: Configuration, goal: Configuration, name: str) -> dict[str, Scalar]:
-    """`here` with the goal's value of one hyperparameter, and with what exists because of it as in the goal."""
-    return draw(space, _Given({**goal, **here, name: goal[name]}, space))
+    """`here` with the goal's value of one hyperparameter, and with what exists because of it as in the goal.
 
-
-class _Given:
-    """Suggests given values, and the middle for what was given none."""
-
-    def __init__(self, values: Configuration, space: SpaceConfig) -> None:
-        self._values, self._space = values, space
-
-    def suggest_int(self, name: str, *_: Any, **__: Any) -> int:
-        return int(self._value(name))
-
-    def suggest_float(self, name: str, *_: Any, **__: Any) -> float:
-        return float(self._value(name))
-
-    def suggest_categorical(self, name: str, *_: Any) -> Any:
-        return self._value(name)
-
-    def _value(self, name: str) -> Scalar:
-        return self._values[name] if name in self._values else middle_of(self._space, name)
+    Where a function draws: `here` itself if it raises there. What it can't draw there is in the middle.
+    """
+    try:
+        return draw(space, Given({**goal, **here, name: goal[name]}, Middle(), fitting=True))
+    except ConfigError:
+        return dict(here)
 
 
 def _changes(before: Configuration, after: Configuration) -> dict[str, tuple[Scalar | None, Scalar | None]]:

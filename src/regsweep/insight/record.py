@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from regsweep.book import RecordBook
+from regsweep.config.space import SpaceConfig
 from regsweep.errors import UnreadableError
 from regsweep.folder import read_json, write_json
 from regsweep.insight.ablation import AblationPath, Configuration, ablate
@@ -21,7 +22,7 @@ from regsweep.insight.surface import surface
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
 from regsweep.search.importance import importances
-from regsweep.space import central
+from regsweep.space import central, values_of
 from regsweep.trial import State, higher_is_better, spec_from_values
 
 
@@ -72,16 +73,18 @@ def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> d
         central(config.space),
         champion.params,
         goal_value,
-        partial(_train, executor, objective, champion.result.spec.seed),
+        partial(_train, executor, config.space, objective, champion.result.spec.seed),
         upward=higher_is_better(objective),
         enough=lambda: time.monotonic() - began > config.insight.ablation_seconds,
     )
     return {"objective": objective, "seed": champion.result.spec.seed, **_json(path), "seconds": time.monotonic() - began}
 
 
-def _train(executor: Executor, objective: str, seed: int, configurations: Sequence[Configuration]) -> list[float | None]:
+def _train(
+    executor: Executor, space: SpaceConfig, objective: str, seed: int, configurations: Sequence[Configuration]
+) -> list[float | None]:
     """Train configurations side by side, all with the champion's seed, and read the objective on the validation rows."""
-    specs = [spec_from_values(one, seed=seed) for one in configurations]
+    specs = [spec_from_values(values_of(space, one), seed=seed) for one in configurations]
     return [result.score(objective) for result in executor.train(specs)]
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter, SpaceConfig, name_and_layer
 from regsweep.metrics import fenced
 from regsweep.record import TrialRecord
-from regsweep.space import middle_of, parameter_of
+from regsweep.space import as_seen, middle_of, parameter_of
 from regsweep.trial import Scalar, higher_is_better
 
 FEWEST: Final = 10
@@ -41,7 +41,7 @@ def surface(records: Sequence[TrialRecord], objective: str, names: Sequence[str]
         return None
     from sklearn.ensemble import RandomForestRegressor
 
-    space = both[0].facts.config.space
+    space = as_seen(both[0].facts.config.space, [record.params for record in both])
     keys = sorted({key for record in both for key in record.params if not isinstance(parameter_of(space, key), Fixed)})
     rows = [{key: record.params[key] if key in record.params else middle_of(space, key) for key in keys} for record in both]
     forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=seed, n_jobs=1)

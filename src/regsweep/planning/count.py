@@ -23,7 +23,9 @@ class Count:
 
 
 def count(space: SpaceConfig) -> Count:
-    """Count the assignments that `space.draw` can draw."""
+    """Count the assignments that `space.draw` can draw. Raises ValueError for a space whose function would have to be called."""
+    if space.function is not None:
+        raise ValueError(f"{space.function} draws, so there is nothing to count")
     conditions: dict[str, list[Condition]] = defaultdict(list)
     for parameter in space.parameters.values():
         if parameter.when is not None:

@@ -21,6 +21,7 @@ from regsweep.data.features import Prepared
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import fitted_in_rehearsal
+from regsweep.planning.draws import random_specs
 from regsweep.planning.simulate import Machine, makespan
 from regsweep.runner import Executor, make_executor
 from regsweep.study import Material, Unwatched, run_study
@@ -30,6 +31,8 @@ from regsweep.trial import TrialSpec
 
 # A batch of trainings of a rehearsal is to take so many seconds at most.
 SHORT = 2.0
+# A function's greatest networks are looked for among so many.
+LOOKED_AT = 32
 # Keras's own loop takes about so long for a training, and for a step beyond what the cost model says.
 FIT, FIT_STEP = 0.5, 5e-4
 
@@ -128,6 +131,15 @@ def _stacks(config: StudyConfig) -> bool:
     return config.trainer.kind == "stacked" and config.predicts == REGRESSION
 
 
+def _seconds(spec: TrialSpec, config: StudyConfig, data: Prepared) -> float:
+    """What a training takes by the cost model."""
+    if not _stacks(config):
+        return _fit_seconds(spec, data)
+    rows = len(data.folds[0].z_train)
+    form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
+    return Speed().stack(form, len(data.folds), spec.epochs * -(-rows // form.batch_size))
+
+
 def _fit_seconds(spec: TrialSpec, data: Prepared) -> float:
     rows = len(data.folds[0].z_train)
     form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
@@ -138,6 +150,10 @@ def _fit_seconds(spec: TrialSpec, data: Prepared) -> float:
 def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     """The space with so few epochs that a batch of its greatest networks takes some two seconds by the cost model."""
     parameters = config.space.parameters
+    if config.space.function is not None:
+        # What it returns can't be changed; where it leaves the epochs open, they are short.
+        specs = random_specs(config.space, LOOKED_AT, config.seed)
+        return _shortened(config, max(_seconds(spec, config, data) for spec in specs))
     numbers = {name: [v for v in p.values() if not isinstance(v, str)] for name, p in parameters.items()}
     depth = int(max(numbers["depth"]))
     width = int(max(numbers.get("width", [1])))
@@ -148,6 +164,12 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     form = form_of(spec, max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())]), rows)
     steps = epochs * -(-rows // form.batch_size)
     each = _fit_seconds(spec, data) if not _stacks(config) else Speed().stack(form, len(data.folds), steps)
+    return _shortened(config, each)
+
+
+def _shortened(config: StudyConfig, each: float) -> dict[str, Parameter]:
+    """The parameters with as many epochs as fit, where a training takes `each` seconds."""
+    parameters = config.space.parameters
     share = 2 * SHORT / (each * config.parallel_trials)
     return {**parameters, "epochs": _scaled(parameters["epochs"], share)} if share < 1 else parameters
 

@@ -17,7 +17,7 @@ from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, Space
 from regsweep.record import TrialRecord
 from regsweep.report.scale import FloatArray, Scale
 from regsweep.report.style import STEPS, number
-from regsweep.space import parameter_of
+from regsweep.space import as_seen, parameter_of
 from regsweep.trial import Scalar
 
 ABSENT: Final = "absent"
@@ -37,11 +37,12 @@ class ParameterAxis:
 
 def parameter_axes(complete: Sequence[TrialRecord], gap: float = 0.06) -> list[ParameterAxis]:
     """An axis per searched hyperparameter, in the order of the space; tick labels keep the distance `gap`."""
-    space = complete[0].facts.config.space
+    space = as_seen(complete[0].facts.config.space, [record.params for record in complete])
     keys = {key for record in complete for key in record.params}
-    order = {name: place for place, name in enumerate(space.parameters)}
+    order = {name: place for place, name in enumerate(space.drawn)}
     searched = {key: parameter for key in keys if (parameter := _searched(space, key)) is not None}
-    ranked = sorted(searched, key=lambda key: (order[name_and_layer(key)[0]], name_and_layer(key)[1]))
+    # What a function draws has its own name in the order, not its layer's.
+    ranked = sorted(searched, key=lambda key: (order.get(key, order.get(name_and_layer(key)[0], 0)), name_and_layer(key)[1]))
     return [_axis_of(key, searched[key], [record.params.get(key) for record in complete], gap) for key in ranked]
 
 

@@ -33,6 +33,7 @@ from regsweep.report.style import (
     style_axes,
     with_unit,
 )
+from regsweep.space import as_seen
 from regsweep.trial import higher_is_better
 
 ACROSS: Final = 3
@@ -103,7 +104,7 @@ def contour(records: Sequence[TrialRecord], surface: Mapping[str, Any] | None, o
     across, along = surface["names"]
     complete = [record for record in records if objective_of(record, objective) is not None]
     both = [record for record in complete if across in record.params and along in record.params]
-    space = both[0].facts.config.space
+    space = as_seen(both[0].facts.config.space, [record.params for record in both])
     x = axis_of(space, across, [*surface["x"], *(record.params[across] for record in both)], gap=0.1)
     y = axis_of(space, along, [*surface["y"], *(record.params[along] for record in both)], gap=0.06)
     mean = np.array(surface["mean"], dtype=np.float64)

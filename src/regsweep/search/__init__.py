@@ -2,6 +2,6 @@
 
 from regsweep.search.optuna_study import Search, kept_trials
 from regsweep.search.pruning import reports_of
-from regsweep.search.source import Proposal, Told
+from regsweep.search.source import Params, Proposal, Told
 
-__all__ = ["Proposal", "Search", "Told", "kept_trials", "reports_of"]
+__all__ = ["Params", "Proposal", "Search", "Told", "kept_trials", "reports_of"]

@@ -97,7 +97,8 @@ class Fresh:
             self._source.drop(number)
         params = self._drawn(number) or self._left()
         if params is None:
-            self.ended = f"every configuration has been tried after {number} trials"
+            drawn = f"{ATTEMPTS + DRAWS} draws in a row gave nothing new" if self._config.space.function is not None else ""
+            self.ended = f"{drawn or 'every configuration has been tried'} after {number} trials"
             return None
         proposal = Proposal(number, params)
         self._source.impose(proposal)
@@ -129,7 +130,12 @@ class Fresh:
         return None
 
     def _left(self) -> Params | None:
-        """A configuration that is left; None too where a number is real, of which there are always others to draw."""
+        """A configuration that is left; None too where a number is real, of which there are always others to draw.
+
+        What a function draws can't be listed.
+        """
+        if self._config.space.function is not None:
+            return None
         try:
             every = islice(configurations(self._config.space), LOOKED_AT)
             return next((params for params in every if _key(params) not in self._known), None)

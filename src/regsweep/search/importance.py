@@ -25,7 +25,8 @@ from optuna.trial import FixedTrial, TrialState, create_trial
 from regsweep.config.space import SpaceConfig
 from regsweep.metrics import fenced
 from regsweep.record import TrialRecord
-from regsweep.space import draw, middle_of
+from regsweep.search.samplers import distribution_of
+from regsweep.space import as_seen, draw, middle_of
 from regsweep.trial import higher_is_better
 
 FANOVA: Final = "fANOVA"
@@ -58,9 +59,9 @@ def importances(records: Sequence[TrialRecord], objective: str, *, seed: int) ->
     if len(np.unique(values)) < FEWEST:
         return ()
     upward = higher_is_better(objective)
-    drawn = [_drawn(record) for record in complete]
+    space = as_seen(complete[0].facts.config.space, [record.params for record in complete])
+    drawn = [_drawn(record, space) for record in complete]
     chosen = np.unique(np.linspace(0, len(complete) - 1, min(MOST, len(complete))).round().astype(int))
-    space = complete[0].facts.config.space
     return (
         _importance(
             FANOVA,
@@ -77,9 +78,11 @@ FloatArray = npt.NDArray[np.float64]
 _Drawn = dict[str, tuple[Any, BaseDistribution]]
 
 
-def _drawn(record: TrialRecord) -> _Drawn:
+def _drawn(record: TrialRecord, space: SpaceConfig) -> _Drawn:
+    if space.function is not None:
+        return {name: (value, distribution_of(space.drawn[name])) for name, value in record.params.items()}
     suggester = FixedTrial(dict(record.params))
-    draw(record.facts.config.space, suggester)
+    draw(space, suggester)
     return {name: (record.params[name], distribution) for name, distribution in suggester.distributions.items()}
 
 

@@ -15,9 +15,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FixedTrial, Trial, TrialState, create_trial
 
 from regsweep.config import StudyConfig
-from regsweep.search.samplers import PerTrialSampler
+from regsweep.search.samplers import PerTrialSampler, distribution_of
 from regsweep.search.source import Params, Proposal, Told
-from regsweep.space import draw
+from regsweep.space import again, draw
 from regsweep.trial import State, higher_is_better, rung_from
 
 STATES = {TrialState.COMPLETE: State.COMPLETE, TrialState.PRUNED: State.PRUNED, TrialState.FAIL: State.FAILED}
@@ -101,6 +101,8 @@ def values_in_optuna(told: Told) -> list[float] | None:
 
 
 def _distributions(config: StudyConfig, params: Params) -> dict[str, BaseDistribution]:
+    if config.space.function is not None:
+        return {name: distribution_of(kind) for name, kind in again(config.space, params).kinds.items()}
     # Constants have none.
     suggester = FixedTrial(dict(params))
     draw(config.space, suggester)

@@ -161,6 +161,8 @@ class Search:
         return fresh
 
     def _as_told(self, trial: FrozenTrial) -> Told:
+        if self._config.space.function is not None:
+            return told_from(trial, trial.params)
         return told_from(trial, draw(self._config.space, FixedTrial(trial.params)))
 
     def _keep(self, trial: FrozenTrial) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from regsweep.config import StudyConfig
 from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, name_and_layer, parents
 from regsweep.search.source import Params, Proposal, Told
-from regsweep.space import draw, every_key, greatest
+from regsweep.space import Middle, draw, every_key, greatest
 from regsweep.train.runtime import import_keras
 from regsweep.trial import Rung, Scalar, State, higher_is_better
 
@@ -142,7 +142,8 @@ def _hyperparameters(config: StudyConfig) -> Any:
         # The oracle decides how long a trial is trained.
         known.pop("epochs", None)
     for key, parameter in known.items():
-        conditions = _conditions(config, key, parameter, known, scopes)
+        # A function asks for what it needs.
+        conditions = [] if config.space.function is not None else _conditions(config, key, parameter, known, scopes)
         if conditions is None:
             continue
         scopes[key] = conditions
@@ -227,25 +228,38 @@ class _Decoder:
     def __init__(self, config: StudyConfig, values: dict[str, Any]) -> None:
         self._points, self._values = getattr(config.sampler, "points", None), values
         self._listed = config.sampler.kind == "kt_grid"
+        # What a function draws now and did not when it was tried, the oracle knows nothing of.
+        self._unknown = Middle()
         if config.sampler.kind == "kt_hyperband":
             self._values = {**values, "epochs": values["tuner/epochs"]}
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         if low == high:
             return low
+        if name not in self._values:
+            return self._unknown.suggest_int(name, low, high, step=step, log=log)
         value = int(self._values[name])
+        if not self._listed and step > 1:
+            # A range that depends on another draw is not the one that the oracle knows.
+            value = low + round((value - low) / step) * step
         return range(low, high + 1, step)[value] if self._listed else min(high, max(low, value))
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
         if low == high:
             return low
+        if name not in self._values:
+            return self._unknown.suggest_float(name, low, high, step=step, log=log)
+        if step is not None:
+            return low + step * min(round((high - low) / step), max(0, round((float(self._values[name]) - low) / step)))
         if self._listed:
             grid = FloatRange(type="float", low=low, high=high, log=log).grid(self._points)
             return float(grid[int(self._values[name])])
         return min(high, max(low, float(self._values[name])))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
-        return choices[0] if len(choices) == 1 else choices[int(self._values[name])]
+        if len(choices) == 1 or name not in self._values:
+            return choices[0]
+        return choices[int(self._values[name])]
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class PerTrialSampler(optuna.samplers.BaseSampler):
     def __init__(self, config: StudyConfig) -> None:
         self._config = config
         self._number, self._attempt = 0, 0
-        self._distributions = {key: _distribution(parameter) for key, parameter in every_key(config.space).items()}
+        self._distributions = {key: distribution_of(parameter) for key, parameter in every_key(config.space).items()}
 
     def turn_to(self, number: int, attempt: int) -> None:
         """Say which trial is asked for next, and how often it was before."""
@@ -84,12 +84,13 @@ class _SobolPoint(optuna.samplers.QMCSampler):
         return self._number
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def distribution_of(parameter: Parameter) -> BaseDistribution:
+    """What a parameter is drawn from, in Optuna's words."""
     match parameter:
         case IntRange():
             return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
         case FloatRange():
-            return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+            return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=getattr(parameter, "step", None))
         case Choice():
             return CategoricalDistribution(parameter.choices)
         case _:

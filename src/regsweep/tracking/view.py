@@ -162,15 +162,23 @@ def _parallel(section: str, parameters: list[str], objective: str) -> dict[str, 
 
 def _names(config: StudyConfig) -> list[str]:
     """Hyperparameters as trials log them."""
+    if config.space.function is not None:
+        return list(config.space.found)
     deepest = max(int(value) for value in config.space.parameters["depth"].values())
     return [key for name in config.space.parameters for key in keys(config.space, name, deepest)]
 
 
 def _axes(config: StudyConfig) -> dict[str, list[str]]:
     """Hyperparameters that vary, per plot: those of every trial, and all; a plot leaves out trials that lack one of its axes."""
+    if config.space.function is not None:
+        return _plots(list(config.space.always), list(config.space.found))
     varying = {name: parameter for name, parameter in config.space.parameters.items() if _varies(parameter)}
     always = [name for name, parameter in varying.items() if parameter.when is None and name not in config.space.per_layer]
     every = [key for name in varying for key in keys(config.space, name, 1)]
+    return _plots(always, every)
+
+
+def _plots(always: list[str], every: list[str]) -> dict[str, list[str]]:
     plots = {"Every trial: hyperparameters and objective": always}
     if len(always) < len(every):
         plots["Trials that have all hyperparameters"] = every

@@ -1,0 +1,95 @@
+"""What keeps a function from being searched, found by calling it before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from regsweep.config import StudyConfig
+from regsweep.config.space import Choice, FloatRange, Found, IntRange, SpaceConfig, SteppedRange
+from regsweep.errors import ConfigError, nearest
+from regsweep.space.drawing import written
+from regsweep.space.function import Drawn, call, explored, found_in
+from regsweep.space.suggesters import Given, Middle
+
+
+def function_problems(config: StudyConfig, rows: int, inputs: Callable[[str], int]) -> list[str]:
+    """What is wrong with a function on data of so many training rows, whose rows have so many numbers by encoding; a line each.
+
+    Raises ConfigError where it can't be had, raises, or returns what can't be trained.
+    """
+    drawn, what = explored(config.space), f"space.function={config.space.function}"
+    problems = [*_inconstant(config.space, drawn[0]), *_clashes(drawn), *_unfit(config, drawn, rows, inputs)]
+    return [f"{what}: {problem}" for problem in problems] + list(_enqueue_problems(config, drawn))
+
+
+def _inconstant(space: SpaceConfig, before: Drawn) -> Iterator[str]:
+    now = call(space, Given(before.params, Middle()))
+    if (now.params, now.values) != (before.params, before.values):
+        then, other = before.values, now.values
+        changed = next((key for key in {**then, **other} if then.get(key) != other.get(key)), "what it draws")
+        yield (
+            f"called twice with the same values, it returned {changed}={then.get(changed)!r} and {other.get(changed)!r}; "
+            "let it depend on nothing but what it draws"
+        )
+
+
+def _clashes(drawn: Sequence[Drawn]) -> Iterator[str]:
+    """Names that stand for different things: Optuna takes the same choices, and the same kind of number, in every trial."""
+    if not any(one.params for one in drawn):
+        yield "draws nothing, so there is nothing to search"
+    known: dict[str, Found] = {}
+    clashing: dict[str, Found] = {}
+    for name, kind in (item for one in drawn for item in one.kinds.items()):
+        first = known.setdefault(name, kind)
+        if not _alike(first, kind):
+            clashing.setdefault(name, kind)
+    for name, kind in clashing.items():
+        yield f"draws {name!r} from {written(known[name])} and from {written(kind)}; give each its own name"
+
+
+def _alike(a: Found, b: Found) -> bool:
+    if isinstance(a, Choice) or isinstance(b, Choice):
+        return a == b
+    return isinstance(a, IntRange) == isinstance(b, IntRange) and a.log == b.log
+
+
+def _unfit(config: StudyConfig, drawn: Sequence[Drawn], rows: int, inputs: Callable[[str], int]) -> Iterator[str]:
+    """What does not fit the data, the sampler or the pruner, as far as it shows: each once."""
+    if (size := max(int(one.values["batch_size"]) for one in drawn)) > rows:
+        yield f"batch_size goes up to {size}, but there are {rows} training rows; draw smaller ones"
+    longest = max(int(one.values["epochs"]) for one in drawn)
+    most = int(config.space.parameters["epochs"].values()[0])
+    if config.pruner.kind == "hyperband" and longest > most:
+        yield (f"epochs go up to {longest}, but pruner=hyperband is told of {most}; set space.parameters.epochs={longest}")
+    endless = [name for name, kind in found_in(drawn).items() if _is_endless(kind)]
+    if config.sampler.kind == "brute_force" and endless:
+        yield f"sampler=brute_force: {', '.join(endless)} can take any real number; give a step, or choices"
+    for one in drawn:
+        if (reading := one.reading) is None:
+            continue
+        if reading.task != config.task:
+            yield f"the model's loss and last activation are for task={reading.task}, but this study has task={config.task}"
+            return
+        needed = inputs(str(one.values["encoding"]))
+        if reading.inputs not in (None, needed):
+            yield f"the model takes {reading.inputs} numbers in a row, but encoded rows have {needed}; leave the Input layer out"
+            return
+
+
+def _is_endless(kind: Found) -> bool:
+    return isinstance(kind, FloatRange) and not isinstance(kind, SteppedRange) and kind.low < kind.high
+
+
+def _enqueue_problems(config: StudyConfig, drawn: Sequence[Drawn]) -> Iterator[str]:
+    known = found_in(drawn)
+    for index, given in enumerate(config.enqueue):
+        suggester = Given(given, Middle())
+        try:
+            call(config.space, suggester)
+        except ConfigError as error:
+            yield from (f"enqueue.{index}: {problem}" for problem in error.problems)
+            continue
+        for name in given:
+            if name not in suggester.used:
+                why = "does not exist there" if name in known else f"is never drawn{nearest(name, list(known))}"
+                yield f"enqueue.{index}.{name}: {why}; the function draws {', '.join(sorted(suggester.used))}"

@@ -1,0 +1,372 @@
+"""Spaces whose trials a user's function draws: its two vocabularies, what is read out of a model, what is refused."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from regsweep.config import StudyConfig, compose
+from regsweep.config.space import Choice, FloatRange, IntRange, SteppedRange
+from regsweep.errors import ConfigError
+from regsweep.space import Given, Middle, Random, as_seen, call, draw, explored, found_in, function_problems, values_of
+from regsweep.space.hyperparameters import HyperParameters
+from regsweep.space.suggesters import End, OutsideError
+from regsweep.trial import spec_from_values
+
+Write = Callable[..., StudyConfig]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a module into the working directory and composes a study whose trials its `define` draws."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def written(text: str, *overrides: str) -> StudyConfig:
+        name = f"function_of_{abs(hash((text, tmp_path)))}"
+        (tmp_path / f"{name}.py").write_text(text)
+        return compose(["space=function", f"space.function={name}:define", *overrides])[0]
+
+    return written
+
+
+def middle() -> HyperParameters:
+    return HyperParameters(Middle())
+
+
+def test_optunas_words_draw_and_are_noted_down() -> None:
+    trial = middle()
+    assert trial.suggest_int("a", 0, 4) == 2
+    # 7 is out of reach.
+    assert trial.suggest_int("b", 1, 7, step=4) == 1
+    assert trial.suggest_float("c", 1e-4, 1e-2, log=True) == pytest.approx(1e-3)
+    assert trial.suggest_float("d", 0.0, 0.5, step=0.25) == 0.25
+    assert trial.suggest_categorical("e", ["x", "y"]) == "x"
+    assert trial.suggest_categorical("f", [True, False]) is True
+    assert trial.suggest_int("a", 0, 4) == 2
+    assert trial.params == {"a": 2, "b": 1, "c": pytest.approx(1e-3), "d": 0.25, "e": "x", "f": True}
+    assert trial.distributions == {
+        "a": IntRange(type="int", low=0, high=4),
+        "b": IntRange(type="int", low=1, high=5, step=4),
+        "c": FloatRange(type="float", low=1e-4, high=1e-2, log=True),
+        "d": SteppedRange(type="float", low=0.0, high=0.5, step=0.25),
+        "e": Choice(type="choice", choices=("x", "y")),
+        "f": Choice(type="choice", choices=(1, 0)),
+    }
+
+
+def test_keras_tuners_words_mean_what_they_mean_there() -> None:
+    import keras_tuner as kt
+
+    def asked(hp: Any) -> list[Any]:
+        values = [
+            hp.Int("a", 2, 9, step=3),
+            hp.Int("b", 2, 33, step=2, sampling="log"),
+            hp.Float("c", 0.1, 0.35, step=0.1),
+            hp.Choice("d", ["x", "y"]),
+            hp.Boolean("e"),
+            hp.Fixed("f", 7),
+            hp.Int("g", 1, 3, parent_name="d", parent_values=["x"]),
+            hp.Int("h", 1, 3, parent_name="d", parent_values=["y"]),
+        ]
+        with hp.conditional_scope("d", ["y"]):
+            values.append(hp.Float("i", 0.0, 1.0))
+        return [*values, hp.get("a"), hp["f"], "h" in hp, "d" in hp]
+
+    # Keras Tuner's defaults are the lower ends and the first choices.
+    assert asked(HyperParameters(End(upper=False))) == pytest.approx(asked(kt.HyperParameters()))
+    greatest = HyperParameters(End(upper=True))
+    assert asked(greatest)[:8] == [8, 32, pytest.approx(0.3), "y", True, 7, None, 3]
+    assert {*greatest.params} == {"a", "b", "c", "d", "e", "h", "i"}
+    assert greatest.values["f"] == 7
+
+
+@pytest.mark.parametrize(
+    ("ask", "match"),
+    [
+        (lambda hp: hp.suggest_int("a", 3, 1), r"'a': low <= high must hold, but got low=3, high=1"),
+        (lambda hp: hp.suggest_float("a", 0, 1, log=True), "a log scale needs low > 0"),
+        (lambda hp: hp.suggest_float("a", 0.1, 1, step=0.1, log=True), "a log scale has none"),
+        (lambda hp: hp.suggest_categorical("a", [None, 1]), "'a' has the choice None; choices are numbers, texts"),
+        (lambda hp: hp.suggest_categorical("a", []), "'a'.*at least 1"),
+        (lambda hp: hp.suggest_int("a?", 0, 1), r"'a\?' is no name"),
+        (
+            lambda hp: (hp.suggest_int("a", 0, 1), hp.suggest_int("a", 0, 2)),
+            "'a' is drawn twice, from whole numbers from 0 to 1 and",
+        ),
+        (lambda hp: hp.Int("a", 1, 8, sampling="reverse_log"), "sampling must be linear or log, but got 'reverse_log'"),
+        (lambda hp: hp.Int("a", 1, 8, step=1, sampling="log"), "step above 1"),
+        (lambda hp: hp.Int("a", 1, 8, parent_name="b", parent_values=[1]), "'b', which was not drawn before"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(ask: Callable[[Any], Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        ask(middle())
+
+
+def test_what_a_trial_does_not_offer_is_answered_with_what_it_does() -> None:
+    with pytest.raises(AttributeError, match=r"has no 'report'; it has suggest_int, .* Int, Float"):
+        middle().report(1.0, 1)
+
+
+def test_a_value_that_can_not_be_drawn_is_refused_or_fitted() -> None:
+    with pytest.raises(OutsideError, match="'a' is drawn from whole numbers from 0 to 2, but 5 was proposed"):
+        HyperParameters(Given({"a": 5})).suggest_int("a", 0, 2)
+    with pytest.raises(OutsideError, match="'a' is drawn, which was not before"):
+        HyperParameters(Given({})).suggest_int("a", 0, 2)
+    assert HyperParameters(Given({"a": 5}, Middle(), fitting=True)).suggest_int("a", 0, 2) == 1
+
+
+DEFINE = """
+def define(trial):
+    depth = trial.suggest_int("layers", 0, 2)
+    return {"depth": depth, "learning_rate": trial.suggest_float("rate", 1e-3, 1e-1, log=True),
+            **{f"width_{i}": trial.suggest_int(f"units_{i}", 4, 8) for i in range(1, depth + 1)}}
+"""
+
+
+def test_what_is_returned_becomes_a_spec_and_the_rest_is_the_spaces(write: Write) -> None:
+    space = write(DEFINE, "space.parameters.epochs=7", "space.parameters.activation=tanh").space
+    params = draw(space, End(upper=True))
+    assert params == {"layers": 2, "rate": 0.1, "units_1": 8, "units_2": 8}
+    spec = spec_from_values(values_of(space, {**params, "units_1": 5}), seed=3)
+    assert (spec.widths, spec.activations, spec.epochs, spec.learning_rate) == ((5, 8), ("tanh", "tanh"), 7, 0.1)
+    assert spec_from_values(values_of(space, {"layers": 0, "rate": 0.1}), seed=3).widths == ()
+
+
+@pytest.mark.parametrize(
+    ("returned", "widths"),
+    [
+        ("{}", (32,)),
+        ("{'width': 5}", (5,)),
+        ("{'width_1': 5, 'width_2': 6}", (5, 6)),
+        ("{'depth': 1, 'width_1': 5, 'width_2': 6}", (5,)),
+    ],
+)
+def test_depth_is_told_from_the_widths(write: Write, returned: str, widths: tuple[int, ...]) -> None:
+    config = write(f"def define(trial):\n    trial.suggest_int('a', 0, 1)\n    return {returned}")
+    assert spec_from_values(call(config.space, Middle()).values, seed=0).widths == widths
+
+
+def test_what_a_function_draws_is_found_by_trying_and_widened_by_what_trials_drew(write: Write) -> None:
+    text = """
+def define(trial):
+    first = trial.suggest_int("first", 4, 64)
+    return {"width_1": first, "width_2": trial.suggest_int("second", 4, first)}
+"""
+    space = write(text).space
+    found = found_in(explored(space))
+    assert found["first"] == IntRange(type="int", low=4, high=64)
+    assert found["second"] == IntRange(type="int", low=4, high=64)
+    seen = as_seen(space.model_copy(update={"found": found}), [{"first": 70, "new": "x"}])
+    assert seen.found["first"] == IntRange(type="int", low=4, high=70)
+    assert seen.found["new"] == Choice(type="choice", choices=("x",))
+
+
+@pytest.mark.parametrize(
+    ("body", "overrides", "match"),
+    [
+        (
+            "1 / trial.suggest_int('a', 0, 1)",
+            [],
+            r"raised ZeroDivisionError: division by zero \(function_of_\d+.py, line 2\), at a=0",
+        ),
+        ("trial.number", [], "has no 'number'"),
+        ("pass", [], "returned nothing; a dict of hyperparameters or a compiled Keras model is needed"),
+        ("return {'widht': 3}", [], r"returned 'widht', which is no hyperparameter .did you mean width\?"),
+        ("return {'learning_rate': 0}", [], "returned learning_rate: must be above 0, but got 0"),
+        ("return {'width_2': 3}", [], "returned no width_1, but values of layers beyond it"),
+        ("return {'dropout': True}", [], "returned dropout=True; a number or a text is needed"),
+        ("return {}", [], "draws nothing, so there is nothing to search"),
+        (
+            "return {'batch_size': trial.suggest_int('b', 8, 128)}",
+            [],
+            "batch_size goes up to 128, but there are 100 training rows",
+        ),
+        (
+            "import time; trial.suggest_int('a', 0, 1); return {'learning_rate': time.time()}",
+            [],
+            "called twice with the same values, it",
+        ),
+        (
+            "trial.suggest_categorical('d', list(range(trial.suggest_categorical('c', [1, 2])))); return {}",
+            [],
+            r"draws 'd' from the choices \[0\] and from the choices \[0, 1\]; give each its own name",
+        ),
+        ("return {'dropout': trial.suggest_float('d', 0, 0.5)}", ["sampler=brute_force"], "d can take any real number"),
+        ("return {'epochs': trial.suggest_int('e', 1, 200)}", ["pruner=hyperband"], "set space.parameters.epochs=200"),
+        ("return {'depth': trial.suggest_int('a', 0, 1)}", ["enqueue=[{b: 1}]"], "enqueue.0.b: is never drawn"),
+        (
+            "return {'depth': trial.suggest_int('a', 0, 1)}",
+            ["enqueue=[{a: 3}]"],
+            "enqueue.0: .*'a' is drawn from whole numbers from 0 to 1, but 3",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_function_is_said_before_anything_runs(
+    write: Write, body: str, overrides: list[str], match: str
+) -> None:
+    config = write(f"def define(trial):\n    {body}\n", *overrides)
+    with pytest.raises(ConfigError, match=match):
+        raise ConfigError(function_problems(config, 100, lambda _: 10))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "match"),
+    [
+        (["space=function"], "space: function: is needed as module:name"),
+        (["space=function", "space.function=build"], "is needed as module:name, .* but got 'build'"),
+        (["space=function", "space.function=no_such_module:build"], "there is no module 'no_such_module', neither in"),
+        (["space=function", "space.function=no_such.module:build"], "no_such.module can't be looked up"),
+        (["space=function", "space.function=sys:exit"], "sys is no Python file"),
+        (
+            ["space.function=json:loads"],
+            "depth: the function draws, so what it leaves open is a single value, but got int; add space=function",
+        ),
+        *(
+            (["space=function", "space.function=json:loads", f"sampler={name}"], f"sampler={name}: ")
+            for name in ("grid", "kt_grid", "kt_hyperband")
+        ),
+    ],
+)
+def test_a_config_without_a_usable_function_is_refused(overrides: list[str], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        compose(overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("def defin(trial):\n    return {}", r"has no 'define' .did you mean defin\?"),
+        ("define = 3", "is int, not a function"),
+        ("class define: pass", "is a class, not a function"),
+        ("def define(:", r"can't be imported: SyntaxError: .*line 1"),
+        ("import sys\nsys.exit(1)", r"can't be imported: SystemExit: 1 \(.*line 2\)"),
+    ],
+)
+def test_a_module_without_the_function_is_refused(write: Write, text: str, match: str) -> None:
+    config = write(text)
+    with pytest.raises(ConfigError, match=match):
+        explored(config.space)
+
+
+def test_a_function_whose_file_has_changed_is_not_the_studys(write: Write, tmp_path: Path) -> None:
+    before = write(DEFINE).space
+    (tmp_path / f"{str(before.function).partition(':')[0]}.py").write_text(DEFINE + "\n# other\n")
+    with pytest.raises(ConfigError, match=r"has changed: its sha256 is .*restore the file"):
+        draw(before, Middle())
+
+
+KERAS = """
+import keras
+from keras.layers import Activation, Dense, Dropout
+
+def define(hp):
+    model = keras.Sequential(%s)
+    model.compile(%s)
+    return model
+"""
+ADAM = "optimizer='adam', loss='mse'"
+
+
+def test_a_models_spec_builds_a_network_that_computes_the_same(write: Write) -> None:
+    layers = (
+        "[Dense(5, 'tanh', kernel_regularizer='l2'), Dropout(0.25), Dense(4, kernel_regularizer='l2'), Activation('swish'), "
+        "Dense(1, kernel_regularizer='l2')]"
+    )
+    config = write(KERAS % (layers, "optimizer=keras.optimizers.SGD(0.02, momentum=0.9), loss=keras.losses.MeanSquaredError()"))
+    values = call(config.space, Middle()).values
+    spec = spec_from_values({**values, "epochs": 3}, seed=5)
+    assert (spec.widths, spec.activations, spec.dropouts) == ((5, 4), ("tanh", "silu"), (0.25, 0.0))
+    assert (spec.l2, spec.optimizer, spec.learning_rate) == (0.01, "sgd_momentum", 0.02)
+    from regsweep.train.keras_fit import OPTIMIZERS, build
+
+    ours = build(spec, inputs=3)
+    theirs: Any = sys.modules[str(config.space.function).partition(":")[0]].define(None)
+    x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    theirs(x)
+    theirs.set_weights(ours.get_weights())
+    assert np.array_equal(ours(x), theirs(x))
+    # So are the penalties, and what the optimizer does.
+    assert float(sum(ours.losses)) == pytest.approx(float(sum(theirs.losses)))
+    mine, own = OPTIMIZERS[spec.optimizer](spec.learning_rate).get_config(), theirs.optimizer.get_config()
+    assert {**mine, "name": ""} == {**own, "name": ""}
+
+
+def test_what_a_model_does_not_say_is_drawn_by_its_name_or_the_spaces(write: Write) -> None:
+    text = KERAS.replace("    model =", "    hp.Int('epochs', 5, 9)\n    hp.Fixed('batch_size', 8)\n    model =")
+    config = write(text % ("[Dense(1)]", ADAM), "space.parameters.schedule=cosine")
+    values = call(config.space, Middle()).values
+    assert [values[key] for key in ("depth", "epochs", "batch_size", "schedule")] == [0, 7, 8, "cosine"]
+    assert draw(config.space, Middle()) == {"epochs": 7}
+
+
+@pytest.mark.parametrize(
+    ("layers", "compiled", "match"),
+    [
+        (
+            "[Dense(8), keras.layers.BatchNormalization(), Dense(1)]",
+            ADAM,
+            r"layer 1 \(BatchNormalization 'batch_normalization.*Dense and Dropout",
+        ),
+        ("[Dense(8, use_bias=False), Dense(1)]", ADAM, r"layer 0 \(Dense .*use_bias must be Keras's default True, but is False"),
+        (
+            "[Dense(8, kernel_initializer='he_normal'), Dense(1)]",
+            ADAM,
+            "kernel_initializer must be Keras's default GlorotUniform, but is HeNormal",
+        ),
+        ("[Dense(8, 'hard_tanh'), Dense(1)]", ADAM, "activation must be one of linear, .* but is 'hard_tanh'"),
+        ("[Dense(8, lambda x: x), Dense(1)]", ADAM, "layer 0 .*activation must be one of"),
+        ("[Dropout(0.1), Dense(1)]", ADAM, "layer 0 .*may follow each hidden Dense layer, and none the input"),
+        ("[Dense(8, kernel_regularizer='l2'), Dense(1)]", ADAM, "L2 penalties 0.01, 0; regsweep weighs every kernel alike"),
+        ("[Dense(8, kernel_regularizer='l1'), Dense(1)]", ADAM, "regularizer must be L2, but is L1"),
+        ("[Dense(2)]", ADAM, r"the last layer must be Dense\(1\)"),
+        ("[Dense(1)]", "optimizer='adagrad', loss='mse'", "the optimizer must be one of Adam, .* but is Adagrad"),
+        (
+            "[Dense(1)]",
+            "optimizer=keras.optimizers.Adam(beta_1=0.8), loss='mse'",
+            r"Adam has beta_1=0.8; regsweep's has Keras's defaults",
+        ),
+        (
+            "[Dense(1)]",
+            "optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9)), loss='mse'",
+            "learning rate is a schedule",
+        ),
+        ("[Dense(1)]", "optimizer='adam', loss='mae'", "but are mae and linear"),
+        ("[Dense(1)]", "optimizer='adam', loss=lambda y, z: y - z", "but are <lambda> .not as Keras has it. and linear"),
+        ("[Dense(1, 'relu')]", ADAM, "but are mse and relu"),
+        ("[keras.Input((4,)), Dense(1)]", ADAM, "takes 4 numbers in a row, but encoded rows have 10; leave the Input layer out"),
+        (
+            "[Dense(1, 'sigmoid')]",
+            "optimizer='adam', loss='binary_crossentropy'",
+            "for task=binary_classification, but this study has task=regression",
+        ),
+    ],
+)
+def test_a_model_that_regsweep_cannot_be_is_refused_by_the_layers_name(
+    write: Write, layers: str, compiled: str, match: str
+) -> None:
+    text = KERAS.replace("    model =", "    hp.Int('epochs', 5, 9)\n    model =")
+    config = write(text % (layers, compiled))
+    with pytest.raises(ConfigError, match=match):
+        raise ConfigError(function_problems(config, 100, lambda _: 10))
+
+
+def test_a_model_that_is_not_compiled_or_not_sequential_is_refused(write: Write) -> None:
+    config = write("import keras\ndef define(hp):\n    return keras.Sequential([keras.layers.Dense(1)])")
+    with pytest.raises(ConfigError, match=r"not compiled; end with model.compile"):
+        explored(config.space)
+    functional = "import keras\ndef define(hp):\n    x = keras.Input((3,))\n    return keras.Model(x, keras.layers.Dense(1)(x))"
+    with pytest.raises(ConfigError, match=r"the model is a Functional; a keras.Sequential"):
+        explored(write(functional).space)
+
+
+def test_random_draws_of_a_function_follow_from_the_seed(write: Write) -> None:
+    space = write(DEFINE).space
+    one, same, other = (draw(space, Random(seed)) for seed in (1, 1, 2))
+    assert one == same != other
