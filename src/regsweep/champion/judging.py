@@ -24,7 +24,7 @@ from regsweep.errors import StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.judgement import class_scores_with_intervals, paired_difference, score_with_intervals, verdict
 from regsweep.metrics import score
-from regsweep.predictor import Model, blend, pack
+from regsweep.predictor import Model, blend
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.tasks import BINARY
 from regsweep.trial import TrialResult, higher_is_better
@@ -184,13 +184,13 @@ def _score(
         "model": model.describe(),
         **facts.to_json(),
     }
-    book.write("champion", content, {"y": test.y, "prediction": prediction, **pack(model.members)})
+    book.write("champion", content, {"y": test.y, "prediction": prediction, **model.arrays})
     reach("judge/judged")
     return content
 
 
 def _label(chosen: Choice, model: Model) -> str:
-    linear = all(len(member.kernels) == 1 for member in model.members)
+    linear = all(len(member.kernels) == 1 for member in model.networks)
     if len(chosen.members) > 1:
         return "the ensemble of linear networks (depth 0)" if linear else "the ensemble of networks"
     return "the linear network (depth 0)" if linear else "the network"
