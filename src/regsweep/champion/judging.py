@@ -1,15 +1,18 @@
 """Opens the test rows once for the champion that validation has named, and judges it beside the baselines.
 
 In: the records of a finished study. Out: records `baseline-NAME` and `champion`, from which tracking and leaderboard read.
+Main call: `judge`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from regsweep.book import RecordBook, read_champion
+from regsweep.champion.candidates import first_of_all, fitted_candidates, reached_by, stand
 from regsweep.champion.choice import Choice, choose
 from regsweep.champion.openings import read_openings, write_openings
 from regsweep.champion.scoring import score_all
@@ -17,18 +20,25 @@ from regsweep.champion.training import Trainings
 from regsweep.data.features import Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.errors import StorageError, UnreadableError
-from regsweep.predictor import Model, blend
 from regsweep.record import StudyFacts, TrialRecord
-from regsweep.trial import TrialResult
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The champion's record as JSON values, the trial that leads it, and a note where a better one waits to be scored."""
+    """The champion's record as JSON values, the trial that leads its networks, and a note where a better one waits to be scored.
+
+    Where the champion is a baseline, `trial` leads the networks that it is compared with.
+    """
 
     trial: TrialRecord
     content: dict[str, Any]
     note: str | None
+
+    @property
+    def baseline(self) -> str | None:
+        """The name of the baseline that is champion; None if networks are."""
+        name: str | None = self.content.get("baseline")
+        return name
 
 
 def judge(
@@ -40,7 +50,7 @@ def judge(
     unseal: Callable[[], TestRows],
     clock: Callable[[], int],
 ) -> Judgement | None:
-    """Name and score the champion among a study's trials. Returns None where none is complete.
+    """Name and score the champion among a study's trials, and its baselines if they stand. None where no trial is complete.
 
     `unseal` gives the test rows; it is called once, after the opening is on record. Rows that were opened for a champion stay
     closed to a later one and to other baselines unless `reopen_test` is set; the note says so. Raises StorageError if a trial
@@ -49,6 +59,12 @@ def judge(
     best = choose(book, trials, facts.config, data, trainings.on_folds)
     if best is None:
         return None
+    known = {record.number: record for record in trials}
+    fits, said = fitted_candidates(facts.config, data), {}
+    if fits:
+        reached = reached_by(best, known, fits, data, facts.config.objective)
+        best = first_of_all(best, reached, facts.config.objective)
+        said = {"validation": {name: value if math.isfinite(value) else None for name, value in reached.items()}}
     openings = read_openings(book)
     opened = openings[-1] if openings else None
     wanted = list(facts.config.baselines.names)
@@ -56,9 +72,8 @@ def judge(
     same_baselines = opened is None or set(opened["baselines"]) == set(wanted)
     if opened is None or (facts.config.reopen_test and not (chosen == best and same_baselines)):
         chosen, same_baselines = best, True
-        openings = [*openings, {**best.to_json(), "baselines": wanted, "at": clock()}]
+        openings = [*openings, {**best.to_json(), "baselines": wanted, **said, "at": clock()}]
         write_openings(book, openings)
-    known = {record.number: record for record in trials}
     if gone := [number for number, _ in chosen.members if number not in known]:
         problem = f"trial {gone[0]}, for which the test rows were opened, has no record; `regsweep repair` restores it"
         raise StorageError(f"{book.folder}: {problem}")
@@ -66,16 +81,9 @@ def judge(
     # Scored again on rows that are open already, a champion comes out the same.
     content = _scored_before(book, openings)
     if content is None:
-        model = champion_model(chosen, {number: record.result for number, record in records.items()}, data, trainings)
-        content = score_all(book, facts, data, chosen, records, model, openings, unseal, clock)
+        champion, networks = stand(chosen, records, fits, data, trainings)
+        content = score_all(book, facts, data, chosen, champion, networks, fits, openings, unseal, clock)
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
-
-
-def champion_model(chosen: Choice, results: Mapping[int, TrialResult], data: Prepared, trainings: Trainings) -> Model:
-    """Make the champion's model of what its trials came to."""
-    if chosen.kind == "refit":
-        return trainings.refitted(results[chosen.trial])
-    return blend([(data.encoding.model(results[number]), weight) for number, weight in chosen.members])
 
 
 def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -92,7 +100,11 @@ def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str
 
 def _note(best: Choice, scored: Choice, *, same_baselines: bool) -> str | None:
     if best != scored:
-        names = (best.name, scored.name) if best.name != scored.name else (f"another {best.name}", "the one that is shown")
+        names = (best.name, scored.name)
+        if best.baseline is not None and best.baseline == scored.baseline:
+            names = (f"{best.name} beside {best.networks.name}", f"{scored.name} beside {scored.networks.name}")
+        if names[0] == names[1]:
+            names = (f"another {best.name}", "the one that is shown")
         changed = f"{names[0]} is now best by validation, but the test rows were opened for {names[1]}"
     elif not same_baselines:
         changed = "other baselines are asked for, but the test rows were opened for those that are shown"

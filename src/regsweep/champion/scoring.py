@@ -1,7 +1,6 @@
 """Scores a champion that has been named, and the baselines, on the test rows.
 
-In: the champion's model, the opening of the test rows. Out: records `baseline-NAME` and `champion`. Main calls: `score_all`, and
-`validation_scores` for what a champion reached on the validation rows.
+In: the champion's model, the opening of the test rows. Out: records `baseline-NAME` and `champion`. Main call: `score_all`.
 """
 
 from __future__ import annotations
@@ -12,18 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from regsweep.baselines.run import BaselineResult, run_baselines
+from regsweep.baselines.run import BaselineResult, FoldFits, run_baselines
 from regsweep.book import RecordBook
+from regsweep.champion.candidates import Candidate
 from regsweep.champion.choice import Choice
-from regsweep.champion.ensemble import validation_predictions
 from regsweep.config import StudyConfig
 from regsweep.data.features import Array64, Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.failpoints import reach
-from regsweep.judgement import class_scores_with_intervals, paired_difference, score_with_intervals, verdict
-from regsweep.metrics import score
-from regsweep.predictor import Model
-from regsweep.record import StudyFacts, TrialRecord
+from regsweep.judgement import NETWORK, class_scores_with_intervals, paired_difference, score_with_intervals, verdict
+from regsweep.record import StudyFacts
 from regsweep.tasks import BINARY
 from regsweep.trial import higher_is_better
 
@@ -33,15 +30,17 @@ def score_all(
     facts: StudyFacts,
     data: Prepared,
     chosen: Choice,
-    records: dict[int, TrialRecord],
-    model: Model,
+    champion: Candidate,
+    networks: Candidate | None,
+    fits: Mapping[str, FoldFits],
     openings: list[dict[str, Any]],
     unseal: Callable[[], TestRows],
     clock: Callable[[], int],
 ) -> dict[str, Any]:
     """Score champion and baselines on the test rows and write their records; returns the champion's.
 
-    `unseal` gives the test rows; the last of the `openings` is on record.
+    A champion that is a baseline is compared with the best `networks`, too. `fits` are the baselines that were fitted before;
+    `unseal` gives the test rows, and the last of the `openings` is on record.
     """
     config = facts.config
     book.remove("baseline")
@@ -51,14 +50,29 @@ def score_all(
     validation: dict[str, float] = {}
     # Which baselines are scored was said when the rows were opened.
     compared = config.baselines.model_copy(update={"names": tuple(openings[-1]["baselines"])})
-    for result in run_baselines(compared, data, test.x):
+    for result in run_baselines(compared, data, test.x, fits):
         finished = clock()
         predictions[result.name] = result.test_prediction
         validation[result.name] = asdict(result.val)[config.objective.removeprefix("val/")]
         content = _baseline_json(facts, result, test.y, (started, finished))
         book.write(f"baseline-{result.name}", content, {"y": test.y, "prediction": result.test_prediction})
         started = finished
-    prediction = model.predict(test.x)
+    prediction = champion.model.predict(test.x)
+    arrays = {"y": test.y, "prediction": prediction, **champion.model.arrays}
+    beside: dict[str, Any] = {}
+    if networks is not None:
+        arrays["network_prediction"] = networks.model.predict(test.x)
+        predictions = {NETWORK: arrays["network_prediction"], **predictions}
+        predictions.pop(str(chosen.baseline), None)
+        beside = {
+            "parameters": dict(champion.parameters),
+            "network": {
+                "name": networks.name,
+                "label": networks.label,
+                "val": dict(networks.val),
+                "test": _intervals(config, test.y, arrays["network_prediction"]),
+            },
+        }
     differences = [
         paired_difference(
             test.y, prediction, other, baseline=name, metric=metric, resamples=config.bootstrap_resamples, seed=config.seed
@@ -66,53 +80,54 @@ def score_all(
         for name, other in predictions.items()
         for metric in data.task.compared
     ]
-    best_baseline = (max if higher_is_better(config.objective) else min)(validation, key=validation.__getitem__, default=None)
-    reached = validation_scores(chosen, records, data)
+    # Least squares by another way than the champion's is no rival of it.
+    twins = {name for name, other in predictions.items() if networks is not None and _same(prediction, other)}
+    rivals = {name: value for name, value in validation.items() if name in predictions and name not in twins}
+    best_baseline = (max if higher_is_better(config.objective) else min)(rivals, key=rivals.__getitem__, default=None)
     intervals = _intervals(config, test.y, prediction)
-    label = _label(chosen, model)
     sentence = verdict(
         facts.dataset.unit,
-        label,
-        differences,
+        champion.label,
+        [difference for difference in differences if difference.baseline not in twins - {NETWORK}],
         best_baseline=best_baseline,
         reference=data.task.reference,
         metric=data.task.verdict,
+        network=networks.label if networks is not None else None,
     )
     content = {
         "kind": "champion",
         **chosen.to_json(),
-        "name": chosen.name,
-        "label": label,
-        "val": reached,
+        "name": champion.name,
+        "label": champion.label,
+        "val": dict(champion.val),
         "test": intervals,
-        "optimism": _optimism(reached, intervals),
+        "optimism": _optimism(champion.val, intervals),
         "differences": [asdict(difference) for difference in differences],
         "verdict": sentence,
         "openings": openings,
         "started": started,
         "finished": clock(),
-        "model": model.describe(),
+        "model": champion.model.describe(),
+        **beside,
         **facts.to_json(),
     }
-    book.write("champion", content, {"y": test.y, "prediction": prediction, **model.arrays})
+    book.write("champion", content, arrays)
     reach("judge/judged")
     return content
 
 
-def _label(chosen: Choice, model: Model) -> str:
-    linear = all(len(member.kernels) == 1 for member in model.networks)
-    if len(chosen.members) > 1:
-        return "the ensemble of linear networks (depth 0)" if linear else "the ensemble of networks"
-    return "the linear network (depth 0)" if linear else "the network"
-
-
-def _optimism(reached: dict[str, float], test: dict[str, Any]) -> dict[str, float | None]:
+def _optimism(reached: Mapping[str, float], test: dict[str, Any]) -> dict[str, float | None]:
     """By how much the champion does worse on test than on the validation rows by which it was chosen; negative: better."""
     found = {}
     for name, value in reached.items():
         there = test[name]["value"]
         found[name] = None if there is None else (value - there if higher_is_better(name) else there - value)
     return found
+
+
+def _same(one: Array64, other: Array64) -> bool:
+    """Whether predictions are the same but for rounding."""
+    return bool(np.allclose(one, other, rtol=1e-6, atol=1e-9 * float(np.abs(one).max(initial=0.0))))
 
 
 def _intervals(config: StudyConfig, y: Array64, prediction: Array64) -> dict[str, Any]:
@@ -132,15 +147,3 @@ def _baseline_json(facts: StudyFacts, result: BaselineResult, y: Array64, times:
         "finished": times[1],
         **facts.to_json(),
     }
-
-
-def validation_scores(chosen: Choice, records: Mapping[int, TrialRecord], data: Prepared) -> dict[str, float]:
-    """Scores on the validation rows, mean over folds. A refitted champion has seen them all: its trial's count."""
-    if len(chosen.members) == 1:
-        final = records[chosen.trial].result.final
-        return {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
-    parts = [weight * validation_predictions(records[number].result, data) for number, weight in chosen.members]
-    ends = np.cumsum([len(fold.y_val) for fold in data.folds])[:-1]
-    split = zip(data.folds, np.split(np.sum(parts, axis=0), ends), strict=True)
-    scores = [score(fold.y_val, prediction, data.task) for fold, prediction in split]
-    return {name: float(np.mean([getattr(one, name) for one in scores])) for name in data.task.metrics}
