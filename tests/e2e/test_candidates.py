@@ -124,11 +124,11 @@ def test_it_is_reproduced_checked_and_repaired(outcome: Outcome, folder: Path, c
 def test_the_test_rows_stay_closed_to_networks_until_they_are_reopened(outcome: Outcome, folder: Path, steps: Steps) -> None:
     workspace = Workspace(folder / "mlruns")
     asked = (*NUMBERS, "baselines.names=[mean,least_squares_qr,decision_tree]")
-    again = run_study(gather(steps(*asked)), workspace, Silent())
+    again = run_study(gather(steps(*asked)), workspace, Silent(), bare=True)
     assert again.judgement.content == read_champion(outcome.book)
     assert again.judgement.note is None
     asked = (*asked, "champion.candidates=networks")
-    closed = run_study(gather(steps(*asked)), workspace, Silent())
+    closed = run_study(gather(steps(*asked)), workspace, Silent(), bare=True)
     name = f"trial {outcome.judgement.trial.number}"
     assert closed.judgement.baseline == "decision_tree"
     assert closed.judgement.note is not None
