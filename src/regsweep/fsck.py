@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from regsweep.book import ENDED_FILE, RecordBook, read_champion
 from regsweep.errors import RegsweepError, StorageError, UnreadableError
@@ -24,6 +24,9 @@ from regsweep.sums import SUMS_FILE, differences, digest, read_sums
 from regsweep.tracking.content import Point, RunContent, baseline_run, champion_run, trial_run
 from regsweep.tracking.inspection import Inspection, Recorded, inspect
 from regsweep.tracking.names import PARETO, RECORD, SUMS
+
+# MLflow leaves it in a model's own folder when that is loaded by its registered name.
+LOADED: Final = "model/registered_model_meta"
 
 
 @dataclass(frozen=True)
@@ -161,8 +164,12 @@ def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool,
         openings = read_content(book.folder / "test-openings")["openings"]
         champion = read_champion(book)
         if champion is None or champion["openings"] != openings:
-            opened = f"the test rows are open for trial {openings[-1]['trial']}"
-            problems.append(Finding(f"{opened}, but its scores are missing: the same `regsweep run` takes them"))
+            opened = openings[-1].get("baseline") or f"trial {openings[-1]['trial']}"
+            problems.append(
+                Finding(f"the test rows are open for {opened}, but its scores are missing: the same `regsweep run` takes them")
+            )
+        elif champion.get("baseline") is not None:
+            runs.append(champion_run(book, None, champion, None))
         elif champion["trial"] in records:
             runs.append(champion_run(book, records[champion["trial"]], champion, None))
         names = openings[-1]["baselines"]
@@ -243,7 +250,8 @@ def _artifacts(run: Recorded) -> Iterator[str]:
         return
     if digest(run.folder) != run.tags.get(SUMS):
         yield f"{run.folder / SUMS_FILE}: is not what was recorded"
-    yield from (f"{run.folder / name}: is not what was recorded" for name in differences(run.folder, listed))
+    found = (name for name in differences(run.folder, listed) if name != LOADED)
+    yield from (f"{run.folder / name}: is not what was recorded" for name in found)
 
 
 def _comparable(point: Point) -> tuple[Any, ...]:

@@ -35,6 +35,9 @@ FAR_ROWS: Final = 500
 
 FEWEST_ROWS: Final = 10
 
+# Stands for the best networks where baselines are named; no baseline has this name.
+NETWORK: Final = "network"
+
 _BATCH: Final = 250_000
 
 
@@ -73,6 +76,7 @@ class ClassTestScores:
 class PairedDifference:
     """A baseline's error minus the champion's on the same `rows` rows: positive where the champion is better.
 
+    Where the champion is a baseline, `baseline` may be `NETWORK`: the best networks.
     `value`, `low` and `high` are in target units for `mae` and in target units squared for `mse`, and have no unit for `log_loss`
     and `error_rate`; `level` is the interval's.
     """
@@ -176,8 +180,13 @@ def verdict(
     reference: str = REGRESSION.reference,
     metric: str = REGRESSION.verdict,
     over: str = "",
+    network: str | None = None,
+    instead: bool = True,
 ) -> str:
     """One sentence: is the champion better than the reference, and than the best baseline by validation?
+
+    If the champion is a baseline, `network` is how the sentence calls the networks, which it is compared with before others; that
+    they are not worth it is said where it stands `instead` of them and is not worse.
 
     `unit` is the target's, or empty; `champion` as it stands in a sentence (`the network`); of `differences` those in `metric`
     are read. `over` follows the word interval (` over 10 splits`). `value ± half the interval` stands for a difference whose
@@ -186,7 +195,8 @@ def verdict(
     known = {difference.baseline: difference for difference in differences if difference.metric == metric}
     if not known:
         return f"There was no baseline to compare {champion} with."
-    compared = [known[name] for name in dict.fromkeys((reference, best_baseline)) if name is not None and name in known]
+    rivals = [known[name] for name in dict.fromkeys((reference, best_baseline)) if name is not None and name in known]
+    compared = [*([known[NETWORK]] if network is not None else []), *rivals]
     if not compared or (best_baseline is not None and best_baseline not in known):
         raise ValueError(f"best_baseline must be one of {', '.join(known)}, but got {best_baseline}")
     rows = min(difference.rows for difference in compared)
@@ -195,13 +205,15 @@ def verdict(
         return f"The test part is too small for a verdict on {champion}: it has {held}, and {FEWEST_ROWS} are needed."
 
     best = best_baseline
-    if len(compared) == 2 and _same(*compared):
+    if len(rivals) == 2 and _same(*rivals):
         best = reference
-        del compared[1]
-    suffix = ", the best baseline by validation"
-    names = [describe(each.baseline) + (suffix if each.baseline == best else "") for each in compared]
+        del compared[-1]
+    suffix = f", the best {'other ' if network is not None else ''}baseline by validation"
+    names = [_called(each, network) + (suffix if each.baseline == best else "") for each in compared]
     interval = f"{100 * compared[0].level:.3g} % interval{over}"
-    subject = f"{champion[:1].upper()}{champion[1:]} is"
+    subject = f"{_capital(champion)} is"
+    if network is not None and instead and not (math.isnan(compared[0].low) or compared[0].high < 0):
+        subject = f"{_capital(network)} is not worth it here: {champion} is"
     if not any(each.distinguishable or math.isnan(each.low) for each in compared):
         return f"{subject} not distinguishable from {', nor from '.join(names)} ({METRICS[metric].label}, {interval})."
     clauses: list[str] = []
@@ -215,7 +227,19 @@ def verdict(
             note = ""
         else:
             clauses.append(f"not distinguishable from {name}")
-    return f"{subject} {', and '.join(clauses)}."
+    return f"{subject} {_listed(clauses)}."
+
+
+def _called(difference: PairedDifference, network: str | None) -> str:
+    return network if network is not None and difference.baseline == NETWORK else describe(difference.baseline)
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _listed(clauses: Sequence[str]) -> str:
+    return ", and ".join(filter(None, (", ".join(clauses[:-1]), clauses[-1])))
 
 
 def _same(one: PairedDifference, other: PairedDifference) -> bool:

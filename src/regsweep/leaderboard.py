@@ -76,7 +76,7 @@ def leaderboard(book: RecordBook) -> tuple[Row, ...]:
     contents = list(book.contents("trial"))
     front = front_of(contents, objectives) if len(objectives) > 1 else None
     rows = [_trial_row(content, champion, front) for content in contents]
-    rows += [_baseline_row(content) for content in book.contents("baseline")]
+    rows += [_baseline_row(content, champion) for content in book.contents("baseline")]
     if champion is not None and len(champion["members"]) > 1:
         rows.append(_ensemble_row(champion, {row.name: row.seconds for row in rows}))
     sign = -1 if higher_is_better(objective) else 1
@@ -123,7 +123,8 @@ def as_table(
     table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     classes = task == BINARY
     errors = "Log loss in natural units" if classes else f"RMSE and MAE{f' in {unit}' if unit else ''}"
-    table.caption = f"{errors}. Ordered by validation; the test rows are scored for the champion and the baselines only."
+    scored = "the champion, the network it is compared with" if any(row.kind == "network" for row in rows) else "the champion"
+    table.caption = f"{errors}. Ordered by validation; the test rows are scored for {scored} and the baselines only."
     table.add_column("#", justify="right")
     table.add_column("model")
     for column in _CLASS_HEADS if classes else _NUMBER_HEADS:
@@ -148,7 +149,7 @@ def as_table(
             cells += [_number(getattr(row, name)) for name in further] + [FRONT if row.pareto else ""]
         if wide:
             cells += [f"{row.seconds:.1f}", row.params if row.state == State.COMPLETE else row.state]
-        style = {"champion": "bold green", "baseline": "cyan"}.get(row.kind, STYLES.get(row.state, ""))
+        style = {"champion": "bold green", "network": "bold", "baseline": "cyan"}.get(row.kind, STYLES.get(row.state, ""))
         table.add_row(*cells, style=style)
     return table
 
@@ -156,13 +157,14 @@ def as_table(
 def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: set[int] | None) -> Row:
     final = content["final"] if content["state"] == State.COMPLETE else {}
     number = content["number"]
-    is_champion = champion is not None and [member[0] for member in champion["members"]] == [number]
+    is_scored = champion is not None and [member[0] for member in champion["members"]] == [number]
+    scored = _networks(champion) if champion is not None and is_scored else None
     return Row(
-        name=f"{champion['name']} (champion)" if champion is not None and is_champion else _name(content),
-        kind="champion" if is_champion else "trial",
+        name=scored["title"] if scored is not None else _name(content),
+        kind=scored["kind"] if scored is not None else "trial",
         state=content["state"],
         **_validation_values({name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}),
-        **_test_values(champion["test"] if champion is not None and is_champion else None),
+        **_test_values(scored["test"] if scored is not None else None),
         seconds=content["seconds"],
         params=" ".join(f"{key}={_short(value)}" for key, value in content["params"].items()),
         pareto=None if front is None else number in front,
@@ -174,28 +176,39 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: 
 def _ensemble_row(champion: dict[str, Any], seconds: dict[str, float]) -> Row:
     trained = sum(seconds.get(f"trial {number}", 0.0) for number, _ in champion["members"])
     members = " ".join(f"{weight:.0%} of trial {number}" for number, weight in champion["members"])
+    networks = _networks(champion)
     return Row(
-        name=f"{champion['name']} (champion)",
-        kind="champion",
+        name=networks["title"],
+        kind=networks["kind"],
         state=State.COMPLETE.value,
-        **_validation_values(champion["val"]),
-        **_test_values(champion["test"]),
+        **_validation_values(networks["val"]),
+        **_test_values(networks["test"]),
         seconds=trained,
         params=members,
     )
+
+
+def _networks(champion: dict[str, Any]) -> dict[str, Any]:
+    """The networks that were scored on the test rows: the champion, or those that a baseline was compared with."""
+    if champion.get("baseline") is None:
+        return {**champion, "title": f"{champion['name']} (champion)", "kind": "champion"}
+    networks = champion["network"]
+    return {**networks, "title": f"{networks['name']} (best network)", "kind": "network"}
 
 
 def _name(content: dict[str, Any]) -> str:
     return f"trial {content['number']}" + (" (stopped early)" if content["state"] == State.PRUNED else "")
 
 
-def _baseline_row(content: dict[str, Any]) -> Row:
+def _baseline_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
+    # A refitted one has other scores on the test rows than the mean of the folds' fits.
+    led = champion if champion is not None and champion.get("baseline") == content["name"] else None
     return Row(
-        name=describe(content["name"]),
-        kind="baseline",
+        name=describe(content["name"]) if led is None else f"{led['name']} (champion)",
+        kind="baseline" if led is None else "champion",
         state=State.COMPLETE.value,
         **_validation_values(content["val"]),
-        **_test_values(content["test"]),
+        **_test_values((led or content)["test"]),
         seconds=content["seconds"],
         params=" ".join(f"{key}={_short(value)}" for key, value in content["parameters"].items()),
     )

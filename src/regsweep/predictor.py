@@ -1,8 +1,8 @@
 """A trained model as NumPy sees it: raw table in, predictions in target units out.
 
-This file is also the code of every logged MLflow model, where regsweep is not installed: it imports NumPy and pandas only.
-`model.json` holds the members (columns, activations, target scale), `weights.npz` their arrays. A model with several
-members (one per fold and trial) answers with their weighted mean.
+This file is also the code of every logged MLflow model, where regsweep is not installed: it imports NumPy and pandas only, and
+skops where a member is a scikit-learn estimator. `model.json` holds the members (columns, activations, target scale),
+`weights.npz` their arrays. A model with several members (one per fold and trial) answers with their weighted mean.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,17 @@ FORMAT = "regsweep-model/2"
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
+Bytes = npt.NDArray[np.uint8]
+
+# What skops may make of an estimator's file besides scikit-learn's public classes. Each was looked at: arrays of trees, of
+# neighbours and of a split, and nothing that runs what the file says.
+TRUSTED = (
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.tree._tree.Tree",
+)
 
 
 @dataclass(frozen=True)
@@ -178,6 +190,15 @@ class Member:
     target: TargetScale
     weight: float = 1.0
 
+    @property
+    def classes(self) -> bool:
+        """Whether it answers with a probability."""
+        return self.target.logistic
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        return {**_layers("kernel", self.kernels), **_layers("bias", self.biases)}
+
     def predict(self, frame: pd.DataFrame) -> Array64:
         return self.predict_encoded(encode(frame, self.columns))
 
@@ -190,12 +211,88 @@ class Member:
 
 
 @dataclass(frozen=True)
+class LinearMember:
+    """A closed-form baseline with the preprocessing that was fitted beside it: intercept + x · coefficients.
+
+    `intercept` in target units, `coefficients` of shape (inputs,) in target units; all in float64.
+    """
+
+    columns: tuple[Column, ...]
+    intercept: float
+    coefficients: Array64
+    weight: float = 1.0
+
+    @property
+    def classes(self) -> bool:
+        """A line answers with a number."""
+        return False
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        return {"coefficients": self.coefficients}
+
+    def predict_encoded(self, x: Array64) -> Array64:
+        """Return predictions of shape (n,) in target units for encoded rows, shape (n, inputs)."""
+        predicted: Array64 = self.intercept + x @ self.coefficients
+        return predicted
+
+
+@dataclass(frozen=True)
+class EstimatorMember:
+    """A scikit-learn baseline with the preprocessing that was fitted beside it; it takes scikit-learn and skops to predict.
+
+    `packed`, shape (bytes,), is the file that skops wrote of the fitted estimator. Of `classes` it answers with the probability
+    of 1, else in target units.
+    """
+
+    columns: tuple[Column, ...]
+    classes: bool
+    packed: Bytes
+    weight: float = 1.0
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        return {"estimator": self.packed}
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The fitted estimator. Raises skops's UntrustedTypesFoundException for a file that holds more than `TRUSTED`."""
+        import skops.io
+
+        return skops.io.loads(self.packed.tobytes(), trusted=list(TRUSTED))
+
+    def predict_encoded(self, x: Array64) -> Array64:
+        """Return predictions of shape (n,) for encoded rows, shape (n, inputs)."""
+        if self.classes:
+            return probability(self.estimator, x)
+        return np.asarray(self.estimator.predict(x), dtype=np.float64)
+
+
+AnyMember = Member | LinearMember | EstimatorMember
+
+
+@dataclass(frozen=True)
 class Model:
     """What is saved, loaded and asked for predictions."""
 
     target: str
     unit: str
-    members: tuple[Member, ...]
+    members: tuple[AnyMember, ...]
+
+    @property
+    def networks(self) -> tuple[Member, ...]:
+        """The members that are networks: all of them, or none of a baseline's."""
+        return tuple(member for member in self.members if isinstance(member, Member))
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What it takes to predict besides NumPy and pandas."""
+        return ("scikit-learn", "skops") if any(isinstance(member, EstimatorMember) for member in self.members) else ()
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of all members as `weights.npz` and records name them: `0/kernel/0`, `0/bias/0`, `1/coefficients`, ..."""
+        return {f"{index}/{name}": array for index, member in enumerate(self.members) for name, array in member.arrays.items()}
 
     def predict(self, frame: pd.DataFrame) -> Array64:
         """Return predictions of shape (n,) in target units for raw rows. Raises ValueError for missing columns."""
@@ -218,7 +315,7 @@ class Model:
     def save(self, folder: Path) -> None:
         """Write `model.json` and `weights.npz` into an existing folder."""
         (folder / "model.json").write_text(json.dumps(self.describe(), indent=1, ensure_ascii=False), encoding="utf-8")
-        np.savez(folder / "weights.npz", allow_pickle=False, **pack(self.members))
+        np.savez(folder / "weights.npz", allow_pickle=False, **self.arrays)
 
     @staticmethod
     def load(description: Path, weights: Path) -> Model:
@@ -230,7 +327,7 @@ class Model:
             return Model.join(content, arrays)
 
     @staticmethod
-    def join(description: Mapping[str, Any], arrays: Mapping[str, Array32]) -> Model:
+    def join(description: Mapping[str, Any], arrays: Mapping[str, Any]) -> Model:
         """Make a model of its description and packed weights."""
         members = tuple(_member(part, arrays, index) for index, part in enumerate(description["members"]))
         return Model(description["target"], description["unit"], members)
@@ -279,10 +376,9 @@ class Weighted(Protocol):
 def pack(networks: Sequence[Weighted]) -> dict[str, Array32]:
     """Name the arrays of networks as `weights.npz` and records do: `0/kernel/0`, `0/bias/0`, ..."""
     return {
-        f"{index}/{kind}/{layer}": array
+        f"{index}/{name}": array
         for index, network in enumerate(networks)
-        for kind, arrays in (("kernel", network.kernels), ("bias", network.biases))
-        for layer, array in enumerate(arrays)
+        for name, array in {**_layers("kernel", network.kernels), **_layers("bias", network.biases)}.items()
     }
 
 
@@ -290,6 +386,16 @@ def unpack(arrays: Mapping[str, Array32], index: int, layers: int) -> tuple[tupl
     """Kernels and biases of one packed network."""
     kernels, biases = (tuple(arrays[f"{index}/{kind}/{layer}"] for layer in range(layers)) for kind in ("kernel", "bias"))
     return kernels, biases
+
+
+def probability(classifier: Any, x: Array64) -> Array64:
+    """A scikit-learn classifier's probability of class 1, shape (m,), for features of shape (m, p); 0 where it saw no 1."""
+    found: Array64 = classifier.predict_proba(x)[:, np.flatnonzero(classifier.classes_ == 1)]
+    return found[:, 0] if found.shape[1] else np.zeros(len(x))
+
+
+def _layers(kind: str, arrays: Sequence[Array32]) -> dict[str, Array32]:
+    return {f"{kind}/{layer}": array for layer, array in enumerate(arrays)}
 
 
 def _numbers(values: pd.Series) -> Array64:
@@ -305,26 +411,30 @@ def _finite(name: str, values: pd.Series, *, date: bool) -> Array64:
     return numbers
 
 
-def _describe(member: Member) -> dict[str, Any]:
-    return {
-        "columns": [describe_column(column) for column in member.columns],
-        "activations": list(member.activations),
-        "target": describe_target(member.target),
-        "weight": member.weight,
-    }
+def _describe(member: AnyMember) -> dict[str, Any]:
+    columns = {"columns": [describe_column(column) for column in member.columns]}
+    match member:
+        case Member():
+            # Models of networks were written before there were others.
+            says: dict[str, Any] = {"activations": list(member.activations), "target": describe_target(member.target)}
+        case LinearMember():
+            says = {"kind": "linear", "intercept": member.intercept}
+        case EstimatorMember():
+            says = {"kind": "estimator", "classes": member.classes}
+    return {**columns, **says, "weight": member.weight}
 
 
-def _member(part: Mapping[str, Any], arrays: Mapping[str, Array32], index: int) -> Member:
-    activations = tuple(part["activations"])
-    kernels, biases = unpack(arrays, index, len(activations) + 1)
-    return Member(
-        tuple(column_from(description) for description in part["columns"]),
-        activations,
-        kernels,
-        biases,
-        TargetScale(**part["target"]),
-        part["weight"],
-    )
+def _member(part: Mapping[str, Any], arrays: Mapping[str, Any], index: int) -> AnyMember:
+    columns = tuple(column_from(description) for description in part["columns"])
+    match part.get("kind", "network"):
+        case "linear":
+            return LinearMember(columns, part["intercept"], arrays[f"{index}/coefficients"], part["weight"])
+        case "estimator":
+            return EstimatorMember(columns, part["classes"], arrays[f"{index}/estimator"], part["weight"])
+        case _:
+            activations = tuple(part["activations"])
+            kernels, biases = unpack(arrays, index, len(activations) + 1)
+            return Member(columns, activations, kernels, biases, TargetScale(**part["target"]), part["weight"])
 
 
 def describe_target(target: TargetScale) -> dict[str, Any]:

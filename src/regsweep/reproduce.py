@@ -1,4 +1,4 @@
-"""Rebuilds a trial from its record alone, retrains it in a fresh process and compares it epoch by epoch.
+"""Rebuilds a trial from its record alone, retrains it in a fresh process and compares it epoch by epoch; refits a baseline.
 
 In: a run of MLflow (the champion's, the best trial's, any trial's). Out: `Answer`: identical, within a tolerance, or different
 from some epoch on. Nothing of the run is executed: data, split, features and network are made anew from the record's config.
@@ -14,17 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from regsweep.baselines.run import fit_on_folds
 from regsweep.book import read_trial
-from regsweep.champion import Choice, Trainings, champion_model
+from regsweep.champion import Choice, Trainings, champion_model, refitted_baseline
 from regsweep.config import StudyConfig
 from regsweep.config.dataset import DownloadDataset
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import DataError
-from regsweep.folder import read_json
+from regsweep.folder import read_folder, read_json
 from regsweep.metrics import score
 from regsweep.predictor import Model
-from regsweep.record import TrialRecord
+from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Processes
 from regsweep.study import Material, gather
 from regsweep.train.contract import StopAfter
@@ -38,7 +39,6 @@ class Answer:
     `where` names the curve, weight or test metric that deviates most.
     """
 
-    record: TrialRecord
     tolerance: float
     deviation: float
     epoch: int
@@ -63,12 +63,12 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
 
     Raises DataError if the data are not the recorded ones.
     """
+    champion = folder / "champion" / "record.json"
+    if champion.is_file() and read_json(champion).get("baseline") is not None:
+        return _refit(folder / "champion", tolerance, announce)
     record = read_trial(folder / "record")
     members = [read_trial(place) for place in sorted(folder.glob("members/trial-*"))]
-    for change in record.facts.environment.changes(Environment.here()):
-        announce(f"changed since: {change}")
-    material = gather(_at_hand(record.facts.config), recorded=True)
-    _same_data(record, material)
+    material = _gathered(record.facts, announce)
     with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
         trainings = Trainings(record.facts.config, material.dataset, material.split, executor)
         records = [record, *members]
@@ -77,13 +77,39 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
         deviation, where, epoch = max(found)
         if len(found) > 1 and deviation:
             where = f"{where} of trial {records[found.index(max(found))].number}"
-        champion = folder / "champion" / "record.json"
         if champion.is_file():
             content = read_json(champion)
             chosen, trained = Choice.from_json(content), {each.number: one for each, one in zip(records, again, strict=True)}
             model = champion_model(chosen, trained, material.prepared, trainings)
             deviation, where = max((deviation, where), _compare_test(content, model, material))
-    return Answer(record, tolerance, deviation, epoch, where)
+    return Answer(tolerance, deviation, epoch, where)
+
+
+def _refit(champion: Path, tolerance: float, announce: Callable[[str], None]) -> Answer:
+    """Fit a baseline again that is champion, in this process, and compare predictions and scores on the test rows."""
+    content, arrays = read_folder(champion)
+    facts, chosen = StudyFacts.from_json(content), Choice.from_json(content)
+    assert chosen.baseline is not None
+    material = _gathered(facts, announce)
+    config, data = material.config, material.prepared
+    if chosen.kind == "refit":
+        model = refitted_baseline(chosen.baseline, config, material.dataset, material.split)
+    else:
+        model = fit_on_folds(chosen.baseline, config.baselines, data).model(data)
+    before, again = arrays["prediction"], model.predict(unseal(material.dataset, material.split).x)
+    # Single predictions pass through zero; the greatest is the scale that matters.
+    gap = 0.0 if np.array_equal(before, again) else float(np.abs(before - again).max() / np.abs(before).max())
+    deviation, where = max((gap, "the predictions of the test rows"), _compare_test(content, model, material))
+    return Answer(tolerance, deviation, 0, where)
+
+
+def _gathered(facts: StudyFacts, announce: Callable[[str], None]) -> Material:
+    """The data of a record, made anew. What changed since is announced; raises DataError if the data are others."""
+    for change in facts.environment.changes(Environment.here()):
+        announce(f"changed since: {change}")
+    material = gather(_at_hand(facts.config), recorded=True)
+    _same_data(facts, material)
+    return material
 
 
 def relative_difference(a: Array64, b: Array64, least: float | Array64 = 0.0) -> Array64:
@@ -103,8 +129,8 @@ def _at_hand(config: StudyConfig) -> StudyConfig:
     return config
 
 
-def _same_data(record: TrialRecord, material: Material) -> None:
-    then, now = record.facts.dataset, material.dataset
+def _same_data(facts: StudyFacts, material: Material) -> None:
+    then, now = facts.dataset, material.dataset
     if then.sha256 != now.sha256:
         rows = f" ({then.rows} rows then, {now.rows} now)" if then.rows != now.rows else ""
         raise DataError(

@@ -182,10 +182,11 @@ def run_study(
                 drawn = ReportRows(material.dataset, material.split, material.prepared, rows)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
-                leader = judgement.trial if judgement is not None else None
+                # What led to a baseline is no path through the space.
+                leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 insight = None if bare else look_into(book, facts, records, leader, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
-                if judgement is not None:
+                if judgement is not None and judgement.baseline is None:
                     _save_networks(book, judgement, executor, config.trainer.backend)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))

@@ -165,7 +165,7 @@ def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(work
 def test_a_study_killed_while_it_scores_keeps_to_the_trial_the_test_rows_were_opened_for(workspace: Path) -> None:
     material = gather(compose([*TINY, "baselines=none", "n_trials=1"])[0])
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("regsweep.champion.judging.score_with_intervals", _interrupted)
+        patch.setattr("regsweep.champion.scoring.score_with_intervals", _interrupted)
         run_study(material, Workspace(workspace), Silent())
     outcome = run_study(gather(compose([*TINY, "baselines=none", "n_trials=8"])[0]), Workspace(workspace), Silent())
     assert outcome.judgement.trial.number == 0

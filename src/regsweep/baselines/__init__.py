@@ -6,10 +6,10 @@ Main calls: `fit_baseline`, `describe`.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from regsweep.baselines import classifiers, closed_form, estimators
 from regsweep.baselines.closed_form import LinearFit
 from regsweep.config.names import baselines_of, check_names
+from regsweep.predictor import Column, EstimatorMember, LinearMember, probability
 from regsweep.tasks import BINARY, REGRESSION, Task
 
 __all__ = ["CLOSED_FORM", "FittedBaseline", "LinearFit", "describe", "fit_baseline"]
@@ -51,15 +52,28 @@ _LABELS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class FittedBaseline:
-    """A baseline after fitting; `parameters` is what is worth logging of it: settings, what was chosen, the intercept."""
+    """A baseline after fitting; `parameters` is what is worth logging of it: settings, what was chosen, the intercept.
+
+    `fit` is a `LinearFit`, or scikit-learn's estimator, of `classes` a classifier.
+    """
 
     name: str
     parameters: Mapping[str, str | int | float]
-    predictor: Callable[[FloatArray], FloatArray]
+    fit: Any
+    classes: bool = False
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Predictions of shape (m,) in the units of the fitted target, for features of shape (m, p)."""
-        return np.asarray(self.predictor(x), dtype=np.float64)
+        return probability(self.fit, x) if self.classes else np.asarray(self.fit.predict(x), dtype=np.float64)
+
+    def member(self, columns: tuple[Column, ...]) -> LinearMember | EstimatorMember:
+        """What a model can be made of: the fit beside the `columns` that encode its features. It predicts the same numbers."""
+        if isinstance(self.fit, LinearFit):
+            return LinearMember(columns, self.fit.intercept, self.fit.coefficients)
+        import skops.io
+
+        packed = skops.io.dumps(self.fit, compression=zipfile.ZIP_DEFLATED)
+        return EstimatorMember(columns, self.classes, np.frombuffer(packed, np.uint8))
 
 
 def fit_baseline(name: str, x: FloatArray, y: FloatArray, *, seed: int, task: Task = REGRESSION) -> FittedBaseline:
@@ -73,13 +87,13 @@ def fit_baseline(name: str, x: FloatArray, y: FloatArray, *, seed: int, task: Ta
         raise ValueError(f"x must be (n, p) and y (n,) with n >= 1, but got {x.shape} and {y.shape}")
     if task == BINARY:
         classifier, found = classifiers.fit(name, x, y, seed=seed)
-        return FittedBaseline(name, found, partial(classifiers.probability, classifier))
+        return FittedBaseline(name, found, classifier, classes=True)
     if name in CLOSED_FORM:
         fit = CLOSED_FORM[name](x, y)
         settings = {"penalty": closed_form.RIDGE_PENALTY} if name == "ridge_closed_form" else {"rcond": closed_form.RCOND}
-        return FittedBaseline(name, {"intercept": fit.intercept, **settings}, fit.predict)
+        return FittedBaseline(name, {"intercept": fit.intercept, **settings}, fit)
     estimator, parameters = estimators.fit(name, x, y, seed=seed)
-    return FittedBaseline(name, parameters, estimator.predict)
+    return FittedBaseline(name, parameters, estimator)
 
 
 def describe(name: str) -> str:

@@ -1,7 +1,7 @@
 """The scikit-learn baselines of binary classification: what each name builds, by scikit-learn's defaults.
 
 In: features of shape (n, p), encoded and finite, classes 0 or 1 of shape (n,), a seed. Out: a fitted classifier and its
-parameters. Main calls: `fit`, `probability`.
+parameters. Main call: `fit`; `regsweep.predictor.probability` asks what it fitted.
 """
 
 from __future__ import annotations
@@ -52,12 +52,6 @@ def fit(name: str, x: FloatArray, y: FloatArray, *, seed: int) -> tuple[Classifi
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return classifier, parameters
-
-
-def probability(classifier: Classifier, x: FloatArray) -> FloatArray:
-    """The probability of class 1, shape (m,), for features (m, p)."""
-    found = classifier.predict_proba(x)[:, np.flatnonzero(classifier.classes_ == 1)]
-    return found[:, 0] if found.shape[1] else np.zeros(len(x))
 
 
 def _mean(_rows: int, _state: int) -> Classifier:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from regsweep.champion.candidates import champion_model
 from regsweep.champion.choice import Choice, best_trial
-from regsweep.champion.judging import Judgement, champion_model, judge
+from regsweep.champion.judging import Judgement, judge
 from regsweep.champion.openings import read_openings
-from regsweep.champion.training import Trainings
+from regsweep.champion.training import Trainings, refitted_baseline
 
-__all__ = ["Choice", "Judgement", "Trainings", "best_trial", "champion_model", "judge", "read_openings"]
+__all__ = ["Choice", "Judgement", "Trainings", "best_trial", "champion_model", "judge", "read_openings", "refitted_baseline"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from regsweep.baselines import describe
 from regsweep.book import RecordBook
 from regsweep.champion.ensemble import greedy_weights
 from regsweep.config import StudyConfig
@@ -26,25 +27,39 @@ Train = Callable[[Sequence[TrialSpec]], tuple[TrialResult, ...]]
 
 @dataclass(frozen=True)
 class Choice:
-    """The trial that leads, and every trial whose networks predict, with its weight; weights sum to 1."""
+    """The trial that leads, and every trial whose networks predict, with its weight; weights sum to 1.
+
+    `baseline` names the one that is champion instead of these networks, which are the best ones then.
+    """
 
     kind: str
     trial: int
     members: tuple[tuple[int, float], ...]
+    baseline: str | None = None
+
+    @property
+    def networks(self) -> Choice:
+        """The networks alone."""
+        return replace(self, baseline=None)
 
     @property
     def name(self) -> str:
         """As it stands in a table or a title."""
+        if self.baseline is not None:
+            return describe(self.baseline) + (", refitted" if self.kind == "refit" else "")
         if self.kind == "ensemble" and len(self.members) > 1:
             return f"ensemble of {len(self.members)} trials"
         return f"trial {self.trial}, refitted" if self.kind == "refit" else f"trial {self.trial}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"trial": self.trial, "champion": self.kind, "members": [list(member) for member in self.members]}
+        """The key `baseline` is there only where a baseline leads."""
+        said = {"trial": self.trial, "champion": self.kind, "members": [list(member) for member in self.members]}
+        return said | ({"baseline": self.baseline} if self.baseline is not None else {})
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Choice:
-        return Choice(values["champion"], values["trial"], tuple((number, weight) for number, weight in values["members"]))
+        members = tuple((number, weight) for number, weight in values["members"])
+        return Choice(values["champion"], values["trial"], members, values.get("baseline"))
 
 
 def choose(book: RecordBook, records: Iterable[TrialRecord], config: StudyConfig, data: Prepared, train: Train) -> Choice | None:

@@ -1,15 +1,19 @@
-"""Greedy ensemble selection with replacement (Caruana et al. 2004, section 2) over trials, on their validation predictions."""
+"""Greedy ensemble selection with replacement (Caruana et al. 2004, section 2) over trials, on their validation predictions.
+
+Main calls: `greedy_weights`, and `validation_scores` of the ensemble that it makes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from regsweep.data.features import Array64, Prepared
-from regsweep.metrics import row_errors, row_log_losses
+from regsweep.metrics import row_errors, row_log_losses, score
+from regsweep.record import TrialRecord
 from regsweep.trial import TrialResult
 
 Loss = Callable[[Array64, Array64], Array64]
@@ -32,6 +36,23 @@ def validation_predictions(result: TrialResult, data: Prepared) -> Array64:
     model = data.encoding.model(result)
     folds = (fold.encoded(result.spec.encoding) for fold in data.folds)
     return np.concatenate([member.predict_encoded(fold.x_val) for member, fold in zip(model.members, folds, strict=True)])
+
+
+def validation_scores(
+    members: Sequence[tuple[int, float]], leader: int, records: Mapping[int, TrialRecord], data: Prepared
+) -> dict[str, float]:
+    """Scores on the validation rows of weighted trials, mean over folds.
+
+    Those of a single trial, the `leader`, are its own: a refitted champion has seen all these rows.
+    """
+    if len(members) == 1:
+        final = records[leader].result.final
+        return {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
+    parts = [weight * validation_predictions(records[number].result, data) for number, weight in members]
+    ends = np.cumsum([len(fold.y_val) for fold in data.folds])[:-1]
+    split = zip(data.folds, np.split(np.sum(parts, axis=0), ends), strict=True)
+    scores = [score(fold.y_val, prediction, data.task) for fold, prediction in split]
+    return {name: float(np.mean([getattr(one, name) for one in scores])) for name in data.task.metrics}
 
 
 def _row_weights(y: Array64, objective: str, folds: int) -> Array64:

@@ -1,4 +1,4 @@
-"""What naming a champion trains: finalists under further seeds, and a refitted champion on training and validation rows."""
+"""What naming a champion trains: finalists under further seeds, a refitted champion on all rows but sealed ones, baselines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from regsweep.baselines.run import FoldFits, fit_on_folds
 from regsweep.config import StudyConfig
 from regsweep.data import Dataset, Split
-from regsweep.data.features import Prepared, prepare
+from regsweep.data.features import PLAIN, Prepared, prepare
 from regsweep.data.split import Fold
 from regsweep.errors import RegsweepError
 from regsweep.predictor import Model
@@ -43,6 +44,20 @@ class Trainings:
         if again.state is not State.COMPLETE:
             raise RegsweepError(f"the champion could not be refitted ({again.cause}); try champion=bag")
         return data.encoding.model(again)
+
+    def fitted_baseline(self, name: str, data: Prepared) -> FoldFits:
+        """Fit a baseline on the folds."""
+        return fit_on_folds(name, self._config.baselines, data)
+
+    def refitted_baseline(self, name: str) -> Model:
+        """Fit a baseline on training and validation rows together."""
+        return refitted_baseline(name, self._config, self._dataset, self._split)
+
+
+def refitted_baseline(name: str, config: StudyConfig, dataset: Dataset, split: Split) -> Model:
+    """The model of a baseline that is fitted on all rows but the sealed ones."""
+    data = whole(config, dataset, split, PLAIN)
+    return fit_on_folds(name, config.baselines, data).model(data)
 
 
 def whole(config: StudyConfig, dataset: Dataset, split: Split, encoding: str) -> Prepared:

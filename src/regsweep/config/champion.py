@@ -23,6 +23,7 @@ class ChampionConfig(Model):
     validation rows together; `ensemble`, the networks of several trials, weighted by greedy selection on validation rows.
     `rule`: `best` objective, or the trial with the fewest parameters within `one_standard_error` of it (over folds).
     `trials`: how many of the best an ensemble may draw on; `rounds`: how often it picks one.
+    `candidates`: who stands for champion, the `networks`, or `all`, the baselines too; the best objective decides.
     """
 
     kind: Literal["bag", "refit", "ensemble"]
@@ -30,3 +31,4 @@ class ChampionConfig(Model):
     finalists: FinalistsConfig
     trials: Count
     rounds: Count
+    candidates: Literal["networks", "all"] = "networks"

@@ -250,6 +250,11 @@ class StudyConfig(Model):
             problems.append(
                 f"baselines.names: {', '.join(wrong)} can't be fitted to task={self.task}; known for it: {', '.join(known)}"
             )
+        if self.champion.candidates == "all" and not self.baselines.names:
+            problems.append(
+                "champion.candidates: all lets baselines stand for champion, but baselines.names is empty; add baselines=all, or "
+                "set champion.candidates=networks"
+            )
         if self.task == BINARY.name and self.features.target_log:
             problems.append("features.target_log: a class has no logarithm; leave it out for task=binary_classification")
         if problems:

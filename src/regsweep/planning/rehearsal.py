@@ -59,6 +59,8 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
             "budget": BudgetConfig(),
             "space": config.space.model_copy(update={"parameters": _shorter(config, material.prepared)}),
             "baselines": baselines,
+            # It fits the same baselines, or none, and none can't stand.
+            "champion": config.champion.model_copy(update={"candidates": "networks"}),
             "tracking": config.tracking.model_copy(update={"kind": "local", "dir": str(folder), "uri": None}),
         }
     )

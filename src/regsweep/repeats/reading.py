@@ -24,7 +24,7 @@ from regsweep.config.split import TimeOrderedSplit
 from regsweep.data.split import rows_used
 from regsweep.errors import ConfigError
 from regsweep.folder import read_folder
-from regsweep.judgement import PairedDifference, verdict
+from regsweep.judgement import NETWORK, PairedDifference, verdict
 from regsweep.repeats.interval import corrected_interval
 from regsweep.report.repeats_plot import repeated_splits
 from regsweep.trial import higher_is_better
@@ -54,10 +54,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Repeats:
-    """The champion and the baselines that all studies have, over splits.
+    """The champion and the baselines that all studies have, over splits; where one's champion is a baseline, the networks too.
 
     `splits` are their words (`seed 3`, `until 0.8`), `champions` what each split's champion was, `subject` what sentences call
-    them; `train_rows` and `test_rows` have a number per split, validation rows counting as training rows.
+    them, `network` what they call the networks; `train_rows` and `test_rows` have a number per split, validation rows counting as
+    training rows. `instead`: whether the champion of every split is a baseline.
     """
 
     configs: tuple[StudyConfig, ...]
@@ -70,6 +71,14 @@ class Repeats:
     test_rows: tuple[int, ...]
     champion: Standing
     baselines: tuple[Standing, ...]
+    networks: Standing | None = None
+    network: str | None = None
+    instead: bool = False
+
+    @property
+    def rivals(self) -> tuple[Standing, ...]:
+        """Whom the champion is compared with."""
+        return (*([self.networks] if self.networks is not None else []), *self.baselines)
 
     @property
     def objective(self) -> str:
@@ -93,7 +102,10 @@ class Repeats:
 
     @cached_property
     def best_baseline(self) -> Standing | None:
-        """The best by the objective on validation rows, mean over splits; None where there is no baseline."""
+        """The best by the objective on validation rows, mean over splits; None where there is no baseline.
+
+        One that is the champion of every split is no rival of itself.
+        """
         name = self.objective.removeprefix("val/")
         sign = -1 if higher_is_better(self.objective) else 1
 
@@ -101,7 +113,7 @@ class Repeats:
             mean = sign * _mean(standing.val[name])
             return math.inf if math.isnan(mean) else mean
 
-        return min(self.baselines, key=order, default=None)
+        return min(self._others, key=order, default=None)
 
     def difference(self, key: str) -> PairedDifference:
         """By how much the champion is better than a baseline in `metric`, with the corrected 95 % interval over splits."""
@@ -122,15 +134,19 @@ class Repeats:
     def sentence(self) -> str:
         """The verdict: is the champion better than least squares, and than the best baseline by validation?"""
         best = self.best_baseline
-        keys = dict.fromkeys([self.reference, *([best.key] if best is not None else [])])
+        others = {NETWORK} if self.networks is not None else set()
+        others |= {standing.key for standing in self._others}
+        keys = dict.fromkeys([NETWORK, self.reference, *([best.key] if best is not None else [])])
         return verdict(
             self.unit,
             self.subject,
-            [self.difference(key) for key in keys if key in self._keys],
+            [self.difference(key) for key in keys if key in others],
             best_baseline=best.key if best is not None else None,
             reference=self.reference,
             metric=self.metric,
             over=f" over {len(self.splits)} splits",
+            network=self.network,
+            instead=self.instead,
         )
 
     def table(self) -> Table:
@@ -162,7 +178,7 @@ class Repeats:
         """A row per split and model, with `val_` and `test_` columns per metric."""
         rows: list[dict[str, Any]] = []
         for position, (split, study) in enumerate(zip(self.splits, self.studies, strict=True)):
-            for standing in (self.champion, *self.baselines):
+            for standing in (self.champion, *self.rivals):
                 name = self.champions[position] if standing is self.champion else standing.name
                 row: dict[str, Any] = {"split": split, "study": study, "model": standing.key, "name": name}
                 row |= {"train_rows": self.train_rows[position], "test_rows": self.test_rows[position]}
@@ -174,7 +190,7 @@ class Repeats:
     def figure(self) -> Figure:
         """A dot per model and split, of test R², or of RMSE where an R² is hopeless; baselines that are the same stand once."""
         metric = self.metrics[0]
-        everyone = (self.champion, *self.baselines)
+        everyone = (self.champion, *self.rivals)
         if metric == "r2" and any(not _mean(standing.test["r2"]) > _WILD_R2 for standing in everyone):
             metric = "rmse"
         distinct: dict[str, list[Standing]] = {}
@@ -184,20 +200,27 @@ class Repeats:
         rows = [(f"{self.champion.name} (champion)", self.champion.test[metric])]
         for group in distinct.values():
             # The reference lends its name to all that equal it.
-            named = min(group, key=lambda standing: (standing.key != self.reference, self.baselines.index(standing)))
+            named = min(group, key=lambda standing: (standing.key != self.reference, self.rivals.index(standing)))
             others = f" (and {len(group) - 1} equal to it)" if len(group) > 1 else ""
             rows.append((named.name + others, named.test[metric]))
         return repeated_splits(rows, f"test/{metric}", self.unit, self.sentence)
 
     def ordered(self, metric: str) -> list[Standing]:
-        """The baselines, the best first by a metric of the test rows, mean over splits."""
+        """Whom the champion is compared with, the best first by a metric of the test rows, mean over splits."""
         sign = -1 if higher_is_better(f"test/{metric}") else 1
-        means = {standing.key: sign * _mean(standing.test[metric]) for standing in self.baselines}
-        return sorted(self.baselines, key=lambda standing: (math.isnan(means[standing.key]), means[standing.key]))
+        means = {standing.key: sign * _mean(standing.test[metric]) for standing in self.rivals}
+        return sorted(self.rivals, key=lambda standing: (math.isnan(means[standing.key]), means[standing.key]))
 
     @property
     def _keys(self) -> dict[str, Standing]:
-        return {standing.key: standing for standing in self.baselines}
+        return {standing.key: standing for standing in self.rivals}
+
+    @property
+    def _others(self) -> list[Standing]:
+        """The baselines that are not the champion itself, refitted or not."""
+        if self.networks is None:
+            return list(self.baselines)
+        return [one for one in self.baselines if one.name != self.subject and not one.same_as(self.champion)]
 
     def _baseline(self, key: str) -> Standing:
         if key not in self._keys:
@@ -236,17 +259,23 @@ def read_repeats(books: Sequence[RecordBook]) -> Repeats:
     asked = [name for name in facts[0].config.baselines.names if all(name in found for found in baselines)]
     labels = {_label(champion) for champion in champions}
     names = [str(champion["name"]) for champion in champions]
+    led = [champion.get("baseline") is not None for champion in champions]
+    # Where networks are champion, they are the best networks.
+    networks = [champion.get("network", champion) for champion in champions]
     return Repeats(
         configs=tuple(one.config for one in facts),
         unit=facts[0].dataset.unit,
         studies=tuple(one.study for one in facts),
         splits=tuple(split_words(one.config) for one in facts),
         champions=tuple(names),
-        subject=min(labels) if len(labels) == 1 else "the champion",
+        subject=_one_of(labels, "the champion"),
         train_rows=tuple(rows_used(one.config.split, one.dataset.rows) - count for one, count in zip(facts, tests, strict=True)),
         test_rows=tuple(tests),
-        champion=_standing(CHAMPION, _common(names), champions),
+        champion=_standing(CHAMPION, _common(champions), champions),
         baselines=tuple(_standing(name, describe(name), [found[name] for found in baselines]) for name in asked),
+        networks=_standing(NETWORK, "best network", networks) if any(led) else None,
+        network=_one_of({_label(content) for content in networks}, "the network") if any(led) else None,
+        instead=all(led),
     )
 
 
@@ -264,14 +293,24 @@ def _standing(key: str, name: str, contents: Sequence[Mapping[str, Any]]) -> Sta
 
 def _label(champion: Mapping[str, Any]) -> str:
     """What a sentence calls a split's champion; earlier versions did not write it down."""
-    known = "the ensemble of networks" if len(champion["members"]) > 1 else "the network"
-    return str(champion.get("label", known))
+    if "label" in champion:
+        return str(champion["label"])
+    return "the ensemble of networks" if len(champion["members"]) > 1 else "the network"
 
 
-def _common(names: Sequence[str]) -> str:
+def _one_of(labels: set[str], several: str) -> str:
+    return min(labels) if len(labels) == 1 else several
+
+
+def _common(champions: Sequence[Mapping[str, Any]]) -> str:
     """What champions are called together: which trials they are differs from split to split."""
-    kinds = {"ensemble" if name.startswith("ensemble") else "best trial" for name in names}
-    return " or ".join(sorted(kinds, reverse=True))
+    kinds, baselines = set(), set()
+    for champion in champions:
+        if (baseline := champion.get("baseline")) is not None:
+            baselines.add(describe(baseline))
+        else:
+            kinds.add("ensemble" if champion["name"].startswith("ensemble") else "best trial")
+    return " or ".join([*sorted(kinds, reverse=True), *sorted(baselines)])
 
 
 def _float(value: float | None) -> float:

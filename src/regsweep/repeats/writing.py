@@ -43,7 +43,7 @@ def record_verdict(repeats: Repeats, workspace: Workspace) -> str:
     }
     # Means over splits are no value of one test part: they have names of their own.
     values = {f"mean/test/{metric}": float(np.mean(found)) for metric, found in repeats.champion.test.items()}
-    values |= {f"better_by/{one.key}": repeats.difference(one.key).value for one in repeats.baselines}
+    values |= {f"better_by/{one.key}": repeats.difference(one.key).value for one in repeats.rivals}
     return verdicts.record_verdict(workspace, facts, name, verdict_folder(repeats, workspace), tags, values)
 
 

@@ -28,7 +28,7 @@ def has_plane(model: Model) -> bool:
     """Whether the model reads two numbers and answers with a probability."""
     columns = {column.name for member in model.members for column in member.columns}
     numbers = all(isinstance(c, NumberColumn | SegmentsColumn) and not c.date for member in model.members for c in member.columns)
-    return len(columns) == 2 and numbers and all(member.target.logistic for member in model.members)
+    return len(columns) == 2 and numbers and all(member.classes for member in model.members)
 
 
 def decision_boundary(model: Model, seen: Dataset, title: str) -> Figure:

@@ -55,7 +55,7 @@ class ReportRows:
 def champion_diagram(facts: StudyFacts, judgement: Judgement, model: Model) -> Figure:
     """The network of the champion that has the most weight: one of the leading trial's."""
     spec, trial = judgement.trial.result.spec, judgement.trial.number
-    heaviest = max(model.members, key=lambda member: member.weight)
+    heaviest = max(model.networks, key=lambda member: member.weight)
     layers = list(zip(spec.widths, spec.activations, spec.dropouts, strict=True))
     share = heaviest.weight / sum(member.weight for member in model.members)
     note = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,6 +21,12 @@ from regsweep.report.champion_parts import ReportRows, champion_diagram, champio
 from regsweep.report.style import DPI
 from regsweep.tasks import REGRESSION
 from regsweep.trial import higher_is_better
+
+# Figures of a champion that is a network.
+OF_NETWORKS: Final = ("learning_curves", "ablation_path", "model_diagram")
+NO_NETWORK: Final = (
+    "There are no learning curves, no path through the space and no model diagram: the champion ({}) is no network."
+)
 
 
 def write_report(
@@ -42,6 +48,10 @@ def write_report(
     # The UI's table view takes no NaN.
     frame.astype(object).where(frame.notna(), None).to_json(folder / "leaderboard.json", orient="split", index=False)
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
+    if judgement is not None and judgement.baseline is not None:
+        sentence += f"\n\n{NO_NETWORK.format(judgement.content['name'])}"
+        for name in OF_NETWORKS:
+            (folder / f"{name}.png").unlink(missing_ok=True)
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
     if insight is None:
         # Those of a shorter search would stand beside a table that they don't belong to.
@@ -85,12 +95,14 @@ def _figures(
         yield "pareto_front", plots.pareto_front(records, facts.config.objectives, unit)
     if judgement is None:
         return
-    yield "learning_curves", plots.learning_curves(judgement.trial, unit)
+    if judgement.baseline is None:
+        yield "learning_curves", plots.learning_curves(judgement.trial, unit)
     if insight["ablation"] is not None:
         yield "ablation_path", plots.ablation_path(insight["ablation"], judgement.trial.number, unit, compared)
     content, arrays = read_folder(book.folder / "champion")
     name, model = judgement.content["name"], Model.join(content["model"], arrays)
-    yield "model_diagram", champion_diagram(facts, judgement, model)
+    if judgement.baseline is None:
+        yield "model_diagram", champion_diagram(facts, judgement, model)
     if facts.config.predicts != REGRESSION:
         if plots.has_plane(model):
             yield (

@@ -23,7 +23,8 @@ Point = tuple[str, float, int, int]
 class RunContent:
     """A child run as it is to stand in MLflow, ended.
 
-    `key` is a trial's number, a baseline's name or a champion's trial and opening; (`kind`, `key`) occurs once in a study.
+    `key` is a trial's number, a baseline's name or a champion's trial (or baseline) and opening; (`kind`, `key`) occurs once in a
+    study.
     `record` is the folder of the record that says all this.
     `folders` become artifacts under their keys, `tables` JSON artifacts; `networks` are put into the model.
     """
@@ -92,13 +93,22 @@ def baseline_run(book: RecordBook, content: Mapping[str, Any]) -> RunContent:
     )
 
 
-def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, Any], model: Model | None) -> RunContent:
-    """A champion with its scores on the test rows, its differences to the baselines, and the model that is registered."""
+def champion_run(book: RecordBook, record: TrialRecord | None, content: Mapping[str, Any], model: Model | None) -> RunContent:
+    """A champion with its scores on the test rows, its differences to the baselines, and the model that is registered.
+
+    `record` is that of the leading trial; a baseline has none.
+    """
     values = {f"val/{name}": value for name, value in content["val"].items()}
     values |= {f"optimism/{name}": value for name, value in content["optimism"].items()}
-    members = [number for number, _ in content["members"] if number != record.number]
+    baseline = content.get("baseline")
+    folders, params = {"champion": book.folder / "champion"}, {"baseline": baseline, **content.get("parameters", {})}
+    if record is not None:
+        members = [number for number, _ in content["members"] if number != record.number]
+        folders = {"record": book.place(record.number), **folders}
+        folders |= {f"members/{book.place(number).name}": book.place(number) for number in members}
+        params = dict(record.params)
     tags = {
-        "regsweep.champion": content["champion"],
+        "regsweep.champion": content["champion"] if baseline is None else "baseline",
         "regsweep.verdict": content["verdict"],
         "mlflow.note.content": content["verdict"],
     }
@@ -107,16 +117,12 @@ def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, An
         key=champion_key(content),
         name=f"champion ({content['name']})",
         tags=tags | (table_tag("differences.json") if content["differences"] else {}),
-        params=record.params,
+        params=params,
         points=points_at(content["finished"], values | _flat_intervals(content["test"])),
         times=(content["started"], content["finished"]),
         status="FINISHED",
         record=book.folder / "champion",
-        folders={
-            "record": book.place(record.number),
-            "champion": book.folder / "champion",
-            **{f"members/{book.place(number).name}": book.place(number) for number in members},
-        },
+        folders=folders,
         model=model,
         networks={place.stem: place for place in sorted(book.networks(len(content["openings"])).glob("*.keras"))},
         tables={"differences.json": as_table(content["differences"])} if content["differences"] else {},
@@ -125,7 +131,7 @@ def champion_run(book: RecordBook, record: TrialRecord, content: Mapping[str, An
 
 def champion_key(content: Mapping[str, Any]) -> str:
     """A champion is what was scored at one opening of the test rows."""
-    return f"{content['trial']}/{len(content['openings'])}"
+    return f"{content.get('baseline') or content['trial']}/{len(content['openings'])}"
 
 
 def points_at(timestamp: int, values: Mapping[str, float]) -> list[Point]:

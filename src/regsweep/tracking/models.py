@@ -49,7 +49,7 @@ class ModelWriter:
 
         `networks` are `.keras` files to put beside it for Keras users.
         """
-        if networks:
+        if networks or model.packages:
             save_model(model, folder, networks)
         else:
             if self._first is None:
@@ -103,7 +103,7 @@ def save_model(model: predictor.Model, folder: Path, networks: Mapping[str, Path
             python_model=str(code),
             artifacts=artifacts | {name: str(place) for name, place in networks.items()},
             signature=_signature(model),
-            pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "numpy", "pandas")],
+            pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "numpy", "pandas", *model.packages)],
             metadata={"target": model.target, "unit": model.unit},
         )
 

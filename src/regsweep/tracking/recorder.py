@@ -92,7 +92,7 @@ class Recorder:
             return
         champion = ("champion", champion_key(content))
         if champion not in self._ended:
-            record = self._record(content["trial"])
+            record = self._record(content["trial"]) if content.get("baseline") is None else None
             self._child(champion_run(self._book, record, content, judged_model(self._book)))
         with self._guard():
             # The alias belongs to the study that ended last.

@@ -33,13 +33,13 @@ def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared) -> T
 
 
 def save_networks(model: Model, folder: Path, backend: Backend = "tensorflow") -> dict[str, Path]:
-    """Write each member of a model as a `.keras` file, for Keras users; its input is the encoded table."""
+    """Write each network of a model as a `.keras` file, for Keras users; its input is the encoded table."""
     start_backend(backend, threads=1)
     from regsweep.train.keras_fit import rebuild
 
     places = {}
-    for index, member in enumerate(model.members):
-        name = "network" if len(model.members) == 1 else f"network_{index}"
+    for index, member in enumerate(model.networks):
+        name = "network" if len(model.networks) == 1 else f"network_{index}"
         places[name] = folder / f"{name}.keras"
         rebuild(member).save(places[name])
     return places
