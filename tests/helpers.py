@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
 
 from regsweep.config import StudyConfig, compose
-from regsweep.data.features import Encoding, FoldEncoding
+from regsweep.config.schema import TrainerConfig
+from regsweep.data.features import Encoding, FoldEncoding, Prepared
 from regsweep.paths import Workspace
 from regsweep.predictor import NumberColumn, TargetScale
 from regsweep.record import Features, StudyFacts, TrialRecord
+from regsweep.runner import Inline
+from regsweep.runner.work import Results
 from regsweep.search import Search
+from regsweep.train.contract import StopRule
+from regsweep.train.plan import Load
 from regsweep.trial import FoldResult, Network, Scalar, State, TrialResult, TrialSpec
 
 
@@ -122,3 +129,26 @@ def go_on(folder: Path, study: StudyConfig, n_trials: int, *, stop_after: int | 
             search.tell(proposal.number, State.COMPLETE, value_of(params))
             table.append((proposal.number, params, value_of(params)))
     return table
+
+
+class Gated(Inline):
+    """Trains in threads of this process; the stacks of the trials with these seeds wait until the gate is opened."""
+
+    def __init__(self, config: TrainerConfig, data: Prepared, seeds: Sequence[int], workers: int = 2) -> None:
+        super().__init__(config, data)
+        self.gate, self._gated, self._workers = Event(), {*seeds}, workers
+        # TensorFlow is asked by one thread at a time.
+        self._threads, self._one = ThreadPoolExecutor(workers), Lock()
+
+    def submit(self, stack: Sequence[TrialSpec], load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
+        return self._threads.submit(self._train, stack, rule)
+
+    def _train(self, stack: Sequence[TrialSpec], rule: StopRule | None) -> Results:
+        if self._gated & {spec.seed for spec in stack}:
+            assert self.gate.wait(timeout=60), "nobody opened the gate"
+        with self._one:
+            return super().submit(stack, None, rule).result()
+
+    def close(self) -> None:
+        self.gate.set()
+        self._threads.shutdown()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from regsweep.book import RecordBook
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
-from regsweep.search import Params, Proposal, Search, Told
+from regsweep.search import Params, Proposal, Search, Told, reports_of
 from regsweep.space import values_of
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load
@@ -38,9 +38,9 @@ class Flight:
         self._specs = {one.number: spec_of(one.number, self._values(one), one.rung, seed) for one in new}
         specs = executor.begin([_going_on(book, proposal, self._specs[proposal.number]) for proposal in new])
         rule = search.rule(self._specs)
-        self._stacks: dict[int, _Training] = {}
+        self._stacks: dict[int, Training] = {}
         for load in executor.plan(specs):
-            training = _Training(executor, [specs[position] for position in load.positions], load, rule, clock)
+            training = Training(executor, [specs[position] for position in load.positions], load, rule, clock)
             self._stacks |= {new[position].number: training for position in load.positions}
 
     def land(self) -> Iterator[TrialRecord]:
@@ -53,10 +53,21 @@ class Flight:
 
     def _landed(self, proposal: Proposal | Told) -> TrialRecord:
         result, finished = self._stacks[proposal.number].result(self._specs[proposal.number])
-        started = finished - round(result.seconds * 1000)
-        record = TrialRecord(self._facts, proposal.number, proposal.params, result, started, finished, proposal.rung)
-        self._book.write_trial(record)
-        return record
+        return write_down(self._book, self._facts, proposal, result, finished)
+
+
+def write_down(book: RecordBook, facts: StudyFacts, proposal: Proposal | Told, result: TrialResult, finished: int) -> TrialRecord:
+    """Make the record of a trial that ended at a time, in milliseconds; it is durable when this returns."""
+    started = finished - round(result.seconds * 1000)
+    record = TrialRecord(facts, proposal.number, proposal.params, result, started, finished, proposal.rung)
+    book.write_trial(record)
+    return record
+
+
+def told_by(record: TrialRecord) -> Told:
+    """What a search is told of a trial on record."""
+    result, reports = record.result, reports_of(record.facts.config, record.result)
+    return Told(record.number, result.state, record.objective, record.params, record.others, reports, rung=record.rung)
 
 
 class Pace:
@@ -73,8 +84,8 @@ class Pace:
         self.size = max(1, min(LARGEST, 4 * self.size, int(trials * SECONDS * 1000 / milliseconds)))
 
 
-class _Training:
-    """A stack in training, and when it ended."""
+class Training:
+    """A stack in training, and when it ended; `future` is done by then."""
 
     def __init__(
         self, executor: Executor, stack: Sequence[TrialSpec], load: Load, rule: StopRule | None, clock: Callable[[], int]
@@ -82,13 +93,13 @@ class _Training:
         self._executor, self._stack, self._clock = executor, stack, clock
         self._results: tuple[TrialResult, ...] | None = None
         self._ended: int | None = None
-        self._future = executor.submit(stack, load, rule)
-        self._future.add_done_callback(self._note_end)
+        self.future = executor.submit(stack, load, rule)
+        self.future.add_done_callback(self._note_end)
 
     def result(self, spec: TrialSpec) -> tuple[TrialResult, int]:
         """Wait for a spec's result; it comes with the time at which the stack ended."""
         if self._results is None:
-            self._results = self._executor.collect(self._future, self._stack)
+            self._results = self._executor.collect(self.future, self._stack)
         return self._results[self._stack.index(spec)], self._ended or self._clock()
 
     def _note_end(self, _: object) -> None:

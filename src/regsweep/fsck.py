@@ -140,9 +140,17 @@ def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> I
             yield Finding(f"trial {number}: Optuna holds other reports of its curve than its record")
         elif not told.params.items() <= dict(record.params).items():
             yield Finding(f"trial {number}: Optuna holds other hyperparameters than its record")
-    for number in sorted(records):
-        if number >= len(kept):
-            yield Finding(f"trial {number}: has a record that Optuna was not told")
+    for number in _untold(records, len(kept)):
+        yield Finding(f"trial {number}: has a record that Optuna was not told")
+
+
+def _untold(records: Mapping[int, TrialRecord], told: int) -> Iterator[int]:
+    """The trials on record that should have been told; under `search.order=free` one waits for all with lower numbers."""
+    following = told
+    for number in sorted(number for number in records if number >= told):
+        if number == following or records[number].facts.config.search.order == "fixed":
+            yield number
+        following += number == following
 
 
 def _insight(book: RecordBook) -> Iterator[Finding]:

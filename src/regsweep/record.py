@@ -129,6 +129,9 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     if values["split"].get("until") == 1.0:
         # Studies of all rows keep the names that they had before there was such a key.
         del values["split"]["until"]
+    if config.search.order != "fixed":
+        # Nor is the default named: studies from before there was a choice keep their names.
+        parts["search.order"] = config.search.order
     if config.trainer.backend == "tensorflow":
         # Studies from before there was a choice keep their names.
         del values["trainer"]["backend"]

@@ -11,12 +11,13 @@ from pathlib import Path
 from regsweep.book import ENDED_FILE, RecordBook
 from regsweep.champion import read_openings
 from regsweep.errors import StorageError, UnreadableError
+from regsweep.flight import told_by
 from regsweep.folder import read_folder, tidy
 from regsweep.fsck import Checked, check
 from regsweep.insight import read_insight
 from regsweep.paths import Workspace
 from regsweep.record import Features, StudyFacts
-from regsweep.search import Search, Told, kept_trials, reports_of
+from regsweep.search import Told, kept_trials, open_search
 from regsweep.study import gather, train_lost
 from regsweep.tracking.content import champion_key
 from regsweep.tracking.drain import sync
@@ -120,7 +121,7 @@ def _is_latest(book: RecordBook, copy: Path, key: str) -> bool:
 
 
 def _train_lost(workspace: Workspace, book: RecordBook, facts: StudyFacts, announce: Announce) -> None:
-    search = Search(workspace, facts.study, facts.config)
+    search = open_search(workspace, facts.study, facts.config)
     lost = {told.number: told for told in search.told() if book.whole(told.number) is None}
     if not lost:
         return
@@ -141,15 +142,13 @@ def _retell(workspace: Workspace, book: RecordBook, announce: Announce) -> None:
     kept = kept_trials(workspace, facts.study)
     known = {told.number: told for told in kept if told is not None}
     for record in filter(None, map(book.whole, book.numbers())):
-        reports = reports_of(record.facts.config, record.result)
-        state, params = record.result.state, record.params
-        known[record.number] = Told(record.number, state, record.objective, params, record.others, reports, rung=record.rung)
+        known[record.number] = told_by(record)
     slots: list[Told] = []
     while len(slots) in known:
         slots.append(known[len(slots)])
     if len(slots) != len(kept) or not all(_says(told, slot) for told, slot in zip(kept, slots, strict=True)):
         announce("Optuna's database is written anew from the records")
-        Search(workspace, facts.study, facts.config).restore(slots)
+        open_search(workspace, facts.study, facts.config).restore(slots)
 
 
 def _says(kept: Told | None, slot: Told) -> bool:

@@ -29,13 +29,14 @@ from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, StorageError, TooManyFailuresError
 from regsweep.flight import Flight, Pace
+from regsweep.free import FreeLoop
 from regsweep.insight import look_into
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.search import Search, Told, reports_of
+from regsweep.search import FreeSearch, Search, Told, open_search, reports_of
 from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
@@ -155,7 +156,7 @@ def run_study(
     book = RecordBook(workspace.records / facts.study)
     with book.locked():
         book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
-        search, drain = Search(workspace, facts.study, config), NoDrain() if bare else Drain(workspace, book)
+        search, drain = open_search(workspace, facts.study, config), NoDrain() if bare else Drain(workspace, book)
         try:
             budget = Budget(config, search.told(), clock)
             watcher.begin(facts, told=len(search.told()))
@@ -171,6 +172,7 @@ def run_study(
                 for record in _search(search, book, facts, executor, budget, clock):
                     watcher.trial(record)
                     drain.hold_back(record.number)
+                _stop_at_failures(search, book, config.max_failures)
                 book.end(budget.spent() or search.ended or "the space has no other trial")
                 if search.waiting():
                     # What is still in training is not wanted.
@@ -235,6 +237,9 @@ def _search(
     Where proposals don't depend on each other, a second flight is in training while the first one lands. What is in training
     beyond the trial that ends the study leaves nothing: a trial's record is written just before it is told.
     """
+    if isinstance(search, FreeSearch):
+        yield from FreeLoop(search, book, facts, executor, budget, clock).trials()
+        return
     config, flights, pace = facts.config, deque[Flight](), Pace(facts.config.parallel_trials)
     if untold := book.place(number := len(search.told())).is_dir():
         # A kill came between a trial's record and its telling: it is told now, whatever budget this call has.

@@ -20,6 +20,7 @@ from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, CLASSIFIERS, baselines_of, check_names
 from regsweep.config.pruner import PrunerConfig
 from regsweep.config.sampler import SamplerConfig, sampler_problems, space_searched
+from regsweep.config.search import SearchConfig, order_problems
 from regsweep.config.space import Scalar, SpaceConfig
 from regsweep.config.split import SplitConfig
 from regsweep.errors import nearest
@@ -198,6 +199,7 @@ class StudyConfig(Model):
     features: FeaturesConfig
     space: SpaceConfig
     sampler: SamplerConfig
+    search: SearchConfig = SearchConfig()
     enqueue: tuple[dict[str, Scalar], ...] = ()
     enqueue_best_of: str | None = None
     enqueue_top: Count = 5
@@ -310,7 +312,7 @@ class StudyConfig(Model):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        problems = sampler_problems(self.sampler, self.space, self.n_trials)
+        problems = [*sampler_problems(self.sampler, self.space, self.n_trials), *order_problems(self.search, self.sampler)]
         if problems := [*problems, *enqueue_problems(self.enqueue, self.space, self.n_trials)]:
             raise ValueError("\n".join(problems))
         return self

@@ -70,7 +70,9 @@ def estimate(material: Material, spent: float) -> Estimate:
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
         others = course.trials * (RECORDING + writing)
-        search = max(course.seconds, (course.work + others) / min(available, machine.workers + 1))
+        # In the free order workers don't wait for each other.
+        waiting = course.seconds if config.search.order == "fixed" else course.work / machine.workers
+        search = max(waiting, (course.work + others) / min(available, machine.workers + 1))
         seconds = whole + baselines - first + search + course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
     return Estimate(seconds, search, size, course.trials)

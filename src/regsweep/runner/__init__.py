@@ -28,7 +28,14 @@ def make_executor(config: StudyConfig, data: Prepared) -> Executor:
     asked = config.executor
     if asked.kind == "inline":
         return Inline(config.trainer, data)
-    return Processes(config.trainer, data, workers=asked.workers, trial_seconds=asked.trial_seconds, memory_gb=asked.memory_gb)
+    return Processes(
+        config.trainer,
+        data,
+        workers=asked.workers,
+        trial_seconds=asked.trial_seconds,
+        memory_gb=asked.memory_gb,
+        eager=config.search.order == "free",
+    )
 
 
 def workers_of(config: StudyConfig) -> int:

@@ -28,6 +28,11 @@ class Executor(ABC):
         self._config, self._data, self._workers = config, data, workers
         self._speed: Speed | None = None
 
+    @property
+    def workers(self) -> int:
+        """How many stacks are trained at a time."""
+        return self._workers
+
     def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
         """Divide specs into stacks for the workers, the most costly first; the first call measures the machine."""
         if self._config.kind == "keras_fit" or not specs:

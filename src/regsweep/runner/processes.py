@@ -23,7 +23,8 @@ from regsweep.trial import TrialSpec
 class Processes(Executor):
     """Trains in worker processes. A training that takes its process down, or too much, comes back as failed, its mates unharmed.
 
-    A stack goes to the worker that will have ended it first, counting the programs that each has traced already.
+    A stack goes to the worker that will have ended it first, counting the programs that each has traced already; with `eager`
+    workers to one that has nothing to do, if there is one.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Processes(Executor):
         workers: int | None = None,
         trial_seconds: float | None = None,
         memory_gb: float | None = None,
+        eager: bool = False,
     ) -> None:
         super().__init__(config, data, workers or cores())
+        self._eager = eager
         limits = Limits(trial_seconds, memory_gb or memory_share(self._workers, config.memory_gb))
         start = partial(WorkerProcess, config, data, limits)
         self._pool = [Worker(start, self._place, config.kind) for _ in range(self._workers)]
@@ -60,7 +63,8 @@ class Processes(Executor):
 
     def _place(self, job: Job) -> None:
         speed = self._speed or Speed()
-        min(self._pool, key=lambda worker: worker.ends(job.load, speed)).take(job, speed)
+        idle = [worker for worker in self._pool if worker.idle] if self._eager else []
+        min(idle or self._pool, key=lambda worker: worker.ends(job.load, speed)).take(job, speed)
 
 
 def cores() -> int:

@@ -69,6 +69,12 @@ class Worker:
         """Seconds of training that wait here."""
         return sum(list(self._waiting.values()))
 
+    @property
+    def idle(self) -> bool:
+        """Whether no stack is trained or waits here."""
+        # A job whose future is done may be in the list for a moment yet.
+        return all(job.future.done() for job in list(self._waiting))
+
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function there. Raises RegsweepError if processes keep ending over it."""
         job = Job(function=call, arguments=(function, arguments))

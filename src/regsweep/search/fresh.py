@@ -85,6 +85,36 @@ class Fresh:
                 self._proposals[one.number] = Proposal(one.number, one.params, one.rung)
                 self.tell(one)
 
+    def take_up(self, told: Sequence[Told]) -> None:
+        """Come to where a study stands that was told these trials in any order: those that lack among their numbers are proposed.
+
+        A source that needs no results is asked again in the order of numbers, one that recalls knows all that were told.
+        """
+        recalls, by_number = self._source.recalls, {one.number: one for one in told}
+        if recalls:
+            self._source.recall(told)
+            self._known |= {_key(one.params) for one in told}
+        for number in range(max(by_number, default=-1) + 1):
+            one = by_number.get(number)
+            if one is None or not recalls:
+                self._take(self._next(number) or self._whatever(number), number)
+            if one is None:
+                continue
+            if recalls:
+                self._take(Proposal(number, one.params), number)
+            else:
+                self._known.add(_key(one.params))
+                self._proposals[number] = Proposal(number, one.params)
+                self._source.tell(one)
+        self._told = len(told)
+
+    def _whatever(self, number: int) -> Proposal:
+        """A number that later ones were trained without is trained even where nothing is left that was not tried."""
+        self.ended = None
+        proposal = Proposal(number, random_params(self._config, number, 0))
+        self._source.impose(proposal)
+        return proposal
+
     def _next(self, number: int) -> Proposal | None:
         if number < len(self._config.enqueue):
             return self._enqueued(number)

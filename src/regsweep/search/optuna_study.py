@@ -62,11 +62,11 @@ class Search:
 
     def waiting(self) -> int:
         """How many trials were asked and not told."""
-        return self._handed_out - len(self._told)
+        return self._handed_out - len(self._so_far)
 
     def failures(self) -> int:
         """How many trials have failed."""
-        return sum(told.state is State.FAILED for told in self._told)
+        return sum(told.state is State.FAILED for told in self._so_far)
 
     @property
     def ended(self) -> str | None:
@@ -105,18 +105,10 @@ class Search:
 
         Trials are told in the order of their numbers. Kept when it returns.
         """
-        assert self._fresh is not None and number == len(self._told), "trials are told in order, after they were asked"
-        if state is State.COMPLETE and (value is None or not math.isfinite(value)):
-            state = State.FAILED
-        values = (value, others) if state is State.COMPLETE else (None, ())
-        proposal = self._fresh.proposal(number)
-        told = Told(number, state, values[0], proposal.params, values[1], reports or {}, rung=proposal.rung)
-        told = self._marked(told, self._told)
-        with self._storage_errors():
-            reach("search/telling", number)
-            self._keep(frozen(self._config, told))
-        self._told.append(told)
-        self._fresh.tell(told)
+        assert number == len(self._told), "trials are told in order"
+        told = self._marked(self._as_ended(number, state, value, others, reports or {}), self._told)
+        self._add(told)
+        self._proposals().tell(told)
         reach("search/told", number)
 
     def restore(self, records: Sequence[Told]) -> None:
@@ -131,6 +123,27 @@ class Search:
             for told in self._told:
                 self._keep(frozen(self._config, told))
         self._fresh = None
+
+    @property
+    def _so_far(self) -> Sequence[Told]:
+        """All trials that were told."""
+        return self._told
+
+    def _as_ended(self, number: int, state: State, value: float | None, others: tuple[float, ...], reports: Reports) -> Told:
+        """How a trial ended that was asked; without a finite value it has failed."""
+        assert self._fresh is not None and number < self._fresh.asked, "trials are told after they were asked"
+        if state is State.COMPLETE and (value is None or not math.isfinite(value)):
+            state = State.FAILED
+        values = (value, others) if state is State.COMPLETE else (None, ())
+        proposal = self._fresh.proposal(number)
+        return Told(number, state, values[0], proposal.params, values[1], reports, rung=proposal.rung)
+
+    def _add(self, told: Told) -> None:
+        """Keep the trial that comes next by number."""
+        with self._storage_errors():
+            reach("search/telling", told.number)
+            self._keep(frozen(self._config, told))
+        self._told.append(told)
 
     def _proposals(self) -> Fresh:
         self._fresh = self._fresh or self._gone_on()

@@ -8,7 +8,7 @@ trained; with the Wilcoxon pruner, values of its ended folds, under the fold's n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,7 @@ def make_pruner(config: PrunerConfig, epochs: int) -> BasePruner:
 
 @dataclass
 class PruneRule:
-    """A trainer's stop rule: `seen` are told trials from number 0 on, `asked` the trials in training by their specs."""
+    """A trainer's stop rule: `seen` are told trials by number, `asked` the trials in training by their specs."""
 
     config: StudyConfig
     seen: Sequence[Told]
@@ -132,6 +132,17 @@ class PruneRule:
         return self._judges[bound]
 
 
+@dataclass
+class AsBefore(PruneRule):
+    """Stops trials where they were stopped before: for those that are trained again because their records are gone."""
+
+    told: Mapping[TrialSpec, Told] = field(default_factory=dict)
+
+    def __call__(self, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+        told = self.told[spec]
+        return told.state is State.PRUNED and _reports(self.config, curves).keys() == told.reports.keys()
+
+
 class _Judge:
     """A pruner and the trials it compares with."""
 
@@ -139,7 +150,7 @@ class _Judge:
         self._pruner = make_pruner(config.pruner, int(greatest(config.space, "epochs")))
         self._storage = _Storage()
         self._study = optuna.create_study(storage=self._storage, study_name=NAME, directions=directions([config.objective]))
-        self._study.add_trials(map(_frozen, seen))
+        self._study.add_trials(_slots(seen))
         self._asked: dict[int, tuple[Reports, dict[str, Any]]] = {}
 
     def stops(self, number: int, reports: Reports) -> bool:
@@ -178,6 +189,16 @@ class _Storage(InMemoryStorage):
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         assert trial_id == OUTSIDE
         self.written[key] = value
+
+
+def _slots(seen: Sequence[Told]) -> Iterator[FrozenTrial]:
+    """Trials under their own numbers, by which Hyperband knows their brackets: those that lack are in training."""
+    number = 0
+    for told in seen:
+        for _ in range(number, told.number):
+            yield create_trial(state=TrialState.RUNNING)
+        yield _frozen(told)
+        number = told.number + 1
 
 
 def _frozen(told: Told) -> FrozenTrial:
