@@ -140,7 +140,8 @@ def asked(study: StudyConfig, folder: Path, stop_after: int | None = None) -> li
 @pytest.mark.parametrize(
     ("sampler", "form"),
     [
-        *((name, "optuna") for name in ("tpe", "random", "qmc", "cmaes", "nsga2", "brute_force", "kt_random", "kt_bayesian")),
+        *((name, "optuna") for name in ("tpe", "random", "qmc", "cmaes", "nsga2", "brute_force", "kt_random")),
+        pytest.param("kt_bayesian", "optuna", marks=pytest.mark.slow),
         *((name, "keras") for name in ("tpe", "kt_random")),
     ],
 )

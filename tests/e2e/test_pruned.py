@@ -40,6 +40,10 @@ KINDS = {
     ),
     "wilcoxon": ("sampler=random", "split=kfold", "split.folds=6", "pruner=wilcoxon"),
 }  # fmt: skip
+# Where each takes half a minute, the one with most to go wrong: rungs, folds and a sampler that looks at results.
+HARDEST = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "halving of folds" else pytest.mark.slow) for kind in KINDS]
+)
 
 
 def config(kind: str, *overrides: str) -> StudyConfig:
@@ -76,7 +80,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_workers_prune_the_same_trials_at_the_same_epochs(
     whole: Callable[[str], Path], workspace: Path, kind: str, workers: int
@@ -89,7 +93,7 @@ def test_workers_prune_the_same_trials_at_the_same_epochs(
     assert states == set(State)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 def test_interruptions_and_lost_records_change_nothing(whole: Callable[[str], Path], workspace: Path, kind: str) -> None:
     study, place = config(kind), Workspace(workspace)
     for stop_after in (3, 4, 4):
@@ -169,7 +173,7 @@ def test_saved_epochs_are_counted(whole: Callable[[str], Path], kind: str) -> No
     assert by_hand > 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 def test_repair_brings_reports_and_marks_back_from_the_records(whole: Callable[[str], Path], workspace: Path, kind: str) -> None:
     run_study(gather(config(kind)), Workspace(workspace), Silent())
     (place,) = (workspace / "records").iterdir()
