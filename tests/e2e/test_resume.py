@@ -70,7 +70,7 @@ def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path
     assert sum(name.startswith("trial") for name in table_of(tmp_path / "mlruns")["name"]) == 6
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_worker_processes_give_the_same_table(workspace: Path, whole: Path, workers: int) -> None:
     config = compose([*TINY, *SIX, "executor=processes", f"executor.workers={workers}"])[0]
     run_study(gather(config), Workspace(workspace), Silent())
