@@ -129,6 +129,7 @@ def test_a_database_locked_by_another_program_is_named(tmp_path: Path, workspace
     assert findings(workspace, "s") == []
 
 
+@pytest.mark.slow
 def test_a_locked_mlflow_database_costs_a_line(tmp_path: Path, workspace: Path) -> None:
     with closing(sqlite3.connect(workspace / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -152,6 +153,7 @@ def start_together(folder: Path, *studies: tuple[str, ...]) -> list[tuple[int, s
     return [(code, printed) for printed, code in done]
 
 
+@pytest.mark.slow
 def test_two_studies_at_once_share_a_new_store(tmp_path: Path) -> None:
     done = start_together(tmp_path, study("study=a", "seed=1"), study("study=b", "seed=2"))
     assert [code for code, _ in done] == [0, 0], done
