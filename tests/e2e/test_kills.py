@@ -87,7 +87,7 @@ def assert_as_if_nothing_had_happened(folder: Path, undisturbed: Undisturbed, *o
 
 
 # Of each writer one step in every run of the tests, all of them in `make test-all`.
-FEW = ("record/drafted", "mlflow/recorded", "judge/opened")
+FEW = ("record/drafted", "mlflow/recorded")
 
 
 # The first time there is nothing that a record could replace.

@@ -55,7 +55,7 @@ def ended(workspace: Path, printed: str = "") -> Ended:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """The study without a failpoint."""
     folder = tmp_path_factory.mktemp("whole")
-    run_study(gather(compose([*SIX, "executor=inline"])[0]), Workspace(folder), Silent())
+    run_study(gather(compose([*SIX, "executor=inline"])[0]), Workspace(folder), Silent(), bare=True)
     return ended(folder)
 
 

@@ -86,7 +86,7 @@ def test_workers_prune_the_same_trials_at_the_same_epochs(
     whole: Callable[[str], Path], workspace: Path, kind: str, workers: int
 ) -> None:
     study = config(kind, "executor=processes", f"executor.workers={workers}")
-    run_study(gather(study), Workspace(workspace), Silent())
+    run_study(gather(study), Workspace(workspace), Silent(), bare=True)
     assert table(workspace) == table(whole(kind))
     assert reported(workspace) == reported(whole(kind))
     states = {state for _, _, state, *_ in table(workspace)}
@@ -98,12 +98,12 @@ def test_interruptions_and_lost_records_change_nothing(whole: Callable[[str], Pa
     study, place = config(kind), Workspace(workspace)
     for stop_after in (3, 4, 4):
         with pytest.raises(KeyboardInterrupt):
-            run_study(gather(study), place, Silent(stop_after=stop_after))
+            run_study(gather(study), place, Silent(stop_after=stop_after), bare=True)
     (records,) = place.records.iterdir()
     pruned = next(record.number for record in RecordBook(records).trials() if record.result.state is State.PRUNED)
     (RecordBook(records).place(pruned) / "record.json").unlink()
     watcher = Silent()
-    run_study(gather(study), place, watcher)
+    run_study(gather(study), place, watcher, bare=True)
     assert watcher.redone == [pruned]
     assert table(workspace) == table(whole(kind))
     assert reported(workspace) == reported(whole(kind))

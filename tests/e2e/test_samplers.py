@@ -51,7 +51,7 @@ def inline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Studies trained in one process, which nothing disturbed."""
     folder = tmp_path_factory.mktemp("inline")
     for sampler, early in EARLY.items():
-        run_study(gather(compose([*EIGHT, f"sampler={sampler}", *early])[0]), Workspace(folder / sampler), Silent())
+        run_study(gather(compose([*EIGHT, f"sampler={sampler}", *early])[0]), Workspace(folder / sampler), Silent(), bare=True)
     return folder
 
 
@@ -68,7 +68,7 @@ def inline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_the_number_of_workers_changes_nothing(workspace: Path, inline: Path, sampler: str, workers: int) -> None:
     overrides = [*EIGHT, f"sampler={sampler}", *EARLY[sampler], "executor=processes", f"executor.workers={workers}"]
-    run_study(gather(compose(overrides)[0]), Workspace(workspace), Silent())
+    run_study(gather(compose(overrides)[0]), Workspace(workspace), Silent(), bare=True)
     assert table(workspace) == table(inline / sampler)
     assert [origin for _, origin, _, _ in table(workspace)] == ["enqueued"] + [sampler] * 7
 
@@ -105,7 +105,7 @@ def test_lost_rounds_of_hyperband_are_trained_again_and_come_out_the_same(worksp
         for number in numbers:
             shutil.rmtree(book.place(number))
         silent = Silent()
-        run_study(gather(child.facts.config), Workspace(workspace), silent)
+        run_study(gather(child.facts.config), Workspace(workspace), silent, bare=True)
         assert silent.redone == numbers
         for number in numbers:
             again = book.trial(number)
@@ -143,7 +143,7 @@ def test_a_study_killed_inside_a_bracket_of_hyperband_goes_on_as_if_nothing_had_
     sixty = ["n_trials=60", "sampler=kt_hyperband", "sampler.max_epochs=9", "sampler.iterations=3", "parallel_trials=4"]
     study = [*EIGHT, *sixty, "executor=processes", "executor.workers=2"]
     whole = tmp_path / "whole"
-    run_study(gather(compose(study)[0]), Workspace(whole), Silent())
+    run_study(gather(compose(study)[0]), Workspace(whole), Silent(), bare=True)
     command = [sys.executable, "-m", "regsweep.cli", "run", *study]
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **silent)

@@ -116,6 +116,7 @@ def test_a_read_only_workspace_is_named(small_disk: Path) -> None:
     assert "Read-only file system" in line
 
 
+@pytest.mark.slow
 def test_a_database_locked_by_another_program_is_named(tmp_path: Path, workspace: Path, undisturbed: list[object]) -> None:
     run_cli(*study("study=s", "n_trials=1"), cwd=tmp_path)
     with closing(sqlite3.connect(workspace / "optuna.db", isolation_level=None)) as other:
