@@ -40,9 +40,10 @@ def test_the_path_is_trained_and_ends_at_the_champion(outcome: Outcome, workspac
         here |= {name: after for name, (_, after) in step["changes"].items()}
     assert {name: value for name, value in here.items() if value is not None} == champion.params
     # The champion comes out to the last bit if it is trained as a step; so does the start.
-    material = gather(champion.facts.config)
-    with make_executor(champion.facts.config, material.prepared) as executor:
-        again = _train(executor, "val/mse", champion.result.spec.seed, [champion.params, path["start"]])
+    config = champion.facts.config
+    material = gather(config)
+    with make_executor(config, material.prepared) as executor:
+        again = _train(executor, config.space, "val/mse", champion.result.spec.seed, [champion.params, path["start"]])
     assert again == [champion.objective, path["value"]]
     client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
     (parent,) = client.search_runs([str(outcome.experiment_id)], "tags.`regsweep.kind` = 'study'")
