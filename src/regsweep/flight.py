@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from regsweep.book import RecordBook
+from regsweep.config import StudyConfig
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
-from regsweep.search import Params, Proposal, Search, Told, reports_of
+from regsweep.search import Proposal, Search, Told, reports_of
 from regsweep.space import values_of
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load
@@ -34,8 +35,7 @@ class Flight:
         self.submitted, self.trials = clock(), len(proposals)
         self._known = {proposal.number: _known(book, proposal) for proposal in proposals}
         new = [proposal for proposal in proposals if self._known[proposal.number] is None]
-        seed = facts.config.seed
-        self._specs = {one.number: spec_of(one.number, self._values(one), one.rung, seed) for one in new}
+        self._specs = {one.number: spec_for(one, facts.config) for one in new}
         specs = executor.begin([_going_on(book, proposal, self._specs[proposal.number]) for proposal in new])
         rule = search.rule(self._specs)
         self._stacks: dict[int, Training] = {}
@@ -48,12 +48,14 @@ class Flight:
         for proposal in self._proposals:
             yield self._known[proposal.number] or self._landed(proposal)
 
-    def _values(self, proposal: Proposal | Told) -> Params:
-        return values_of(self._facts.config.space, proposal.params)
-
     def _landed(self, proposal: Proposal | Told) -> TrialRecord:
         result, finished = self._stacks[proposal.number].result(self._specs[proposal.number])
         return write_down(self._book, self._facts, proposal, result, finished)
+
+
+def spec_for(proposal: Proposal | Told, config: StudyConfig) -> TrialSpec:
+    """What a proposal's training depends on. Raises ConfigError where the user's function that drew it can't be had."""
+    return spec_of(proposal.number, values_of(config.space, proposal.params), proposal.rung, config.seed)
 
 
 def write_down(book: RecordBook, facts: StudyFacts, proposal: Proposal | Told, result: TrialResult, finished: int) -> TrialRecord:
@@ -68,6 +70,12 @@ def told_by(record: TrialRecord) -> Told:
     """What a search is told of a trial on record."""
     result, reports = record.result, reports_of(record.facts.config, record.result)
     return Told(record.number, result.state, record.objective, record.params, record.others, reports, rung=record.rung)
+
+
+def tell(search: Search, record: TrialRecord) -> None:
+    """Tell a search how a trial that it asked for ended."""
+    told = told_by(record)
+    search.tell(told.number, told.state, told.value, told.others, told.reports)
 
 
 class Pace:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from regsweep.book import RecordBook
 from regsweep.budget import Budget
-from regsweep.flight import Pace, Training, told_by, write_down
+from regsweep.flight import Pace, Training, spec_for, tell, told_by, write_down
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Executor
-from regsweep.search import FreeSearch, Proposal, reports_of
-from regsweep.space import values_of
+from regsweep.search import FreeSearch, Proposal
 from regsweep.train.plan import Load
-from regsweep.trial import TrialSpec, spec_of
+from regsweep.trial import TrialSpec
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,12 @@ class FreeLoop:
             self._training.append((stack, Training(self._executor, list(specs.values()), stack.load, rule, self._clock)))
 
     def _land(self, stack: _Stack, training: Training) -> Iterator[TrialRecord]:
-        config = self._facts.config
         for number in list(stack.left):
             if not self._wants_trial(number):
                 continue
             proposal, spec = stack.left.pop(number)
             record = write_down(self._book, self._facts, proposal, *training.result(spec))
-            reports = reports_of(config, record.result)
-            self._search.tell(number, record.result.state, record.objective, record.others, reports)
+            tell(self._search, record)
             self._budget.told(number, record.objective)
             self._landed += 1
             yield record
@@ -107,8 +104,7 @@ class FreeLoop:
         return bool(proposals)
 
     def _planned(self, proposals: Sequence[Proposal]) -> Iterator[_Stack]:
-        config = self._facts.config
-        specs = [spec_of(one.number, values_of(config.space, one.params), one.rung, config.seed) for one in proposals]
+        specs = [spec_for(one, self._facts.config) for one in proposals]
         for load in self._executor.plan(specs):
             positions = sorted(load.positions)
             yield _Stack({proposals[position].number: (proposals[position], specs[position]) for position in positions}, load)

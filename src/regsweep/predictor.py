@@ -197,7 +197,7 @@ class Member:
 
     @property
     def arrays(self) -> dict[str, Any]:
-        return {**_layers("kernel", self.kernels), **_layers("bias", self.biases)}
+        return _named(self)
 
     def predict(self, frame: pd.DataFrame) -> Array64:
         return self.predict_encoded(encode(frame, self.columns))
@@ -263,9 +263,7 @@ class EstimatorMember:
 
     def predict_encoded(self, x: Array64) -> Array64:
         """Return predictions of shape (n,) for encoded rows, shape (n, inputs)."""
-        if self.classes:
-            return probability(self.estimator, x)
-        return np.asarray(self.estimator.predict(x), dtype=np.float64)
+        return answers(self.estimator, x, classes=self.classes)
 
 
 AnyMember = Member | LinearMember | EstimatorMember
@@ -375,11 +373,7 @@ class Weighted(Protocol):
 
 def pack(networks: Sequence[Weighted]) -> dict[str, Array32]:
     """Name the arrays of networks as `weights.npz` and records do: `0/kernel/0`, `0/bias/0`, ..."""
-    return {
-        f"{index}/{name}": array
-        for index, network in enumerate(networks)
-        for name, array in {**_layers("kernel", network.kernels), **_layers("bias", network.biases)}.items()
-    }
+    return {f"{index}/{name}": array for index, network in enumerate(networks) for name, array in _named(network).items()}
 
 
 def unpack(arrays: Mapping[str, Array32], index: int, layers: int) -> tuple[tuple[Array32, ...], tuple[Array32, ...]]:
@@ -394,8 +388,14 @@ def probability(classifier: Any, x: Array64) -> Array64:
     return found[:, 0] if found.shape[1] else np.zeros(len(x))
 
 
-def _layers(kind: str, arrays: Sequence[Array32]) -> dict[str, Array32]:
-    return {f"{kind}/{layer}": array for layer, array in enumerate(arrays)}
+def answers(estimator: Any, x: Array64, *, classes: bool) -> Array64:
+    """What a fitted estimator predicts for features of shape (m, p), shape (m,): of `classes` the probability of 1."""
+    return probability(estimator, x) if classes else np.asarray(estimator.predict(x), dtype=np.float64)
+
+
+def _named(network: Weighted) -> dict[str, Array32]:
+    kinds = (("kernel", network.kernels), ("bias", network.biases))
+    return {f"{kind}/{layer}": array for kind, arrays in kinds for layer, array in enumerate(arrays)}
 
 
 def _numbers(values: pd.Series) -> Array64:

@@ -28,7 +28,7 @@ from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, StorageError, TooManyFailuresError
-from regsweep.flight import Flight, Pace
+from regsweep.flight import Flight, Pace, tell
 from regsweep.free import FreeLoop
 from regsweep.insight import look_into
 from regsweep.paths import Workspace
@@ -36,7 +36,7 @@ from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, stu
 from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.search import FreeSearch, Search, Told, open_search, reports_of
+from regsweep.search import FreeSearch, Search, Told, open_search
 from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
@@ -251,7 +251,7 @@ def _search(
             return
         flight = flights.popleft()
         for record in flight.land():
-            search.tell(record.number, record.result.state, record.objective, record.others, reports_of(config, record.result))
+            tell(search, record)
             budget.told(record.number, record.objective)
             yield record
             if record.result.state is State.FAILED:

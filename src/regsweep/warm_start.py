@@ -35,8 +35,9 @@ def with_best_of(config: StudyConfig, workspace: Workspace) -> StudyConfig:
     if name is None:
         return config
     book = _book(workspace, name)
-    _same_test_rows(config, book.facts().config, name)
-    ranked = _ranked(book, name)
+    other = book.facts().config
+    _same_test_rows(config, other, name)
+    ranked = _ranked(book, other.objective, name)
     fitting: list[Params] = []
     wrong = ""
     for number, params in ranked:
@@ -78,9 +79,9 @@ def _sealing(config: StudyConfig) -> dict[str, Any]:
     return {"split": ways.get(split["kind"], "shuffled"), **{f"split.{key}": split.get(key) for key in ("test", "seed", "until")}}
 
 
-def _ranked(book: RecordBook, name: str) -> list[tuple[int, Params]]:
+def _ranked(book: RecordBook, objective: str, name: str) -> list[tuple[int, Params]]:
     """Numbers and hyperparameters of the study's complete trials, the best first."""
-    sign = -1 if higher_is_better(book.facts().config.objective) else 1
+    sign = -1 if higher_is_better(objective) else 1
     done: list[Mapping[str, Any]] = [content for content in book.contents("trial") if content["objective"] is not None]
     if not done:
         raise ConfigError(f"enqueue_best_of: no trial of {name} was completed")

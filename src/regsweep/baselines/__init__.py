@@ -17,7 +17,7 @@ import numpy.typing as npt
 from regsweep.baselines import classifiers, closed_form, estimators
 from regsweep.baselines.closed_form import LinearFit
 from regsweep.config.names import baselines_of, check_names
-from regsweep.predictor import Column, EstimatorMember, LinearMember, probability
+from regsweep.predictor import Column, EstimatorMember, LinearMember, answers
 from regsweep.tasks import BINARY, REGRESSION, Task
 
 __all__ = ["CLOSED_FORM", "FittedBaseline", "LinearFit", "describe", "fit_baseline"]
@@ -64,7 +64,7 @@ class FittedBaseline:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Predictions of shape (m,) in the units of the fitted target, for features of shape (m, p)."""
-        return probability(self.fit, x) if self.classes else np.asarray(self.fit.predict(x), dtype=np.float64)
+        return answers(self.fit, x, classes=self.classes)
 
     def member(self, columns: tuple[Column, ...]) -> LinearMember | EstimatorMember:
         """What a model can be made of: the fit beside the `columns` that encode its features. It predicts the same numbers."""

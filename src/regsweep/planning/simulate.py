@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from regsweep.config import StudyConfig
-from regsweep.flight import Pace
+from regsweep.flight import Pace, spec_for
 from regsweep.search import Proposal, Search
-from regsweep.space import values_of
 from regsweep.train.plan import Load, ProgramKey
-from regsweep.trial import State, TrialSpec, spec_of
+from regsweep.trial import State, TrialSpec
 
 # Of fewer trials nothing is said about growth.
 FEW = 20
@@ -98,7 +97,7 @@ def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, 
             spent = time.perf_counter() - started
             now += spent
             asked += [spent / len(proposals)] * len(proposals)
-            new = [spec_of(one.number, values_of(config.space, one.params), one.rung, config.seed) for one in proposals]
+            new = [spec_for(one, config) for one in proposals]
             specs += new
             flights.append(_InFlight(proposals, pool.train(plan(new), now), now))
         if not flights:
