@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -152,3 +154,15 @@ class Gated(Inline):
     def close(self) -> None:
         self.gate.set()
         self._threads.shutdown()
+
+
+def group_ends(group: int, seconds: float) -> bool:
+    """Tell whether a process group is gone within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +21,7 @@ from regsweep.paths import Workspace
 from regsweep.repair import repair
 from regsweep.study import Outcome, gather, run_study
 from tests.conftest import TINY
-from tests.e2e.test_models import WITHOUT
+from tests.e2e.test_models import predict_elsewhere
 from tests.helpers import Silent
 
 Steps = Callable[..., StudyConfig]
@@ -93,17 +90,8 @@ def test_sentence_leaderboard_and_report_say_which_model_it_is(outcome: Outcome)
 def test_the_registered_model_is_the_tree_without_regsweep_and_tensorflow(outcome: Outcome, folder: Path) -> None:
     material = gather(outcome.facts.config)
     rows = material.dataset.table.iloc[material.split.test]
-    rows.to_json(folder / "rows.json", orient="split", index=False)
-    program = WITHOUT + (
-        "import json, mlflow, pandas as pd\n"
-        f"mlflow.set_tracking_uri('sqlite:///{folder}/mlruns/mlflow.db')\n"
-        "model = mlflow.pyfunc.load_model('models:/numbers@champion')\n"
-        f"print(json.dumps(list(model.predict(pd.read_json(open('{folder}/rows.json'), orient='split')))))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/")
-    assert done.returncode == 0, done.stderr
     _, arrays = read_folder(outcome.book.folder / "champion")
-    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), arrays["prediction"], rtol=1e-12)
+    np.testing.assert_allclose(predict_elsewhere(folder, rows, "numbers"), arrays["prediction"], rtol=1e-12)
     (tree,) = outcome.book.folder.glob("baseline-decision_tree")
     np.testing.assert_array_equal(arrays["prediction"], read_folder(tree)[1]["prediction"])
 

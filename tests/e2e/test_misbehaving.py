@@ -18,7 +18,7 @@ from regsweep.config import compose
 from regsweep.paths import Workspace
 from regsweep.study import gather, run_study
 from regsweep.trial import State, trial_seed
-from tests.helpers import Silent
+from tests.helpers import Silent, group_ends
 
 SEED = 3
 # All trials have one form, so they share stacks.
@@ -70,20 +70,8 @@ def run(folder: Path, failpoints: str, *overrides: str, code: int = 0) -> str:
     printed, _ = running.communicate(timeout=300)
     assert running.returncode == code, printed
     assert "Traceback" not in printed
-    assert group_ends(running.pid)
+    assert group_ends(running.pid, 5)
     return printed
-
-
-def group_ends(group: int) -> bool:
-    """Tell whether a process group is gone within five seconds."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def at(number: int, action: str) -> str:
@@ -164,4 +152,4 @@ def test_ctrl_c_of_the_whole_group_while_workers_start_ends_with_one_line(tmp_pa
     assert running.returncode == 130
     assert "Traceback" not in printed
     assert printed.strip() == "regsweep: interrupted; what was told is kept: the same command goes on from there"
-    assert group_ends(running.pid)
+    assert group_ends(running.pid, 5)

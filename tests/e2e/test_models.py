@@ -40,13 +40,13 @@ def insurance(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Pa
     return folder
 
 
-def predict_elsewhere(folder: Path, frame: pd.DataFrame) -> np.ndarray:
-    """Load the champion by its alias in a process without regsweep and TensorFlow, and predict."""
+def predict_elsewhere(folder: Path, frame: pd.DataFrame, name: str = "insurance") -> np.ndarray:
+    """Load the champion `name` by its alias in a process without regsweep and TensorFlow, and predict."""
     frame.to_json(folder / "rows.json", orient="split", index=False)
     program = WITHOUT + (
-        "import json, mlflow, pandas as pd; from io import StringIO\n"
+        "import json, mlflow, pandas as pd\n"
         f"mlflow.set_tracking_uri('sqlite:///{folder}/mlruns/mlflow.db')\n"
-        "model = mlflow.pyfunc.load_model('models:/insurance@champion')\n"
+        f"model = mlflow.pyfunc.load_model('models:/{name}@champion')\n"
         f"print(json.dumps(list(model.predict(pd.read_json(open('{folder}/rows.json'), orient='split')))))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/")
