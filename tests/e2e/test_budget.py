@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from regsweep.config import StudyConfig, compose
 from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.repair import repair
-from regsweep.study import Outcome, gather, run_study
+from regsweep.study import Clock, Outcome, gather, run_study, wall_clock
 from tests.conftest import TINY
 from tests.helpers import Silent
 
@@ -21,7 +20,7 @@ STUDY = (*TINY, "dataset=line", "baselines=none", "n_trials=12", "parallel_trial
 TWELVE = 12
 
 
-class Clock:
+class Ticking:
     """Milliseconds that pass by themselves, `each` with every look."""
 
     def __init__(self, each: int) -> None:
@@ -40,9 +39,8 @@ def values(book: RecordBook) -> list[float | None]:
     return [record.objective for record in book.trials()]
 
 
-def ran(folder: Path, *overrides: str, watcher: Silent | None = None, clock: Callable[[], int] | None = None) -> Outcome:
-    more = {"clock": clock} if clock is not None else {}
-    return run_study(gather(config(*overrides)), Workspace(folder), watcher or Silent(), **more)
+def ran(folder: Path, *overrides: str, watcher: Silent | None = None, clock: Clock = wall_clock, bare: bool = False) -> Outcome:
+    return run_study(gather(config(*overrides)), Workspace(folder), watcher or Silent(), clock, bare=bare)
 
 
 def assert_whole(folder: Path, told: int) -> None:
@@ -54,7 +52,7 @@ def assert_whole(folder: Path, told: int) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     """The objectives of the study that no budget ends."""
-    found = values(ran(tmp_path_factory.mktemp("whole")).book)
+    found = values(ran(tmp_path_factory.mktemp("whole"), bare=True).book)
     assert len(found) == TWELVE
     return [value for value in found if value is not None]
 
@@ -67,7 +65,12 @@ def target(whole: list[float]) -> tuple[float, int]:
 
 
 @pytest.mark.parametrize(
-    "executor", [(), ("executor=processes", "executor.workers=1"), ("executor=processes", "executor.workers=2")]
+    "executor",
+    [
+        (),
+        pytest.param(("executor=processes", "executor.workers=1"), marks=pytest.mark.slow),
+        ("executor=processes", "executor.workers=2"),
+    ],
 )
 def test_a_target_ends_the_study_at_the_trial_that_meets_it(
     workspace: Path, whole: list[float], target: tuple[float, int], executor: tuple[str, ...]
@@ -86,7 +89,7 @@ def test_a_study_whose_target_is_met_asks_for_nothing_more_until_it_may_go_on(
     workspace: Path, whole: list[float], target: tuple[float, int]
 ) -> None:
     goal, trials = target
-    ran(workspace, f"budget.target={goal!r}")
+    ran(workspace, f"budget.target={goal!r}", bare=True)
     again = Silent()
     ran(workspace, f"budget.target={goal!r}", watcher=again)
     assert (again.told, again.seen) == (trials, [])
@@ -107,7 +110,7 @@ def test_trials_without_improvement_are_counted_over_interruptions(workspace: Pa
             break
     assert trials < TWELVE, "the study must hold so long a drought for this to test anything"
     with pytest.raises(KeyboardInterrupt):
-        ran(workspace, f"budget.no_improvement={patience}", watcher=Silent(stop_after=trials - 1))
+        ran(workspace, f"budget.no_improvement={patience}", watcher=Silent(stop_after=trials - 1), bare=True)
     outcome = ran(workspace, f"budget.no_improvement={patience}")
     assert values(outcome.book) == whole[:trials]
     assert str(outcome.book.ended()).startswith("budget.no_improvement=3: 3 trials without a better val/mse than ")
@@ -118,24 +121,25 @@ def test_time_ends_a_call_and_the_next_call_has_as_much_again(workspace: Path, w
     seen = 0
     while seen < TWELVE:
         watcher = Silent()
-        outcome = ran(workspace, "budget.seconds=3", watcher=watcher, clock=Clock(each=200))
+        outcome = ran(workspace, "budget.seconds=3", watcher=watcher, clock=Ticking(each=200), bare=True)
         assert watcher.told == seen
         assert watcher.seen, "every call gets on"
         seen += len(watcher.seen)
         assert values(outcome.book) == whole[:seen]
-        assert_whole(workspace, seen)
         if seen < TWELVE:
             assert str(outcome.book.ended()).startswith("budget.seconds=3: ")
     assert outcome.book.ended() == "n_trials=12"
+    ran(workspace)
+    assert_whole(workspace, TWELVE)
 
 
 def test_a_time_that_is_up_at_once_still_tells_a_trial(workspace: Path, whole: list[float]) -> None:
-    outcome = ran(workspace, "budget.seconds=0.001", clock=Clock(each=1000))
+    outcome = ran(workspace, "budget.seconds=0.001", clock=Ticking(each=1000), bare=True)
     assert values(outcome.book) == whole[:1]
 
 
 def test_a_trial_whose_telling_was_cut_off_is_told_though_the_budget_is_spent(workspace: Path, whole: list[float]) -> None:
-    outcome = ran(workspace, "n_trials=6")
+    outcome = ran(workspace, "n_trials=6", bare=True)
     place, draft = outcome.book.place(5), workspace / "kept"
     place.rename(draft)
     from regsweep.search import Search, kept_trials

@@ -107,6 +107,7 @@ def test_a_study_killed_at_a_durable_step_ends_like_an_undisturbed_one(
     assert_as_if_nothing_had_happened(tmp_path, undisturbed, *overrides)
 
 
+@pytest.mark.slow
 def test_a_study_killed_while_it_replaces_a_record_ends_like_an_undisturbed_one(tmp_path: Path, undisturbed: Undisturbed) -> None:
     assert start(tmp_path).wait() == 0
     place = tmp_path / "mlruns" / "records" / "four" / "champion" / "record.json"

@@ -100,6 +100,7 @@ def test_a_misbehaving_trial_fails_alone(tmp_path: Path, whole: Ended, action: s
     assert after.champion == min((number for number in range(6) if number != best), key=lambda n: whole.objectives[n] or 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_third_of_the_trials_may_fail(tmp_path: Path, whole: Ended) -> None:
     after = ended(tmp_path / "mlruns", run(tmp_path, f"{at(1, 'eat')},{at(4, 'hang')}", "executor.trial_seconds=10"))
@@ -125,7 +126,7 @@ def test_when_all_fail_the_study_stops_with_a_table_of_causes(tmp_path: Path) ->
 def test_a_diverging_trial_is_never_best(workspace: Path, trainer: str) -> None:
     overrides = ("space.parameters.optimizer=sgd", "space.parameters.learning_rate.high=1e12", "space.parameters.epochs=12")
     config = compose([*SIX, *overrides, "seed=0", "n_trials=3", "executor=inline", f"trainer={trainer}"])[0]
-    outcome = run_study(gather(config), Workspace(workspace), Silent())
+    outcome = run_study(gather(config), Workspace(workspace), Silent(), bare=True)
     trials = {trial.number: trial for trial in outcome.book.trials()}
     diverged = {number for number, trial in trials.items() if float(trial.params["learning_rate"]) > 100}
     assert 0 < len(diverged) < 3

@@ -28,14 +28,14 @@ def table(book: RecordBook) -> list[tuple[dict[str, object], float | None, tuple
     return [(dict(record.params), record.objective, record.others) for record in book.trials()]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+@pytest.mark.parametrize("sampler", ["nsga2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tpe", "random"))])
 def test_a_study_of_two_objectives_goes_on_and_says_the_same_everywhere(workspace: Path, tmp_path: Path, sampler: str) -> None:
     material, place = gather(config(sampler)), Workspace(workspace)
     with pytest.raises(KeyboardInterrupt):
         run_study(material, place, Silent(stop_after=11))
     outcome = run_study(material, place, Silent())
     book = outcome.book
-    whole = run_study(material, Workspace(tmp_path / "whole"), Silent())
+    whole = run_study(material, Workspace(tmp_path / "whole"), Silent(), bare=True)
     assert table(book) == table(whole.book)
     assert all(others == (float(_weights(book, number)),) for number, (_, _, others) in enumerate(table(book)))
 

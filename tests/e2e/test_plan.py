@@ -28,6 +28,7 @@ def seconds(text: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.slow
 def test_a_plan_tells_what_the_run_then_takes_and_is_compared_with_it(tmp_path: Path) -> None:
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path / "temporary")}
     (tmp_path / "temporary").mkdir()

@@ -38,16 +38,16 @@ def numbers(folder: Path) -> list[tuple[int, dict[str, object], float | None]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of six trials that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    run_study(gather(compose([*TINY, *SIX])[0]), Workspace(folder), Silent())
+    run_study(gather(compose([*TINY, *SIX])[0]), Workspace(folder), Silent(), bare=True)
     return folder
 
 
 def test_a_study_stopped_between_trials_ends_like_an_undisturbed_one(workspace: Path, whole: Path) -> None:
     material = gather(compose([*TINY, *SIX])[0])
     with pytest.raises(KeyboardInterrupt):
-        run_study(material, Workspace(workspace), Silent(stop_after=2))
+        run_study(material, Workspace(workspace), Silent(stop_after=2), bare=True)
     watcher = Silent()
-    run_study(material, Workspace(workspace), watcher)
+    run_study(material, Workspace(workspace), watcher, bare=True)
     assert watcher.told == 2
     assert watcher.seen == [2, 3, 4, 5]
     assert numbers(workspace) == numbers(whole)
@@ -73,11 +73,14 @@ def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_worker_processes_give_the_same_table(workspace: Path, whole: Path, workers: int) -> None:
     config = compose([*TINY, *SIX, "executor=processes", f"executor.workers={workers}"])[0]
-    run_study(gather(config), Workspace(workspace), Silent())
+    run_study(gather(config), Workspace(workspace), Silent(), bare=True)
     assert numbers(workspace) == numbers(whole)
 
 
-@pytest.mark.parametrize("number,code,word", [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+@pytest.mark.parametrize(
+    "number,code,word",
+    [pytest.param(signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow), (signal.SIGTERM, 143, "terminated")],
+)
 def test_signals_end_it_with_a_line_and_leave_no_worker(tmp_path: Path, number: int, code: int, word: str) -> None:
     command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, "executor=processes", "space.parameters.epochs=2000"]
     running = subprocess.Popen(
@@ -125,7 +128,7 @@ def poisoned(material: Material) -> Material:
 
 def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(workspace: Path, whole: Path) -> None:
     material = poisoned(gather(compose([*TINY, *SIX])[0]))
-    outcome = run_study(material, Workspace(workspace), Silent())
+    outcome = run_study(material, Workspace(workspace), Silent(), bare=True)
     assert numbers(workspace) == numbers(whole)
     (clean,) = (whole / "records").iterdir()
     assert outcome.judgement.trial.number == read_champion(RecordBook(clean))["trial"]
@@ -134,7 +137,8 @@ def test_no_test_row_reaches_a_trial_or_the_choice_of_the_champion(workspace: Pa
 
 def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(workspace: Path) -> None:
     def run(*overrides: str) -> tuple[int, str | None, int]:
-        outcome = run_study(gather(compose([*TINY, "baselines=none", *overrides])[0]), Workspace(workspace), Silent())
+        material = gather(compose([*TINY, "baselines=none", *overrides])[0])
+        outcome = run_study(material, Workspace(workspace), Silent(), bare=True)
         return outcome.judgement.trial.number, outcome.judgement.note, len(outcome.judgement.content["openings"])
 
     assert run("n_trials=1") == (0, None, 1)
@@ -156,8 +160,9 @@ def test_a_study_killed_while_it_scores_keeps_to_the_trial_the_test_rows_were_op
     material = gather(compose([*TINY, "baselines=none", "n_trials=1"])[0])
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("regsweep.champion.scoring.score_with_intervals", _interrupted)
-        run_study(material, Workspace(workspace), Silent())
-    outcome = run_study(gather(compose([*TINY, "baselines=none", "n_trials=8"])[0]), Workspace(workspace), Silent())
+        run_study(material, Workspace(workspace), Silent(), bare=True)
+    material = gather(compose([*TINY, "baselines=none", "n_trials=8"])[0])
+    outcome = run_study(material, Workspace(workspace), Silent(), bare=True)
     assert outcome.judgement.trial.number == 0
     assert [opening["trial"] for opening in outcome.judgement.content["openings"]] == [0]
     assert outcome.judgement.note is not None
@@ -169,18 +174,18 @@ def _interrupted(*_: object, **__: object) -> None:
 
 def test_a_lost_record_is_trained_again_and_comes_out_the_same(workspace: Path) -> None:
     material = gather(compose([*TINY, "baselines=none"])[0])
-    outcome = run_study(material, Workspace(workspace), Silent())
+    outcome = run_study(material, Workspace(workspace), Silent(), bare=True)
     before = numbers(workspace)
     shutil.rmtree(outcome.book.place(1))
     watcher = Silent()
-    run_study(material, Workspace(workspace), watcher)
+    run_study(material, Workspace(workspace), watcher, bare=True)
     assert watcher.seen == [1]
     assert numbers(workspace) == before
 
 
 def test_a_second_driver_of_the_same_study_is_refused(workspace: Path) -> None:
     material = gather(compose([*TINY, "baselines=none", "n_trials=1"])[0])
-    book = run_study(material, Workspace(workspace), Silent()).book
+    book = run_study(material, Workspace(workspace), Silent(), bare=True).book
     with book.locked(), pytest.raises(StorageError, match="another run of this study is at work"):
         run_study(material, Workspace(workspace), Silent())
 
@@ -203,4 +208,4 @@ def test_a_study_in_which_every_trial_fails_ends_with_the_causes(workspace: Path
     material = gather(compose([*TINY, "n_trials=2", "baselines=none", *diverging])[0])
     for _ in range(2):
         with pytest.raises(TooManyFailuresError, match=r"no trial was completed(.|\n)* x diverged: "):
-            run_study(material, Workspace(workspace), Silent())
+            run_study(material, Workspace(workspace), Silent(), bare=True)

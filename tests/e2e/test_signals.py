@@ -37,7 +37,7 @@ def rows(workspace: Path) -> Rows:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Rows:
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / empty_store.name).write_bytes(empty_store.read_bytes())
-    run_study(gather(compose(STUDY)[0]), Workspace(folder), Silent())
+    run_study(gather(compose(STUDY)[0]), Workspace(folder), Silent(), bare=True)
     return rows(folder)
 
 

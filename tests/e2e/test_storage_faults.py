@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from regsweep.book import RecordBook
+from regsweep.config import compose
 from regsweep.fsck import check
 from regsweep.paths import Workspace
+from regsweep.study import gather, run_study
 from tests.conftest import TINY, run_cli
 from tests.e2e.test_kills import group_is_gone
+from tests.helpers import Silent
 
 # Ten times the sqlite files of an empty workspace would be too much for a test; half of what the study needs is not.
 TIGHT = "2m"
@@ -200,7 +203,8 @@ def test_eight_processes_start_one_new_store_together(attempt: int, tmp_path: Pa
 def test_a_second_run_of_a_study_is_refused_with_a_line(
     tmp_path: Path, workspace: Path, cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    run_cli(*study("study=s", "n_trials=1"), cwd=tmp_path)
+    material = gather(compose([*TINY, "baselines=none", "study=s", "n_trials=1"])[0])
+    run_study(material, Workspace(workspace), Silent(), bare=True)
     with RecordBook(workspace / "records" / "s").locked():
         printed = cli(*study("study=s"), cwd=tmp_path, code=4).stderr
     assert "another run of this study is at work; wait for its end, or stop it" in printed

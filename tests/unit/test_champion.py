@@ -84,7 +84,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Mat
             settings = [*TINY, "split=kfold", "split.folds=3", "n_trials=6", "baselines.names=[mean,least_squares_qr]"]
             config = compose([*settings, "space.parameters.epochs=6", f"tracking.dir={root}", *overrides])[0]
             material = gather(config)
-            known[overrides] = material, run_study(material, Workspace(root), Silent())
+            known[overrides] = material, run_study(material, Workspace(root), Silent(), bare=True)
         return known[overrides]
 
     return run

@@ -109,7 +109,7 @@ class Trainer:
         loads = self._executor.plan(specs)
         if _stacks(self._config):
             return loads
-        return tuple(replace(load, seconds=_fit_seconds(specs[load.positions[0]], self._data)) for load in loads)
+        return tuple(replace(load, seconds=_seconds(specs[load.positions[0]], self._config, self._data)) for load in loads)
 
     def measure(self, specs: Sequence[TrialSpec], machine: Machine) -> Machine:
         """Train specs for few epochs, twice: tracing is what the first time takes longer; the second says how slow it is here."""
@@ -133,20 +133,14 @@ def _stacks(config: StudyConfig) -> bool:
     return config.trainer.kind == "stacked" and config.predicts == REGRESSION
 
 
-def _seconds(spec: TrialSpec, config: StudyConfig, data: Prepared) -> float:
-    """What a training takes by the cost model."""
-    if not _stacks(config):
-        return _fit_seconds(spec, data)
-    rows = len(data.folds[0].z_train)
-    form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
-    return Speed().stack(form, len(data.folds), spec.epochs * -(-rows // form.batch_size))
-
-
-def _fit_seconds(spec: TrialSpec, data: Prepared) -> float:
-    rows = len(data.folds[0].z_train)
-    form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
+def _seconds(spec: TrialSpec, config: StudyConfig, data: Prepared, inputs: int | None = None) -> float:
+    """What a training takes by the cost model, on the columns of its encoding or on so many."""
+    folds, rows = len(data.folds), len(data.folds[0].z_train)
+    form = form_of(spec, inputs or data.folds[0].encoded(spec.encoding).inputs, rows)
     steps = spec.epochs * -(-rows // form.batch_size)
-    return len(data.folds) * (FIT + FIT_STEP * steps + Speed().stack(form, 1, steps))
+    if _stacks(config):
+        return Speed().stack(form, folds, steps)
+    return folds * (FIT + FIT_STEP * steps + Speed().stack(form, 1, steps))
 
 
 def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
@@ -161,12 +155,8 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     width = int(max(numbers.get("width", [1])))
     epochs, batch = int(max(numbers["epochs"])), int(min(numbers["batch_size"]))
     spec = TrialSpec((width,) * depth, ("relu",) * depth, 0.001, epochs, batch, "adam", (0.0,) * depth, 0.0, 0)
-    rows = len(data.folds[0].z_train)
-    fold = data.folds[0]
-    form = form_of(spec, max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())]), rows)
-    steps = epochs * -(-rows // form.batch_size)
-    each = _fit_seconds(spec, data) if not _stacks(config) else Speed().stack(form, len(data.folds), steps)
-    return _shortened(config, each)
+    widest = max(encoded.x_train.shape[1] for encoded in (data.folds[0], *data.folds[0].others.values()))
+    return _shortened(config, _seconds(spec, config, data, widest))
 
 
 def _shortened(config: StudyConfig, each: float) -> dict[str, Parameter]:
