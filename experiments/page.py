@@ -113,19 +113,9 @@ def verdict_blocks(repeats: Repeats, prefix: str = "") -> dict[str, str]:
     heads = ["", *(f"test {METRICS[name].label}" for name in repeats.metrics)]
     heads += [f"champion better by ({METRICS[repeats.metric].label}, 95 %)", "champion won"]
     rows: list[list[Cell]] = [[f"**{repeats.champion.name} (champion)**", *_over_splits(repeats, repeats.champion), "", ""]]
-    groups: list[list[Standing]] = []
-    for standing in repeats.ordered(repeats.metric):
-        twins = next((group for group in groups if group[0].same_as(standing)), None)
-        if twins is None:
-            groups.append([standing])
-        else:
-            twins.append(standing)
-    for group in groups:
-        # The reference lends its name to all that equal it.
-        one = next((standing for standing in group if standing.key == repeats.reference), group[0])
+    for name, one in repeats.distinct(repeats.metric):
         found = repeats.difference(one.key)
         ends = f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
-        name = one.name + (f" (and {len(group) - 1} equal to it)" if len(group) > 1 else "")
         rows.append([name, *_over_splits(repeats, one), ends, f"{repeats.wins(one.key)} of {len(repeats.splits)}"])
     unit = f"In {repeats.unit}. " if repeats.unit else ""
     note = (

@@ -183,6 +183,25 @@ def test_a_changed_function_is_another_study_or_refused_by_name(here: Path) -> N
         gather(compose_saved(named))
 
 
+def test_a_function_that_raises_at_a_draw_stops_the_study_with_a_line_and_nothing_is_lost(here: Path) -> None:
+    text = "def define(trial):\n    rate = trial.suggest_float('rate', 1e-3, 1e-1)\n"
+    # What the calls before the study did not meet, a trial does.
+    text += "    if open('switch').read():\n        raise ValueError('too hot')\n    return {'learning_rate': rate}\n"
+    (here / "moody.py").write_text(text)
+    (here / "switch").write_text("")
+    study = compose([*SMALL, "n_trials=8", "sampler=random", "parallel_trials=2", "space.function=moody:define"])[0]
+    whole = table(run(study, here / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        run(study, here / "cut", stop_after=2)
+    material = gather(study)
+    (here / "switch").write_text("on")
+    message = r"space.function=moody:define: raised ValueError: too hot \(moody.py, line 4\), at rate=0.\d+; correct it"
+    with pytest.raises(ConfigError, match=message):
+        run_study(material, Workspace(here / "cut"), Silent(), bare=True)
+    (here / "switch").write_text("")
+    assert table(run(study, here / "cut")) == whole
+
+
 def compose_saved(study: StudyConfig) -> StudyConfig:
     """A study as its record says it is, in a process that has not loaded its function."""
     from regsweep.space import function

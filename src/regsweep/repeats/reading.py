@@ -193,16 +193,8 @@ class Repeats:
         everyone = (self.champion, *self.rivals)
         if metric == "r2" and any(not _mean(standing.test["r2"]) > _WILD_R2 for standing in everyone):
             metric = "rmse"
-        distinct: dict[str, list[Standing]] = {}
-        for standing in self.ordered(metric):
-            twin = next((key for key, group in distinct.items() if group[0].same_as(standing)), standing.key)
-            distinct.setdefault(twin, []).append(standing)
         rows = [(f"{self.champion.name} (champion)", self.champion.test[metric])]
-        for group in distinct.values():
-            # The reference lends its name to all that equal it.
-            named = min(group, key=lambda standing: (standing.key != self.reference, self.rivals.index(standing)))
-            others = f" (and {len(group) - 1} equal to it)" if len(group) > 1 else ""
-            rows.append((named.name + others, named.test[metric]))
+        rows += [(named, standing.test[metric]) for named, standing in self.distinct(metric)]
         return repeated_splits(rows, f"test/{metric}", self.unit, self.sentence)
 
     def ordered(self, metric: str) -> list[Standing]:
@@ -210,6 +202,22 @@ class Repeats:
         sign = -1 if higher_is_better(f"test/{metric}") else 1
         means = {standing.key: sign * _mean(standing.test[metric]) for standing in self.rivals}
         return sorted(self.rivals, key=lambda standing: (math.isnan(means[standing.key]), means[standing.key]))
+
+    def distinct(self, metric: str) -> list[tuple[str, Standing]]:
+        """As `ordered`, but those that predict the same stand once, with how many there are in the name."""
+        groups: list[list[Standing]] = []
+        for standing in self.ordered(metric):
+            twins = next((group for group in groups if group[0].same_as(standing)), None)
+            if twins is None:
+                groups.append([standing])
+            else:
+                twins.append(standing)
+        found = []
+        for group in groups:
+            # The reference lends its name to all that equal it, else who was configured first.
+            one = min(group, key=lambda standing: (standing.key != self.reference, self.rivals.index(standing)))
+            found.append((one.name + (f" (and {len(group) - 1} equal to it)" if len(group) > 1 else ""), one))
+        return found
 
     @property
     def _keys(self) -> dict[str, Standing]:

@@ -15,7 +15,7 @@ from regsweep.book import RecordBook
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.repeats.reading import Repeats
-from regsweep.report.style import DPI
+from regsweep.report.write import save
 
 FIGURE, SPLITS, SENTENCE = "repeated_splits.png", "splits.csv", "verdict.md"
 
@@ -58,7 +58,7 @@ def write_verdict(repeats: Repeats, workspace: Workspace) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SENTENCE).write_text(text, encoding="utf-8")
         repeats.as_frame().to_csv(folder / SPLITS, index=False)
-        repeats.figure().savefig(folder / FIGURE, dpi=DPI)
+        save(repeats.figure(), folder / FIGURE)
     except OSError as error:
         raise StorageError(
             f"{error.filename or folder}: can't be written ({error.strerror}); free space or set tracking.dir"

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from regsweep.data import Dataset
 from regsweep.predictor import Model, NumberColumn, SegmentsColumn
-from regsweep.report.scale import FloatArray
+from regsweep.report.scale import padded
 from regsweep.report.style import BODY, INK, ORANGE, SMALL, literal, new_figure, sentence_figure, style_axes
 
 GRID: Final = 160
@@ -43,7 +43,7 @@ def decision_boundary(model: Model, seen: Dataset, title: str) -> Figure:
         return sentence_figure(title, "No row has both features.")
     rows = whole[:: -(-len(whole) // MOST_POINTS)]
     classes = [str(name) for name in seen.classes or (0, 1)]
-    across, along = (_padded(x[whole, column]) for column in (0, 1))
+    across, along = (padded(x[whole, column], room=0.06) for column in (0, 1))
     u, v = np.meshgrid(np.linspace(*across, GRID), np.linspace(*along, GRID))
     probability = model.predict(pd.DataFrame({first: u.ravel(), second: v.ravel()})).reshape(u.shape)
     note = f"Rows of training and validation: {len(rows):,} of {seen.rows:,}."
@@ -88,9 +88,3 @@ def decision_boundary(model: Model, seen: Dataset, title: str) -> Figure:
         borderaxespad=0.2,
     )
     return figure
-
-
-def _padded(values: FloatArray) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    margin = 0.06 * (high - low) or 1.0
-    return low - margin, high + margin

@@ -107,10 +107,10 @@ def tamed(values: FloatArray) -> FloatArray:
     return values[(values >= first - reach) & (values <= third + reach)] if reach > 0 else values
 
 
-def padded(values: FloatArray) -> tuple[float, float]:
-    """Ends of a linear axis on which all `values` (n,) have some room; n is 1 at least."""
+def padded(values: FloatArray, room: float = 0.04) -> tuple[float, float]:
+    """Ends of a linear axis on which all `values` (n,) have `room`, a share of what they span; n is 1 at least."""
     low, high = float(values.min()), float(values.max())
-    margin = 0.04 * (high - low) or 0.05 * abs(low) or 1.0
+    margin = room * (high - low) or 0.05 * abs(low) or 1.0
     return low - margin, high + margin
 
 
