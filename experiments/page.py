@@ -9,11 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.replicate import Replicates
+from regsweep.metrics import ClassScores, Scores
 from regsweep.repeats import Repeats, Standing
 from regsweep.report.style import number
 from regsweep.tasks import METRICS
@@ -87,8 +89,10 @@ def systems(
     claims: Mapping[str, str],
     *,
     metrics: Sequence[str] = ("rmse", "mae", "r2"),
+    further: Mapping[str, Scores | ClassScores] = MappingProxyType({}),
 ) -> str:
-    """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares below."""
+    """A table of systems: each metric over the seeds, what the tutorial prints (by system's name), least squares and `further`
+    models below."""
     rows: list[list[Cell]] = []
     for one in replicates:
         # Where there is no split both are the same.
@@ -98,6 +102,7 @@ def systems(
         )
     lines = replicates[0].lines
     rows.append(["least squares", *(spread([getattr(line, metric) for line in lines]) for metric in metrics), "", ""])
+    rows += [[name, *(spread([getattr(scores, metric)]) for metric in metrics), "", ""] for name, scores in further.items()]
     columns = [
         "",
         *(METRICS[metric].label for metric in metrics),

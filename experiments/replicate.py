@@ -16,7 +16,7 @@ import numpy.typing as npt
 from regsweep.baselines import fit_baseline
 from regsweep.champion.training import whole
 from regsweep.config import compose
-from regsweep.data import Split
+from regsweep.data import Dataset, Split
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.split import Fold
 from regsweep.metrics import ClassScores, Scores, score
@@ -90,10 +90,15 @@ def replicate(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:
         tuple(score(dataset.y[rows], model.predict(dataset.x.iloc[rows]), data.task) for model in models)
         for rows in (trained_on, scored_on)
     )
+    line = reference_line(dataset, data, scored_on)
+    return Replicates(system, material, data, results, models, trained, scored, scored_on, (line,))
+
+
+def reference_line(dataset: Dataset, data: Prepared, rows: npt.NDArray[np.int64]) -> Scores | ClassScores:
+    """What the task's reference baseline, fitted on the training rows of the first fold, scores on other rows."""
     known = data.folds[0]
     fit = fit_baseline(data.task.reference, known.x_train, known.y_train, seed=0, task=data.task)
-    line = score(dataset.y[scored_on], fit.predict(encode(dataset.x.iloc[scored_on], known.columns)), data.task)
-    return Replicates(system, material, data, results, models, trained, scored, scored_on, (line,))
+    return score(dataset.y[rows], fit.predict(encode(dataset.x.iloc[rows], known.columns)), data.task)
 
 
 def replicate_on_splits(system: System, seeds: Sequence[int] = SEEDS) -> Replicates:

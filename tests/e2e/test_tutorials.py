@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import make_regression
 
 from experiments.diabetes.page import AS_WRITTEN as DIABETES
+from experiments.diabetes.page import line_of_all
 from experiments.economics.page import AS_WRITTEN as ECONOMICS
 from experiments.insurance.page import PRINTED as INSURANCE
 from experiments.intuition_line.page import THETA, TWO_LAYERS_FULL
@@ -83,6 +84,8 @@ def test_diabetes_as_written() -> None:
     found = replicate(DIABETES)
     assert np.mean(found.values("mae")) == pytest.approx(41.1, abs=0.6)
     assert found.lines[0].mae == pytest.approx(42.88, abs=0.01)
+    # scikit-learn's LinearRegression on the 353 rows of train_test_split(test_size=0.2, random_state=42).
+    assert line_of_all(found).mae == pytest.approx(42.794095, abs=1e-5)
 
 
 @pytest.mark.slow
