@@ -155,7 +155,8 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     width = int(max(numbers.get("width", [1])))
     epochs, batch = int(max(numbers["epochs"])), int(min(numbers["batch_size"]))
     spec = TrialSpec((width,) * depth, ("relu",) * depth, 0.001, epochs, batch, "adam", (0.0,) * depth, 0.0, 0)
-    widest = max(encoded.x_train.shape[1] for encoded in (data.folds[0], *data.folds[0].others.values()))
+    fold = data.folds[0]
+    widest = max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())])
     return _shortened(config, _seconds(spec, config, data, widest))
 
 
