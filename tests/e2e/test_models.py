@@ -17,7 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regsweep.book import RecordBook
 from regsweep.folder import read_folder
+from regsweep.fsck import check
+from regsweep.paths import Workspace
 from tests.conftest import TINY, run_cli
 
 # Makes regsweep, TensorFlow and Keras impossible to import, as if they were not installed.
@@ -49,7 +52,9 @@ def predict_elsewhere(folder: Path, frame: pd.DataFrame, name: str = "insurance"
         f"model = mlflow.pyfunc.load_model('models:/{name}@champion')\n"
         f"print(json.dumps(list(model.predict(pd.read_json(open('{folder}/rows.json'), orient='split')))))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/")
+    # As a user's Python does it, whatever that of the tests was told.
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/", env=env)
     assert done.returncode == 0, done.stderr
     return np.array(json.loads(done.stdout.splitlines()[-1]))
 
@@ -66,6 +71,9 @@ def test_the_champion_gives_the_reports_numbers_without_regsweep(insurance: Path
     found = predict_elsewhere(insurance, dataset.table.iloc[test])
     np.testing.assert_allclose(found, arrays["prediction"], rtol=1e-12)
     assert np.abs(found - dataset.y[test]).mean() == pytest.approx(content["test"]["mae"]["value"], rel=1e-9)
+    # Python leaves bytecode beside the model's code, MLflow a note.
+    assert list((insurance / "mlruns" / "artifacts").glob("*/*/artifacts/model/__pycache__/*.pyc"))
+    assert check(Workspace(insurance / "mlruns"), RecordBook(place.parent)).findings == ()
 
 
 def test_the_champion_takes_strings_missing_values_and_unseen_categories(insurance: Path) -> None:

@@ -95,10 +95,10 @@ def assert_nothing_lost_or_doubled(root: Path, server: Server, outcome: Outcome,
 
 
 def recorded(server: Server) -> int:
-    """How many trials the server holds to their end."""
+    """How many trials, baselines and champions the server holds to their end."""
     client = MlflowClient(server.uri)
     found = [e.experiment_id for e in client.search_experiments() if e.name == "diabetes"]
-    ended = "tags.`regsweep.kind` = 'trial' AND attributes.status != 'RUNNING'"
+    ended = "tags.`regsweep.kind` != 'study' AND attributes.status != 'RUNNING'"
     return len(client.search_runs(found, ended, max_results=1000)) if found else 0
 
 
@@ -127,7 +127,8 @@ def disturbed(root: Path, server: Server, trials: int, kills: int) -> None:
             problem = error.problems[0]
             time.sleep(0.5)
     assert len(killed_at) == kills
-    assert max(killed_at) < trials
+    # A slow look may see all trials at once; their baselines and the champion follow.
+    assert max(killed_at) < trials + len(outcome.facts.config.baselines.names) + 1
     assert_nothing_lost_or_doubled(root, server, outcome, trials)
 
 
