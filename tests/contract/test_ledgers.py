@@ -163,6 +163,7 @@ def test_models_are_stored_as_asked(models: str, stored: str, tiny: Callable[...
     assert (Path(champion.info.artifact_uri) / "model").is_dir()
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_no_longer_among_the_best_loses_its_model(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     config = tiny("tracking.models=top:1", "baselines=none", "study=one", "sampler=random", "champion=bag", "reopen_test=true")
     seen_best = set()

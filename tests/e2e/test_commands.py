@@ -78,6 +78,7 @@ def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "can't be written" in done.stderr
 
 
+@pytest.mark.slow
 def test_too_many_failures_stop_the_study_with_their_causes(tmp_path: Path) -> None:
     diverging = ("space.parameters.learning_rate=1e8", "space.parameters.optimizer=sgd", "space.parameters.epochs=20")
     done = run_cli("run", *diverging, "n_trials=8", "max_failures=4", "executor=inline", "baselines=none", cwd=tmp_path, code=5)

@@ -233,7 +233,15 @@ def test_a_damaged_record_comes_back_from_its_copy_byte_for_byte(root: Path, sou
         assert (book_of(root).place(3) / name).read_bytes() == (book_of(sound).place(3) / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["trial-00001", "trial-00004", "champion", "baseline-ridge_closed_form"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trial-00001",
+        pytest.param("trial-00004", marks=pytest.mark.slow),
+        "champion",
+        pytest.param("baseline-ridge_closed_form", marks=pytest.mark.slow),
+    ],
+)
 def test_the_next_run_makes_a_damaged_record_again(name: str, root: Path, sound: Path) -> None:
     flip(book_of(root).folder / name / "record.json")
     watcher = Silent()

@@ -155,6 +155,7 @@ def test_every_split_goes_the_whole_road(run_own, split: str) -> None:  # type: 
     assert "network is" in run_own("baselines=closed_form", "n_trials=1", "space.parameters.batch_size=16", *split.split())
 
 
+@pytest.mark.slow
 def test_the_mean_of_fold_models_is_reproduced_too(run_own, own: Path) -> None:  # type: ignore[no-untyped-def]
     run_own("baselines=none", "n_trials=1", "split=kfold", "split.folds=2", "space.parameters.batch_size=16")
     assert run_cli("reproduce", "champion", cwd=own).stdout.strip().endswith("identical")

@@ -109,7 +109,7 @@ def test_interruptions_and_lost_records_change_nothing(whole: Callable[[str], Pa
     assert reported(workspace) == reported(whole(kind))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 def test_a_pruned_trial_is_one_everywhere(whole: Callable[[str], Path], kind: str) -> None:
     folder = whole(kind)
     (place,) = (folder / "records").iterdir()
@@ -145,7 +145,7 @@ def reports_by_hand(kind: str, record: TrialRecord) -> dict[int, float]:
     return {epochs: curve[epochs - 1] for epochs in range(2, len(curve) + 1, 2)}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 def test_failing_trials_fail_as_they_do_without_a_pruner(whole: Callable[[str], Path], kind: str) -> None:
     study = config(kind)
     (place,) = (whole(kind) / "records").iterdir()
@@ -163,7 +163,7 @@ def test_failing_trials_fail_as_they_do_without_a_pruner(whole: Callable[[str], 
             np.testing.assert_array_equal(mine.curves, theirs.curves[: len(mine.curves)])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 def test_saved_epochs_are_counted(whole: Callable[[str], Path], kind: str) -> None:
     (place,) = (whole(kind) / "records").iterdir()
     book, folds = RecordBook(place), {"median": 1, "halving of folds": 3, "wilcoxon": 6}[kind]
@@ -187,7 +187,7 @@ def test_repair_brings_reports_and_marks_back_from_the_records(whole: Callable[[
     assert reported(workspace) == reported(whole(kind))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@HARDEST
 def test_a_pruned_trial_is_reproduced_as_far_as_it_came(whole: Callable[[str], Path], tmp_path: Path, kind: str) -> None:
     (place,) = (whole(kind) / "records").iterdir()
     book = RecordBook(place)
@@ -196,6 +196,7 @@ def test_a_pruned_trial_is_reproduced_as_far_as_it_came(whole: Callable[[str], P
     assert reproduce(tmp_path, tolerance=0.0, announce=lambda _: None).sentence == "identical"
 
 
+@pytest.mark.slow
 def test_the_benchmark_plays_back_what_a_study_does(whole: Callable[[str], Path]) -> None:
     study = config("median")
     (place,) = (whole("median") / "records").iterdir()

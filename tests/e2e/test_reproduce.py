@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from regsweep.console import reproduce_and_show
+from regsweep.errors import ConfigError, DataError, NotReproducedError, UnreadableError
+from regsweep.paths import Workspace
 from regsweep.sums import write_sums
 from tests.conftest import run_cli
 
@@ -23,10 +27,27 @@ def trial_run(folder: Path, number: int) -> str:
     return str(run.info.run_id)
 
 
+Reproduced = Callable[..., str]
+
+
+@pytest.fixture
+def reproduced(study: Path, capsys: pytest.CaptureFixture[str]) -> Reproduced:
+    """Does what `regsweep reproduce TARGET` does, in this process, and returns what it printed."""
+
+    def run(target: str, tolerance: float = 1e-4) -> str:
+        reproduce_and_show(Workspace(study / "mlruns"), target, experiment=None, tolerance=tolerance)
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_reproduces_the_champion_identically(study: Path) -> None:
+    assert run_cli("reproduce", "champion", cwd=study).stdout.strip().endswith("identical")
+
+
 @pytest.mark.parametrize("target", ["champion", "best", "run id"])
-def test_a_model_is_reproduced_identically_and_the_answer_is_kept(study: Path, target: str) -> None:
-    named = trial_run(study, 1) if target == "run id" else target
-    printed = run_cli("reproduce", named, cwd=study).stdout
+def test_a_model_is_reproduced_identically_and_the_answer_is_kept(study: Path, reproduced: Reproduced, target: str) -> None:
+    printed = reproduced(trial_run(study, 1) if target == "run id" else target)
     assert printed.strip().endswith("identical")
     run_id = printed.split("(run ")[1].split(")")[0]
     assert client_of(study).get_run(run_id).data.tags["regsweep.reproduced"] == "identical"
@@ -45,13 +66,13 @@ def test_a_changed_row_is_refused(study: Path) -> None:
     assert "restore the recorded table, or run a new study on this one" in refused
 
 
-def test_a_missing_table_is_named(study: Path) -> None:
+def test_a_missing_table_is_named(study: Path, reproduced: Reproduced) -> None:
     (study / "houses.csv").rename(study / "away.csv")
     try:
-        refused = run_cli("reproduce", "champion", cwd=study, code=3).stderr
+        with pytest.raises(DataError, match=r"houses\.csv"):
+            reproduced("champion")
     finally:
         (study / "away.csv").rename(study / "houses.csv")
-    assert "houses.csv" in refused
 
 
 def edit(folder: Path, run_id: str, change: str) -> None:
@@ -79,13 +100,14 @@ def edited(study: Path):  # type: ignore[no-untyped-def]
     write_sums(place.parent)
 
 
-def test_a_damaged_record_is_not_reproduced(study: Path) -> None:
+def test_a_damaged_record_is_not_reproduced(study: Path, reproduced: Reproduced) -> None:
     run_id = trial_run(study, 1)
     (place,) = (study / "mlruns" / "artifacts").glob(f"*/{run_id}/artifacts/record/record.json")
     before = place.read_text()
     place.write_text(before.replace("0", "1", 1))
     try:
-        assert "its bytes differ from what was recorded" in run_cli("reproduce", run_id, cwd=study, code=4).stderr
+        with pytest.raises(UnreadableError, match="its bytes differ from what was recorded"):
+            reproduced(run_id)
     finally:
         place.write_text(before)
 
@@ -95,24 +117,22 @@ def test_another_training_differs_from_the_first_epoch_on(study: Path, edited) -
     assert "differs from epoch 1 (largest relative difference" in refused
 
 
-def test_a_small_difference_is_within_tolerance(study: Path, edited) -> None:  # type: ignore[no-untyped-def]
+def test_a_small_difference_is_within_tolerance(reproduced: Reproduced, edited) -> None:  # type: ignore[no-untyped-def]
     run_id = edited("curve")
-    assert (
-        "within tolerance 0.0001 (largest relative difference 1e-06, in val/mae)"
-        in run_cli("reproduce", run_id, cwd=study).stdout
-    )
-    refused = run_cli("reproduce", run_id, "--tolerance", "1e-9", cwd=study, code=6).stderr
-    assert "differs from epoch 2" in refused
+    assert "within tolerance 0.0001 (largest relative difference 1e-06, in val/mae)" in reproduced(run_id)
+    with pytest.raises(NotReproducedError, match="differs from epoch 2"):
+        reproduced(run_id, 1e-9)
 
 
-def test_a_changed_package_is_named_first(study: Path, edited) -> None:  # type: ignore[no-untyped-def]
-    lines = run_cli("reproduce", edited("version"), cwd=study).stdout.splitlines()
+def test_a_changed_package_is_named_first(reproduced: Reproduced, edited) -> None:  # type: ignore[no-untyped-def]
+    lines = reproduced(edited("version")).splitlines()
     assert any(line.startswith("changed since: keras: 2.0.0 in the record, 3.") for line in lines[:-1])
     assert lines[-1] == "identical"
 
 
-def test_what_cannot_be_reproduced_is_said(study: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_reproduced_is_said(study: Path, reproduced: Reproduced) -> None:
     (baseline,) = client_of(study).search_runs(["1"], "tags.`regsweep.kind` = 'baseline' and tags.`regsweep.key` = 'mean'")
-    assert "is a baseline; only trials and champions" in run_cli("reproduce", baseline.info.run_id, cwd=study, code=2).stderr
-    assert "'nonsense' is no run here" in run_cli("reproduce", "nonsense", cwd=study, code=2).stderr
-    assert "there are no runs here; run a study first" in run_cli("reproduce", "champion", cwd=tmp_path, code=2).stderr
+    with pytest.raises(ConfigError, match="is a baseline; only trials and champions"):
+        reproduced(baseline.info.run_id)
+    with pytest.raises(ConfigError, match="'nonsense' is no run here"):
+        reproduced("nonsense")

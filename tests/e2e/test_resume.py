@@ -53,6 +53,7 @@ def test_a_study_stopped_between_trials_ends_like_an_undisturbed_one(workspace: 
     assert numbers(workspace) == numbers(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path) -> None:
     command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, *SIX]
@@ -190,6 +191,7 @@ def test_a_second_driver_of_the_same_study_is_refused(workspace: Path) -> None:
         run_study(material, Workspace(workspace), Silent())
 
 
+@pytest.mark.slow
 def test_the_alias_belongs_to_the_study_that_ended_last(workspace: Path) -> None:
     from regsweep.tracking.runs import Runs
 

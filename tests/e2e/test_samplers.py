@@ -73,6 +73,7 @@ def test_the_number_of_workers_changes_nothing(workspace: Path, inline: Path, sa
     assert [origin for _, origin, _, _ in table(workspace)] == ["enqueued"] + [sampler] * 7
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 @pytest.mark.parametrize("sampler", ["cmaes"])
 def test_a_killed_study_goes_on_with_what_its_sampler_had_learnt(tmp_path: Path, inline: Path, sampler: str) -> None:

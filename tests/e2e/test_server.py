@@ -141,6 +141,7 @@ def test_a_server_killed_three_times_over_sixty_trials_loses_and_doubles_nothing
     disturbed(tmp_path / "mlruns", server, trials=60, kills=3)
 
 
+@pytest.mark.slow
 def test_a_study_without_its_server_ends_well_and_is_synced_and_reproduced_later(tmp_path: Path, server: Server) -> None:
     overrides = study_of(server, 2, "baselines=none")
     server.kill()

@@ -164,6 +164,7 @@ def test_a_second_ctrl_c_waits_for_nobody_and_loses_nothing(
     assert rows(tmp_path / "mlruns") == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_terminal_that_goes_without_a_signal_does_not_stop_the_study(tmp_path: Path, undisturbed: Rows) -> None:
     master, terminal = os.openpty()

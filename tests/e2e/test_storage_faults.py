@@ -72,13 +72,8 @@ def test_a_disk_that_runs_full_is_named_and_the_study_goes_on_when_there_is_room
     assert findings(small_disk / "mlruns", "s") == []
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "record/drafted#2",
-        *(pytest.param(step, marks=pytest.mark.slow) for step in ("record/writing#2", "search/telling#2", "study/opening")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["record/drafted#2", "record/writing#2", "search/telling#2", "study/opening"])
 def test_every_step_that_meets_a_full_disk_says_so_and_loses_nothing(
     step: str, tmp_path: Path, workspace: Path, undisturbed: list[object]
 ) -> None:
