@@ -47,7 +47,7 @@ if __name__ == "__main__":
     (config,) = compose(sys.argv[1:])
     warm_up(config)
     expected = estimate(gather(config), time.perf_counter() - began)
-    print(json.dumps([expected.seconds, expected.bytes, time.perf_counter() - began]))
+    print(json.dumps([expected.seconds, expected.least, expected.most, expected.bytes, time.perf_counter() - began]))
 """
 
 
@@ -57,7 +57,7 @@ def measure(overrides: tuple[str, ...], folder: Path) -> dict[str, float]:
     script = folder / "plan.py"
     script.write_text(PLAN, encoding="utf-8")
     said = subprocess.run([sys.executable, str(script), *overrides], cwd=folder, check=True, capture_output=True, text=True)
-    seconds, size, calibration = json.loads(said.stdout.splitlines()[-1])
+    seconds, least, most, size, calibration = json.loads(said.stdout.splitlines()[-1])
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "regsweep.cli", "run", *overrides], cwd=folder, check=True, capture_output=True)
     actual = time.perf_counter() - began
@@ -66,6 +66,8 @@ def measure(overrides: tuple[str, ...], folder: Path) -> dict[str, float]:
         "estimate": seconds,
         "actual": actual,
         "actual / estimate": actual / seconds,
+        "least": least,
+        "most": most,
         "estimated MB": size / 1e6,
         "actual MB": found / 1e6,
         "calibration": calibration,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -63,15 +64,18 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count | None, folds
         few = "; the study ends when all have been tried" if counted.total < config.n_trials else ""
         configurations = f"{counted.total:,} distinct{few}"
     each = f" ({folds} folds)" if folds > 1 else ""
-    total, search = expected.seconds, expected.search
-    if config.budget.seconds is not None and search > config.budget.seconds:
-        total, search = total - search + config.budget.seconds, config.budget.seconds
+    # What is not the search takes as long whatever ends it.
+    rest, most = expected.seconds - expected.search, config.budget.seconds or math.inf
+    search, *ends = (min(one, most) for one in (expected.search, expected.least - rest, expected.most - rest))
     notes = []
     if config.pruner.kind != "none":
         notes.append("pruning not counted")
     if config.tracking.uri is not None:
         notes.append("as if MLflow were written here")
-    time_ = f"about {_duration(total)}, of which {_duration(search)} is the search"
+    time_ = f"about {_duration(rest + search)}, of which {_duration(search)} is the search"
+    if ends[0] < ends[1]:
+        low, high = (_duration(rest + end) for end in ends)
+        notes.insert(0, f"{low} to {high}, as {config.sampler.kind} comes to prefer short or long trainings")
     return [
         ("trials", f"{expected.trials}{earlier}"),
         ("configurations", configurations),

@@ -17,6 +17,8 @@ from regsweep.planning import compared, count, promise
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
+from regsweep.planning.preference import preferences
+from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Machine, _growth, makespan, simulate
 from regsweep.search import Search
 from regsweep.space import draw
@@ -267,3 +269,23 @@ def test_baselines_of_a_large_table_are_extrapolated_by_their_power_of_the_rows(
     rows = len(material.prepared.folds[0].y_train)
     found = baseline_seconds(material.config.baselines, material.prepared, lambda: next(clock))
     assert found == pytest.approx(4.0 * (rows / 1000) ** 2 + 0.5)
+
+
+def test_a_range_says_what_a_sampler_that_learns_may_come_to_prefer() -> None:
+    epochs = ["~space.parameters.epochs", "+space.parameters.epochs={type: choice, choices: [10, 100]}"]
+    fixed = [f"space.parameters.{name}" for name in ("depth=1", "batch_size=32", "encoding=plain", "optimizer=adam")]
+    settings = ["split=holdout", "~space.parameters.width", "+space.parameters.width=8", *fixed, *epochs]
+    (config,) = compose(settings)
+    data = gather(config).prepared
+    specs = random_specs(config.space, 200, config.seed)
+    short, long = (next(seconds_of(spec, config, data) for spec in specs if spec.epochs == epochs) for epochs in (10, 100))
+    share = sum(spec.epochs == 100 for spec in specs) / 200
+    mean = (1 - share) * short + share * long
+    # TPE's first ten of forty are random; the others may all be short, or all be long.
+    expected = (0.25 + 0.75 * short / mean, 0.25 + 0.75 * long / mean)
+    assert preferences(config, data, 40) == pytest.approx(expected)
+    assert expected[0] < 0.8
+    assert expected[1] > 1.2
+    assert preferences(config, data, 10) == (1, 1)
+    (blind,) = compose([*settings, "sampler=random"])
+    assert preferences(blind, data, 40) == (1, 1)

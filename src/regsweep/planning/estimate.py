@@ -22,6 +22,7 @@ from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
+from regsweep.planning.preference import preferences
 from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
 from regsweep.planning.simulate import Course, Machine, makespan, simulate
 from regsweep.runner import cores, workers_of
@@ -43,9 +44,14 @@ RECORDING, POINT_BYTES, NUMBER_BYTES = 0.01, 250, 20
 
 @dataclass(frozen=True)
 class Estimate:
-    """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trials` it comes to."""
+    """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trials` it comes to.
+
+    `least` and `most` seconds: where its sampler comes to prefer the quickest trainings of the space, or the longest.
+    """
 
     seconds: float
+    least: float
+    most: float
     search: float
     bytes: float
     trials: int
@@ -75,7 +81,8 @@ def estimate(material: Material, spent: float) -> Estimate:
         search = max(waiting, (course.work + others) / min(available, machine.workers + 1))
         seconds = whole + baselines - first + search + course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
-    return Estimate(seconds, search, size, course.trials)
+    least, most = (seconds + search * (factor - 1) for factor in preferences(config, material.prepared, course.trials))
+    return Estimate(seconds, least, most, search, size, course.trials)
 
 
 def _search(config: StudyConfig, folder: Path) -> Search:

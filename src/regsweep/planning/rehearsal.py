@@ -109,7 +109,7 @@ class Trainer:
         loads = self._executor.plan(specs)
         if _stacks(self._config):
             return loads
-        return tuple(replace(load, seconds=_seconds(specs[load.positions[0]], self._config, self._data)) for load in loads)
+        return tuple(replace(load, seconds=seconds_of(specs[load.positions[0]], self._config, self._data)) for load in loads)
 
     def measure(self, specs: Sequence[TrialSpec], machine: Machine) -> Machine:
         """Train specs for few epochs, twice: tracing is what the first time takes longer; the second says how slow it is here."""
@@ -133,7 +133,7 @@ def _stacks(config: StudyConfig) -> bool:
     return config.trainer.kind == "stacked" and config.predicts == REGRESSION
 
 
-def _seconds(spec: TrialSpec, config: StudyConfig, data: Prepared, inputs: int | None = None) -> float:
+def seconds_of(spec: TrialSpec, config: StudyConfig, data: Prepared, inputs: int | None = None) -> float:
     """What a training takes by the cost model, on the columns of its encoding or on so many."""
     folds, rows = len(data.folds), len(data.folds[0].z_train)
     form = form_of(spec, inputs or data.folds[0].encoded(spec.encoding).inputs, rows)
@@ -149,7 +149,7 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     if config.space.function is not None:
         # What it returns can't be changed; where it leaves the epochs open, they are short.
         specs = random_specs(config.space, LOOKED_AT, config.seed)
-        return _shortened(config, max(_seconds(spec, config, data) for spec in specs))
+        return _shortened(config, max(seconds_of(spec, config, data) for spec in specs))
     numbers = {name: [v for v in p.values() if not isinstance(v, str)] for name, p in parameters.items()}
     depth = int(max(numbers["depth"]))
     width = int(max(numbers.get("width", [1])))
@@ -157,7 +157,7 @@ def _shorter(config: StudyConfig, data: Prepared) -> dict[str, Parameter]:
     spec = TrialSpec((width,) * depth, ("relu",) * depth, 0.001, epochs, batch, "adam", (0.0,) * depth, 0.0, 0)
     fold = data.folds[0]
     widest = max([fold.inputs, *(other.x_train.shape[1] for other in fold.others.values())])
-    return _shortened(config, _seconds(spec, config, data, widest))
+    return _shortened(config, seconds_of(spec, config, data, widest))
 
 
 def _shortened(config: StudyConfig, each: float) -> dict[str, Parameter]:
