@@ -58,7 +58,7 @@ class Estimate:
 
 
 def estimate(material: Material, spent: float) -> Estimate:
-    """Estimate a study after a calibration of some ten seconds. `spent`: seconds from the start of the process up to here."""
+    """Estimate a study after a calibration, a study of one batch. `spent`: seconds from the start of the process up to here."""
     config = material.config
     with tempfile.TemporaryDirectory(prefix="regsweep-plan-") as temporary:
         folder = Path(temporary)

@@ -1,4 +1,4 @@
-"""Ten seconds of the real thing, in a temporary folder: what starting, ending and writing cost, and how fast trainings are here.
+"""One batch of the real thing, in a temporary folder: what starting, ending and writing cost, and how fast trainings are here.
 
 A rehearsal is a study of one batch. Validation rows stand in for the test rows, which stay sealed, and nothing of it stays.
 """
