@@ -26,7 +26,8 @@ from regsweep.tracking.inspection import Inspection, Recorded, inspect
 from regsweep.tracking.names import PARETO, RECORD, SUMS
 
 # What is left in a model's own folder when that is loaded: by MLflow, for its registered name, and by Python.
-LOADED: Final = ("model/registered_model_meta", "model/__pycache__/")
+LOADED: Final = "model/registered_model_meta"
+COMPILED: Final = "model/__pycache__/"
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ def _artifacts(run: Recorded) -> Iterator[str]:
         return
     if digest(run.folder) != run.tags.get(SUMS):
         yield f"{run.folder / SUMS_FILE}: is not what was recorded"
-    found = (name for name in differences(run.folder, listed) if not name.startswith(LOADED))
+    found = (name for name in differences(run.folder, listed) if name != LOADED and not name.startswith(COMPILED))
     yield from (f"{run.folder / name}: is not what was recorded" for name in found)
 
 

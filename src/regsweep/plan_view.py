@@ -65,17 +65,17 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count | None, folds
         configurations = f"{counted.total:,} distinct{few}"
     each = f" ({folds} folds)" if folds > 1 else ""
     # What is not the search takes as long whatever ends it.
-    rest, most = expected.seconds - expected.search, config.budget.seconds or math.inf
-    search, *ends = (min(one, most) for one in (expected.search, expected.least - rest, expected.most - rest))
+    rest, bound = expected.seconds - expected.search, config.budget.seconds or math.inf
+    search, least, most = (min(total - rest, bound) for total in (expected.seconds, expected.least, expected.most))
     notes = []
     if config.pruner.kind != "none":
         notes.append("pruning not counted")
     if config.tracking.uri is not None:
         notes.append("as if MLflow were written here")
     time_ = f"about {_duration(rest + search)}, of which {_duration(search)} is the search"
-    if ends[0] < ends[1]:
-        low, high = (_duration(rest + end) for end in ends)
-        notes.insert(0, f"{low} to {high}, as {config.sampler.kind} comes to prefer short or long trainings")
+    if least < most:
+        ends = f"{_duration(rest + least)} to {_duration(rest + most)}"
+        notes.insert(0, f"{ends}, as {config.sampler.kind} comes to prefer short or long trainings")
     return [
         ("trials", f"{expected.trials}{earlier}"),
         ("configurations", configurations),

@@ -121,16 +121,15 @@ def test_time_ends_a_call_and_the_next_call_has_as_much_again(workspace: Path, w
     seen = 0
     while seen < TWELVE:
         watcher = Silent()
-        outcome = ran(workspace, "budget.seconds=3", watcher=watcher, clock=Ticking(each=200), bare=True)
+        outcome = ran(workspace, "budget.seconds=3", watcher=watcher, clock=Ticking(each=200))
         assert watcher.told == seen
         assert watcher.seen, "every call gets on"
         seen += len(watcher.seen)
         assert values(outcome.book) == whole[:seen]
+        assert_whole(workspace, seen)
         if seen < TWELVE:
             assert str(outcome.book.ended()).startswith("budget.seconds=3: ")
     assert outcome.book.ended() == "n_trials=12"
-    ran(workspace)
-    assert_whole(workspace, TWELVE)
 
 
 def test_a_time_that_is_up_at_once_still_tells_a_trial(workspace: Path, whole: list[float]) -> None:

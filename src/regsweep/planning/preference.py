@@ -11,17 +11,22 @@ from regsweep.config import StudyConfig
 from regsweep.config.sampler import CmaesSampler, GpSampler, KtBayesianSampler, Nsga2Sampler, SamplerConfig, TpeSampler
 from regsweep.data.features import Prepared
 from regsweep.planning.draws import random_specs
-from regsweep.planning.rehearsal import seconds_of
+from regsweep.planning.rehearsal import LOOKED_AT, seconds_of
 
 # So many random configurations stand for the space; what a sampler may come to prefer is the quickest or the slowest tenth.
-DRAWN, TENTH = 200, 20
+DRAWN = 200
 
 
 def preferences(config: StudyConfig, data: Prepared, trials: int) -> tuple[float, float]:
     """By what a search of so many trials may be multiplied, at least and at most; (1, 1) where its sampler learns nothing."""
     learnt = 1 - _blind(config.sampler, trials) / trials
-    costs = np.sort([seconds_of(spec, config, data) for spec in random_specs(config.space, DRAWN, config.seed)])
-    least, most = float(costs[:TENTH].mean() / costs.mean()), float(costs[-TENTH:].mean() / costs.mean())
+    if not learnt:
+        return 1.0, 1.0
+    # A user's function may build a model for each.
+    drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
+    costs = np.sort([seconds_of(spec, config, data) for spec in drawn])
+    tenth = len(costs) // 10
+    least, most = float(costs[:tenth].mean() / costs.mean()), float(costs[-tenth:].mean() / costs.mean())
     return 1 - learnt * (1 - least), 1 + learnt * (most - 1)
 
 
