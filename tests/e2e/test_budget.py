@@ -67,7 +67,7 @@ def target(whole: list[float]) -> tuple[float, int]:
 @pytest.mark.parametrize(
     "executor",
     [
-        (),
+        pytest.param((), marks=pytest.mark.slow),
         pytest.param(("executor=processes", "executor.workers=1"), marks=pytest.mark.slow),
         ("executor=processes", "executor.workers=2"),
     ],

@@ -133,6 +133,7 @@ def test_the_test_rows_stay_closed_to_networks_until_they_are_reopened(outcome: 
     assert {run.data.tags["regsweep.key"] for run in runs} == {"decision_tree/1", f"{outcome.judgement.trial.number}/2"}
 
 
+@pytest.mark.slow
 def test_a_classifier_refitted_on_all_rows_that_are_open(folder: Path, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
     target = ("dataset.target=sold", "dataset.drop=[height]", "study=classes", "experiment=classes")
     names = "baselines.names=[mean,logistic_regression,random_forest]"

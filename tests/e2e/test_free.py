@@ -217,6 +217,7 @@ def test_an_idle_worker_takes_what_is_asked_while_another_one_is_at_work(workspa
     assert_whole(workspace, 6)
 
 
+@pytest.mark.slow
 def test_a_killed_study_loses_what_was_in_training_alone(tmp_path: Path, workspace: Path) -> None:
     command = [sys.executable, "-m", "regsweep.cli", "run", *FREE, "executor=processes", "executor.workers=2"]
     env = {**os.environ, "REGSWEEP_FAILPOINTS": "search/telling#3=kill-group"}

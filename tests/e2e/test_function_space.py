@@ -211,6 +211,7 @@ def compose_saved(study: StudyConfig) -> StudyConfig:
     return StudyConfig.model_validate(study.model_dump(mode="json"))
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_function(here: Path) -> None:
     expected = estimate(gather(config("optuna", "space.parameters.epochs=50")), 0.0)
     assert expected.trials == 4

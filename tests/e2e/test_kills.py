@@ -86,15 +86,9 @@ def assert_as_if_nothing_had_happened(folder: Path, undisturbed: Undisturbed, *o
     assert "Traceback" not in (folder / "printed.txt").read_text()
 
 
-# One step in every run of the tests, beside a random moment; all of them in `make test-all`.
-FEW = ("mlflow/recorded",)
-
-
 # The first time there is nothing that a record could replace.
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in NAMES if name != "record/replacing"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "record/replacing"])
 def test_a_study_killed_at_a_durable_step_ends_like_an_undisturbed_one(
     name: str, tmp_path: Path, undisturbed: Undisturbed
 ) -> None:

@@ -27,7 +27,9 @@ SIX = (
     "space.parameters.depth=1", "space.parameters.width=16", "space.parameters.activation=relu",
     "space.parameters.batch_size=32", "space.parameters.epochs=4",
 )  # fmt: skip
-LIMITS = ("executor.trial_seconds=2", "executor.memory_gb=1.5")
+# Longer than any of these trainings takes on a machine that is busy.
+LIMITS = ("executor.trial_seconds=30", "executor.memory_gb=1.5")
+HANGING = "executor.trial_seconds=10"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def run(folder: Path, failpoints: str, *overrides: str, code: int = 0) -> str:
     printed, _ = running.communicate(timeout=300)
     assert running.returncode == code, printed
     assert "Traceback" not in printed
-    assert group_ends(running.pid, 5)
+    assert group_ends(running.pid, 30)
     return printed
 
 
@@ -82,7 +84,7 @@ def at(number: int, action: str) -> str:
     ("action", "cause"),
     [
         ("crash", "its training took the process down, alone too (SIGSEGV)"),
-        pytest.param("hang", "took longer than executor.trial_seconds=2", marks=pytest.mark.slow),
+        pytest.param("hang", f"took longer than {HANGING}", marks=pytest.mark.slow),
         pytest.param("eat", "took more than executor.memory_gb=1.5, ", marks=pytest.mark.slow),
         pytest.param("exit", "its training took the process down, alone too (exit code 1)", marks=pytest.mark.slow),
         pytest.param("kill", "its training took the process down, alone too (SIGKILL)", marks=pytest.mark.slow),
@@ -93,7 +95,7 @@ def at(number: int, action: str) -> str:
 def test_a_misbehaving_trial_fails_alone(tmp_path: Path, whole: Ended, action: str, cause: str) -> None:
     best = whole.champion
     assert best < 4, "it has mates"
-    after = ended(tmp_path / "mlruns", run(tmp_path, at(best, action)))
+    after = ended(tmp_path / "mlruns", run(tmp_path, at(best, action), *([HANGING] if action == "hang" else [])))
     assert list(after.causes) == [best]
     assert after.causes[best].startswith(cause)
     assert after.objectives == {**whole.objectives, best: None}
@@ -103,10 +105,10 @@ def test_a_misbehaving_trial_fails_alone(tmp_path: Path, whole: Ended, action: s
 @pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_third_of_the_trials_may_fail(tmp_path: Path, whole: Ended) -> None:
-    after = ended(tmp_path / "mlruns", run(tmp_path, f"{at(1, 'eat')},{at(4, 'hang')}", "executor.trial_seconds=10"))
+    after = ended(tmp_path / "mlruns", run(tmp_path, f"{at(1, 'eat')},{at(4, 'hang')}", HANGING))
     assert sorted(after.causes) == [1, 4]
     assert re.fullmatch(r"took more than executor\.memory_gb=1\.5, \d\.\d GB", after.causes[1])
-    assert after.causes[4] == "took longer than executor.trial_seconds=10"
+    assert after.causes[4] == f"took longer than {HANGING}"
     assert after.objectives == {**whole.objectives, 1: None, 4: None}
 
 
@@ -153,4 +155,4 @@ def test_ctrl_c_of_the_whole_group_while_workers_start_ends_with_one_line(tmp_pa
     assert running.returncode == 130
     assert "Traceback" not in printed
     assert printed.strip() == "regsweep: interrupted; what was told is kept: the same command goes on from there"
-    assert group_ends(running.pid, 5)
+    assert group_ends(running.pid, 30)

@@ -84,6 +84,7 @@ def test_a_killed_recorder_is_named_and_the_next_call_records_the_rest(
     assert keys(runs_of(workspace)) == undisturbed
 
 
+@pytest.mark.slow
 def test_two_recorders_of_one_study_do_not_double_a_run(
     tiny: Callable[..., StudyConfig], tmp_path: Path, empty_store: Path, undisturbed: list[tuple[str, str | None]]
 ) -> None:

@@ -45,7 +45,7 @@ def test_the_command_reproduces_the_champion_identically(study: Path) -> None:
     assert run_cli("reproduce", "champion", cwd=study).stdout.strip().endswith("identical")
 
 
-@pytest.mark.parametrize("target", ["champion", "best", "run id"])
+@pytest.mark.parametrize("target", ["champion", pytest.param("best", marks=pytest.mark.slow), "run id"])
 def test_a_model_is_reproduced_identically_and_the_answer_is_kept(study: Path, reproduced: Reproduced, target: str) -> None:
     printed = reproduced(trial_run(study, 1) if target == "run id" else target)
     assert printed.strip().endswith("identical")

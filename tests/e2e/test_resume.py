@@ -78,10 +78,8 @@ def test_worker_processes_give_the_same_table(workspace: Path, whole: Path, work
     assert numbers(workspace) == numbers(whole)
 
 
-@pytest.mark.parametrize(
-    "number,code,word",
-    [pytest.param(signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow), (signal.SIGTERM, 143, "terminated")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
 def test_signals_end_it_with_a_line_and_leave_no_worker(tmp_path: Path, number: int, code: int, word: str) -> None:
     command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, "executor=processes", "space.parameters.epochs=2000"]
     running = subprocess.Popen(

@@ -86,6 +86,7 @@ def test_every_step_that_meets_a_full_disk_says_so_and_loses_nothing(
     assert findings(workspace, "s") == []
 
 
+@pytest.mark.slow
 def test_mlflow_on_a_full_disk_costs_a_line_and_the_next_run_records_the_rest(
     tmp_path: Path, workspace: Path, undisturbed: list[object]
 ) -> None:

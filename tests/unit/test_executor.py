@@ -196,7 +196,8 @@ def test_closing_leaves_no_worker_and_waits_for_no_training(data: Prepared) -> N
     time.sleep(0.2)
     started = time.monotonic()
     executor.close()
-    assert time.monotonic() - started < 5
+    # Theirs would take minutes.
+    assert time.monotonic() - started < 30
     assert all(map(gone, pids))
     assert all(future.cancelled() for future in futures)
 

@@ -19,7 +19,7 @@ from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
 from regsweep.planning.preference import preferences
 from regsweep.planning.rehearsal import seconds_of
-from regsweep.planning.simulate import Machine, _growth, makespan, simulate
+from regsweep.planning.simulate import Course, Machine, _growth, makespan, simulate
 from regsweep.search import Search
 from regsweep.space import draw
 from regsweep.study import gather
@@ -143,34 +143,61 @@ def study(*overrides: str) -> StudyConfig:
     return compose(["n_trials=12", "parallel_trials=4", *overrides])[0]
 
 
+class Clock:
+    """Seconds that pass by themselves: so many with every look, and more with some of them, by their number."""
+
+    def __init__(self, each: float, more: dict[int, float] | None = None) -> None:
+        self.now, self.looks, self._each, self._more = 0.0, 0, each, more or {}
+
+    def __call__(self) -> float:
+        self.now += self._each + self._more.get(self.looks, 0.0)
+        self.looks += 1
+        return self.now
+
+
+def gone_through(
+    folder: Path, config: StudyConfig, each: float, machine: Machine, patience: float = 60, clock: Clock | None = None
+) -> Course:
+    """The course of a search whose trials take `each` second; asking and telling take none but by the clock."""
+    return simulate(config, Search(Workspace(folder), "s", config), flat(each), machine, patience, clock or Clock(0.0))
+
+
 def test_a_simulated_search_takes_as_long_as_its_batches(tmp_path: Path) -> None:
-    config = study("sampler.startup_trials=4")
-    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(2, 1.0, 0.0), patience=60)
+    course = gone_through(tmp_path, study("sampler.startup_trials=4"), 10.0, Machine(2, 1.0, 0.0))
     # Three batches of four, two at a time, twenty seconds each; each worker traces once.
-    assert course.seconds == pytest.approx(61, abs=2)
-    assert course.work == pytest.approx(122, abs=0.1)
+    assert course.seconds == pytest.approx(61)
+    assert course.work == pytest.approx(122)
     assert len(course.specs) == 12
 
 
 def test_a_search_for_several_objectives_is_simulated_too(tmp_path: Path) -> None:
-    config = study("sampler=nsga2", "further_objectives=[parameters]")
-    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(4, 0.0, 0.0), patience=60)
+    course = gone_through(tmp_path, study("sampler=nsga2", "further_objectives=[parameters]"), 10.0, Machine(4, 0.0, 0.0))
     assert (course.trials, len(course.specs)) == (12, 12)
 
 
 def test_a_search_that_needs_no_answers_keeps_workers_busy(tmp_path: Path) -> None:
-    config = study("sampler=random", "n_trials=13")
-    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(3, 0.0, 0.0), patience=60)
+    course = gone_through(tmp_path, study("sampler=random", "n_trials=13"), 10.0, Machine(3, 0.0, 0.0))
     # A worker less idle than with batches of four on three workers, which would take 20 seconds each.
-    assert course.seconds == pytest.approx(50, abs=2)
+    assert course.seconds == pytest.approx(50)
+
+
+def test_writing_and_asking_take_their_time(tmp_path: Path) -> None:
+    # Trainings take none: two asks and twelve tells, between two looks each, and a second of writing each.
+    course = gone_through(tmp_path, study("sampler=random"), 0.0, Machine(1, 0.0, 1.0), clock=Clock(0.25))
+    asks = course.seconds - 12 * (1 + 0.25)
+    assert asks == pytest.approx(0.25 * 3)
 
 
 def test_what_patience_does_not_reach_is_extrapolated(tmp_path: Path) -> None:
     config = study("sampler=random", "n_trials=4000")
-    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(1.0), Machine(1, 0.0, 0.0), patience=0.5)
-    assert len(course.specs) < 4000
-    assert course.seconds == pytest.approx(4000, rel=0.2)
-    assert course.work == pytest.approx(4000, rel=0.2)
+    course = gone_through(tmp_path / "steady", config, 1.0, Machine(1, 0.0, 0.0), 0.5, Clock(0.001))
+    assert 20 < len(course.specs) < 4000
+    assert course.seconds == pytest.approx(4000, rel=0.01)
+    assert course.work == pytest.approx(4000)
+    # The machine stands still while the second batch is asked for: the first is told in one moment, and patience is at its end.
+    course = gone_through(tmp_path / "stalled", config, 1.0, Machine(1, 0.0, 0.0), 0.5, Clock(0.0, {4: 3.9}))
+    assert len(course.specs) == 8
+    assert course.seconds == pytest.approx(4000, rel=0.01)
 
 
 def test_a_search_ends_where_there_is_nothing_more_to_try(tmp_path: Path) -> None:
@@ -179,9 +206,9 @@ def test_a_search_ends_where_there_is_nothing_more_to_try(tmp_path: Path) -> Non
     total = count(config.space).total
     # The batch sizes are left, with each encoding.
     assert total == 6
-    course = simulate(config, Search(Workspace(tmp_path), "s", config), flat(10.0), Machine(1, 0.0, 0.0), patience=60)
+    course = gone_through(tmp_path, config, 10.0, Machine(1, 0.0, 0.0))
     assert course.trials == len(course.specs) == total
-    assert course.seconds == pytest.approx(60, abs=2)
+    assert course.seconds == pytest.approx(60)
 
 
 def test_the_makespan_is_that_of_the_longest_line() -> None:

@@ -22,6 +22,7 @@ from regsweep.trial import State, TrialSpec
 FEW = 20
 
 Plan = Callable[[Sequence[TrialSpec]], Sequence[Load]]
+Seconds = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,24 @@ class _InFlight:
     submitted: float
 
 
-def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, patience: float) -> Course:
+def simulate(
+    config: StudyConfig, search: Search, plan: Plan, machine: Machine, patience: float, clock: Seconds = time.perf_counter
+) -> Course:
     """Go through the search as `study` does, with made-up objectives; what `patience` seconds don't reach is extrapolated."""
-    began, now, rng = time.perf_counter(), 0.0, np.random.default_rng(config.seed)
+    began, now, rng = clock(), 0.0, np.random.default_rng(config.seed)
     pool, pace, flights = Pool(machine), Pace(config.parallel_trials), deque[_InFlight]()
     specs: list[TrialSpec] = []
-    told: list[float] = []
     asked: list[float] = []
-    while len(told) < config.n_trials and (not told or time.perf_counter() - began < patience):
+    told = 0
+    # (told, second) at the start and after each batch: trials of a batch may all be told in the same moment.
+    landings = [(told, now)]
+    while told < config.n_trials and (not told or clock() - began < patience):
         while len(flights) < 2:
-            started = time.perf_counter()
+            started = clock()
             proposals = search.next_batch(config.n_trials, pace.size)
             if not proposals:
                 break
-            spent = time.perf_counter() - started
+            spent = clock() - started
             now += spent
             asked += [spent / len(proposals)] * len(proposals)
             new = [spec_for(one, config) for one in proposals]
@@ -104,18 +109,19 @@ def simulate(config: StudyConfig, search: Search, plan: Plan, machine: Machine, 
             break
         flight = flights.popleft()
         for position, proposal in enumerate(flight.proposals):
-            started = time.perf_counter()
+            started = clock()
             value, *others = rng.uniform(size=len(config.objectives)).tolist()
             search.tell(proposal.number, State.COMPLETE, value, tuple(others))
-            now = max(now, flight.finished[position]) + time.perf_counter() - started + machine.writing
-            told.append(now)
+            now = max(now, flight.finished[position]) + clock() - started + machine.writing
+        told += len(flight.proposals)
+        landings.append((told, now))
         pace.landed(len(flight.proposals), round(1000 * flight.submitted), round(1000 * now))
-    left = config.n_trials - len(told)
+    left = config.n_trials - told
     if not told or not left or (not flights and not search.next_batch(config.n_trials, 1)):
-        return Course(tuple(specs), len(told), now, pool.work)
+        return Course(tuple(specs), told, now, pool.work)
     # From here on as in the latter half, but for asking: samplers take longer the more they know.
-    half = len(told) // 2
-    each = (told[-1] - told[half]) / (len(told) - 1 - half) if len(told) - 1 > half else told[-1] / len(told)
+    half, then = landings[(len(landings) - 1) // 2]
+    each = (now - then) / (told - half)
     growth = _growth(asked) * (config.n_trials - half) / 2
     seconds, work = now + left * (each + growth), pool.work * config.n_trials / len(specs)
     return Course(tuple(specs), config.n_trials, seconds, work)
