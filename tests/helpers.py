@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
 import numpy as np
+import pytest
 
 from regsweep.config import StudyConfig, compose
 from regsweep.config.schema import TrainerConfig
@@ -83,11 +85,12 @@ class Silent:
     def judging(self) -> None: ...
 
 
-# gp needs torch, which is not among the dependencies.
 SAMPLERS = (
-    "tpe", "random", "qmc", "cmaes", "nsga2", "grid", "brute_force", "kt_random", "kt_bayesian", "kt_grid",
+    "tpe", "random", "qmc", "cmaes", "gp", "nsga2", "grid", "brute_force", "kt_random", "kt_bayesian", "kt_grid",
     "kt_hyperband",
 )  # fmt: skip
+# gp needs torch, which is not among the dependencies.
+HERE = tuple(name for name in SAMPLERS if name != "gp" or find_spec("torch") is not None)
 FINITE = ("grid", "brute_force", "kt_grid")
 FINITE_SPACE = (
     "space.parameters.depth.high=2", "space.parameters.width.high=10", "space.parameters.width.log=false",
@@ -96,6 +99,12 @@ FINITE_SPACE = (
     "space.parameters.l2=0",
 )  # fmt: skip
 Table = list[tuple[int, dict[str, Scalar], float | None]]
+
+
+def each_of(samplers: Sequence[str]) -> Any:
+    """A mark: the test runs with each of these samplers, `sampler`; one that can't be used here is skipped and says so."""
+    missing = pytest.mark.skip(reason="torch is not installed")
+    return pytest.mark.parametrize("sampler", [pytest.param(name, marks=() if name in HERE else missing) for name in samplers])
 
 
 def search_config(sampler: str, *overrides: str, space: Sequence[str] | None = None) -> StudyConfig:

@@ -20,11 +20,11 @@ from regsweep.record import identity, study_name
 from regsweep.search import FreeSearch, Told, kept_trials, open_search
 from regsweep.search.pruning import Asked, PruneRule
 from regsweep.trial import Scalar, State
-from tests.helpers import FINITE_SPACE, SAMPLERS, go_on, search_config, spec, trained, value_of
+from tests.helpers import FINITE_SPACE, SAMPLERS, each_of, go_on, search_config, spec, trained, value_of
 
 FREE = tuple(sampler for sampler in SAMPLERS if sampler not in REMEMBERING)
 # What they propose does not depend on results.
-UNLEARNED = tuple(sampler for sampler in FREE if sampler not in ("tpe", "brute_force"))
+UNLEARNED = tuple(sampler for sampler in FREE if sampler not in ("tpe", "gp", "brute_force"))
 
 
 @cache
@@ -58,7 +58,7 @@ def by_number(told: Sequence[Told]) -> list[tuple[int, dict[str, Scalar]]]:
     return sorted((one.number, dict(one.params)) for one in told)
 
 
-@pytest.mark.parametrize("sampler", FREE)
+@each_of(FREE)
 def test_every_number_is_told_once_and_kept_in_order(tmp_path: Path, sampler: str) -> None:
     ended = gone_through(opened(tmp_path, sampler), 24)
     assert [one.number for one in ended] != list(range(24))
@@ -68,7 +68,7 @@ def test_every_number_is_told_once_and_kept_in_order(tmp_path: Path, sampler: st
     assert [one and one.value for one in kept] == [one.value for one in sorted(ended, key=lambda one: one.number)]
 
 
-@pytest.mark.parametrize("sampler", FREE)
+@each_of(FREE)
 @pytest.mark.parametrize("cut", [3, 10])
 def test_a_study_that_goes_on_takes_over_what_ended_and_fills_the_gaps(tmp_path: Path, sampler: str, cut: int) -> None:
     ended = gone_through(opened(tmp_path, sampler), 24, stop_after=cut)

@@ -17,11 +17,11 @@ from regsweep.paths import Workspace
 from regsweep.record import study_name
 from regsweep.search import Search, Told, kept_trials
 from regsweep.trial import State
-from tests.helpers import FINITE, FINITE_SPACE, SAMPLERS, Table, go_on, search_config, value_of
+from tests.helpers import FINITE, FINITE_SPACE, HERE, SAMPLERS, Table, each_of, go_on, search_config, value_of
 
 # Every sampler's own model or grid is at work before these are over.
-TRIALS = {sampler: 9 if sampler == "kt_bayesian" else 24 for sampler in SAMPLERS}
-EVERY = pytest.mark.parametrize("sampler", SAMPLERS)
+TRIALS = {sampler: 9 if sampler == "kt_bayesian" else 24 for sampler in HERE}
+EVERY = each_of(SAMPLERS)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_proposals_are_the_same_in_another_process(tmp_path: Path, whole: Callab
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    here = {sampler: whole(sampler) for sampler in SAMPLERS}
+    here = {sampler: whole(sampler) for sampler in HERE}
     assert json.loads(there.stdout.splitlines()[-1]) == json.loads(json.dumps(here))
 
 

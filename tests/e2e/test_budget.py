@@ -153,6 +153,7 @@ def test_a_trial_whose_telling_was_cut_off_is_told_though_the_budget_is_spent(wo
     assert_whole(workspace, 6)
 
 
+@pytest.mark.slow
 def test_fsck_and_repair_know_the_note_of_the_end(workspace: Path, target: tuple[float, int]) -> None:
     book = ran(workspace, f"budget.target={target[0]!r}").book
     (book.folder / "ended.json").write_text('{"trials": 5}')

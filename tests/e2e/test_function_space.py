@@ -112,6 +112,7 @@ def test_a_study_that_goes_on_equals_one_that_nothing_disturbed_and_needs_no_fun
     assert reproduce(here / "elsewhere", tolerance=0.0, announce=lambda _: None).sentence == "identical"
 
 
+@pytest.mark.slow
 def test_insight_figures_optuna_and_mlflow_go_by_the_functions_names(here: Path) -> None:
     study = config("optuna", "n_trials=12", "insight.ablation=true", "enqueue=[{layers: 2, units_1: 5}]")
     book = run(study, here / "mlruns", bare=False)

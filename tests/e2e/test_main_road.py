@@ -138,16 +138,8 @@ def test_compare_prints_the_leaderboard_again(study: Path) -> None:
     assert not re.search(r"\d +trial \d", without)
 
 
-@pytest.mark.parametrize(
-    "split",
-    [
-        "split=time_ordered",
-        *(
-            pytest.param(split, marks=pytest.mark.slow)
-            for split in ("split=kfold split.folds=3", "split=group dataset.group=kind")
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["split=time_ordered", "split=kfold split.folds=3", "split=group dataset.group=kind"])
 def test_every_split_goes_the_whole_road(run_own, split: str) -> None:  # type: ignore[no-untyped-def]
     assert "network is" in run_own("baselines=closed_form", "n_trials=1", "space.parameters.batch_size=16", *split.split())
 

@@ -139,8 +139,9 @@ def test_a_diverging_trial_is_never_best(workspace: Path, trainer: str) -> None:
     assert outcome.judgement.trial.number not in diverged
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
-@pytest.mark.parametrize("seconds", [0.3, pytest.param(1.5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
 def test_ctrl_c_of_the_whole_group_while_workers_start_ends_with_one_line(tmp_path: Path, seconds: float) -> None:
     running = subprocess.Popen(
         [sys.executable, "-m", "regsweep.cli", "run", *SIX], cwd=tmp_path, start_new_session=True,

@@ -68,6 +68,7 @@ def _weights(book: RecordBook, number: int) -> int:
     return sum(array.size for array in (*network.kernels, *network.biases))
 
 
+@pytest.mark.slow
 def test_a_second_objective_that_optuna_holds_otherwise_is_found_and_restored(workspace: Path) -> None:
     import sqlite3
     from contextlib import closing
