@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from regsweep.planning import compared, count, promise
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
-from regsweep.planning.preference import preferences
+from regsweep.planning.preference import forest_to_linear, preference
 from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Course, Machine, _growth, makespan, simulate
 from regsweep.search import Search
@@ -159,7 +160,7 @@ def gone_through(
     folder: Path, config: StudyConfig, each: float, machine: Machine, patience: float = 60, clock: Clock | None = None
 ) -> Course:
     """The course of a search whose trials take `each` second; asking and telling take none but by the clock."""
-    return simulate(config, Search(Workspace(folder), "s", config), flat(each), machine, patience, clock or Clock(0.0))
+    return simulate(config, Search(Workspace(folder), "s", config), flat(each), machine, patience, clock=clock or Clock(0.0))
 
 
 def test_a_simulated_search_takes_as_long_as_its_batches(tmp_path: Path) -> None:
@@ -298,21 +299,48 @@ def test_baselines_of_a_large_table_are_extrapolated_by_their_power_of_the_rows(
     assert found == pytest.approx(4.0 * (rows / 1000) ** 2 + 0.5)
 
 
+EPOCHS = ["~space.parameters.epochs", "+space.parameters.epochs={type: choice, choices: [10, 100]}"]
+FIXED = [f"space.parameters.{name}" for name in ("depth=1", "batch_size=32", "encoding=plain", "optimizer=adam")]
+SHORT_OR_LONG = ["split=holdout", "~space.parameters.width", "+space.parameters.width=8", *FIXED, *EPOCHS]
+
+
 def test_a_range_says_what_a_sampler_that_learns_may_come_to_prefer() -> None:
-    epochs = ["~space.parameters.epochs", "+space.parameters.epochs={type: choice, choices: [10, 100]}"]
-    fixed = [f"space.parameters.{name}" for name in ("depth=1", "batch_size=32", "encoding=plain", "optimizer=adam")]
-    settings = ["split=holdout", "~space.parameters.width", "+space.parameters.width=8", *fixed, *epochs]
-    (config,) = compose(settings)
+    (config,) = compose(SHORT_OR_LONG)
     data = gather(config).prepared
-    specs = random_specs(config.space, 200, config.seed)
-    short, long = (next(seconds_of(spec, config, data) for spec in specs if spec.epochs == epochs) for epochs in (10, 100))
-    share = sum(spec.epochs == 100 for spec in specs) / 200
-    mean = (1 - share) * short + share * long
-    # TPE's first ten of forty are random; the others may all be short, or all be long.
-    expected = (0.25 + 0.75 * short / mean, 0.25 + 0.75 * long / mean)
-    assert preferences(config, data, 40) == pytest.approx(expected)
-    assert expected[0] < 0.8
-    assert expected[1] > 1.2
-    assert preferences(config, data, 10) == (1, 1)
-    (blind,) = compose([*settings, "sampler=random"])
-    assert preferences(blind, data, 40) == (1, 1)
+    drawn = random_specs(config.space, 200, config.seed)
+    short, long = (next(seconds_of(spec, config, data) for spec in drawn if spec.epochs == epochs) for epochs in (10, 100))
+    share = sum(spec.epochs == 100 for spec in drawn) / 200
+    # TPE's first ten of forty are random; the others may all be short, or all be long. Here half of all are.
+    specs = [spec for spec in drawn if spec.epochs == 10][:20] + [spec for spec in drawn if spec.epochs == 100][:20]
+    random, expected = (1 - share) * short + share * long, (short + long) / 2
+    found = preference(config, data)
+    assert found.bounds(specs) == pytest.approx([(0.25 * random + 0.75 * end) / expected for end in (short, long)])
+    assert found.bounds(specs)[0] < 0.8
+    assert found.bounds(specs)[1] > 1.2
+    assert found.bounds(specs[:10]) == (1, 1)
+    (blind,) = compose([*SHORT_OR_LONG, "sampler=random"])
+    assert preference(blind, data).bounds(specs) == (1, 1)
+
+
+@pytest.mark.parametrize("objective", ["val/mse", "val/r2"])
+def test_a_sampler_that_learns_goes_in_the_plan_where_the_table_leans(tmp_path: Path, objective: str) -> None:
+    (config,) = compose([*SHORT_OR_LONG, "n_trials=40", f"objective={objective}"])
+    found = preference(config, gather(config).prepared)
+    long = {}
+    for lean in (-1.0, 0.0, 1.0):
+        search = Search(Workspace(tmp_path), f"towards{lean}", config)
+        appeal = replace(found, lean=lean).appeal
+        course = simulate(config, search, flat(1.0), Machine(1, 0.0, 0.0), 60, appeal=appeal, clock=Clock(0.0))
+        long[lean] = sum(spec.epochs == 100 for spec in course.specs[10:])
+    assert long[-1.0] <= 7
+    assert 7 < long[0.0] < 23
+    assert long[1.0] >= 23
+
+
+@pytest.mark.parametrize(
+    ("table", "least", "most"),
+    [(["dataset=line"], 1.0, 100), (["dataset=sine_of_x"], 0.0, 0.2), (["experiments=xor_blobs"], 0.0, 0.2)],
+)
+def test_a_forest_tells_a_linear_table_from_another_one(table: list[str], least: float, most: float) -> None:
+    (config,) = compose(table)
+    assert least < forest_to_linear(gather(config).prepared, 0) < most

@@ -22,7 +22,7 @@ from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
-from regsweep.planning.preference import preferences
+from regsweep.planning.preference import preference
 from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
 from regsweep.planning.simulate import Course, Machine, makespan, simulate
 from regsweep.runner import cores, workers_of
@@ -72,17 +72,19 @@ def estimate(material: Material, spent: float) -> Estimate:
             machine = trainer.measure(random_specs(config.space, SAMPLE, config.seed), machine)
             batch = trainer.plan([record.result.spec for record in rehearsed.book.trials()])
             first = makespan(batch, machine, traced=False)[0] + rehearsed.trials * writing
-            course = simulate(config, _search(config, folder / "course"), trainer.plan, machine, PATIENCE)
+            preferred = preference(config, material.prepared)
+            search = _search(config, folder / "course")
+            course = simulate(config, search, trainer.plan, machine, PATIENCE, appeal=preferred.appeal)
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
         others = course.trials * (RECORDING + writing)
         # In the free order workers don't wait for each other.
         waiting = course.seconds if config.search.order == "fixed" else course.work / machine.workers
-        search = max(waiting, (course.work + others) / min(available, machine.workers + 1))
-        seconds = whole + baselines - first + search + course.trials * READINGS * rehearsed.reading
+        seconds = max(waiting, (course.work + others) / min(available, machine.workers + 1))
+        rest = whole + baselines - first + course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
-    least, most = (seconds + search * (factor - 1) for factor in preferences(config, material.prepared, course.trials))
-    return Estimate(seconds, least, most, search, size, course.trials)
+    least, most = (rest + seconds * factor for factor in preferred.bounds(course.specs))
+    return Estimate(rest + seconds, least, most, seconds, size, course.trials)
 
 
 def _search(config: StudyConfig, folder: Path) -> Search:

@@ -16,13 +16,14 @@ from regsweep.config import StudyConfig
 from regsweep.flight import Pace, spec_for
 from regsweep.search import Proposal, Search
 from regsweep.train.plan import Load, ProgramKey
-from regsweep.trial import State, TrialSpec
+from regsweep.trial import State, TrialSpec, higher_is_better
 
 # Of fewer trials nothing is said about growth.
 FEW = 20
 
 Plan = Callable[[Sequence[TrialSpec]], Sequence[Load]]
 Seconds = Callable[[], float]
+Appeal = Callable[[TrialSpec], float]
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,30 @@ class Course:
 @dataclass
 class _InFlight:
     proposals: Sequence[Proposal]
+    specs: Sequence[TrialSpec]
     finished: dict[int, float]
     submitted: float
 
 
 def simulate(
-    config: StudyConfig, search: Search, plan: Plan, machine: Machine, patience: float, clock: Seconds = time.perf_counter
+    config: StudyConfig,
+    search: Search,
+    plan: Plan,
+    machine: Machine,
+    patience: float,
+    *,
+    appeal: Appeal = lambda _: 0.0,
+    clock: Seconds = time.perf_counter,
 ) -> Course:
-    """Go through the search as `study` does, with made-up objectives; what `patience` seconds don't reach is extrapolated."""
+    """Go through the search as `study` does; what `patience` seconds don't reach is extrapolated.
+
+    Objectives are made up: chance, from 0 to 1, and `appeal`, which is to be small, as an error is.
+    """
     began, now, rng = clock(), 0.0, np.random.default_rng(config.seed)
     pool, pace, flights = Pool(machine), Pace(config.parallel_trials), deque[_InFlight]()
     specs: list[TrialSpec] = []
     asked: list[float] = []
+    sign = -1 if higher_is_better(config.objective) else 1
     told = 0
     # (told, second) at the start and after each batch: trials of a batch may all be told in the same moment.
     landings = [(told, now)]
@@ -104,13 +117,14 @@ def simulate(
             asked += [spent / len(proposals)] * len(proposals)
             new = [spec_for(one, config) for one in proposals]
             specs += new
-            flights.append(_InFlight(proposals, pool.train(plan(new), now), now))
+            flights.append(_InFlight(proposals, new, pool.train(plan(new), now), now))
         if not flights:
             break
         flight = flights.popleft()
         for position, proposal in enumerate(flight.proposals):
             started = clock()
             value, *others = rng.uniform(size=len(config.objectives)).tolist()
+            value += sign * appeal(flight.specs[position])
             search.tell(proposal.number, State.COMPLETE, value, tuple(others))
             now = max(now, flight.finished[position]) + clock() - started + machine.writing
         told += len(flight.proposals)
