@@ -3,9 +3,9 @@
     python -m benchmarks.preference [--seeds S] [--trials N] [--only NAME ...]
 
 Searches of the default space, without baselines, champion and MLflow. What a training costs is what the cost model says; the
-preference is the mean cost of the trials after TPE's random start, relative to that of the space. Beside it what `regsweep plan`
-looks at: the validation error of a random forest relative to a linear model's. None of the studies of `benchmarks.planning` is
-here. Data sets that are not on this machine are left out, and named.
+preference is the mean cost of the trials after TPE's random start, relative to that of the space. Beside it what the search of a
+plan comes to, which leans by what a forest's error is of a linear model's, and what it would come to without that: the middle one
+of three goes each. Data sets that are not on this machine are left out, and named.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,14 +29,24 @@ from regsweep.config import compose
 from regsweep.errors import RegsweepError
 from regsweep.paths import Workspace
 from regsweep.planning.draws import random_specs
-from regsweep.planning.preference import forest_to_linear
+from regsweep.planning.preference import Lean, forest_to_linear, lean_of
 from regsweep.planning.rehearsal import seconds_of
+from regsweep.planning.simulate import Machine, simulate
 from regsweep.runner import warm_up
+from regsweep.search import Search
 from regsweep.study import Unwatched, gather, run_study
+from regsweep.train.plan import Load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from regsweep.study import Material
+    from regsweep.trial import TrialSpec
 
 DRAWN = 1_000
 START = 10
-COLUMNS = ("data", "forest to linear", "preference", "of each seed")
+GOES = 3
+COLUMNS = ("data", "seed", "forest to linear", "preference", "leaning", "by chance")
 REGISTERED = ("diabetes", "insurance", "economics", "sine", "cubic", "line")
 MADE = ("friedman 1", "friedman 1, noisy", "friedman 2", "linear", "linear, noisy", "nothing")
 
@@ -52,13 +64,14 @@ class Watch(Unwatched):
 
 @dataclass(frozen=True)
 class Ran:
-    """One search: forest to linear error on its validation rows, and the preference of the trials after the random start."""
+    """One search: the table's ratio of errors, the search's preference, and what a plan makes of it, leaning and by chance."""
 
     dataset: str
     seed: int
     ratio: float
     preference: float
-    half: float
+    leaning: float
+    by_chance: float
 
 
 def made(name: str, seed: int) -> pd.DataFrame:
@@ -82,7 +95,7 @@ def made(name: str, seed: int) -> pd.DataFrame:
 
 
 def search(name: str, seed: int, trials: int) -> Ran:
-    """Run one search and look at its trials."""
+    """Run one search, and rehearse it."""
     with tempfile.TemporaryDirectory() as folder:
         data = [f"dataset={name}"]
         if name in MADE:
@@ -94,10 +107,35 @@ def search(name: str, seed: int, trials: int) -> Ran:
         with contextlib.suppress(Over):
             run_study(material, workspace, Watch(), bare=True)
         (place,) = workspace.records.iterdir()
-        costs = [seconds_of(record.result.spec, config, material.prepared) for record in RecordBook(place).trials()]
-        space = mean(seconds_of(spec, config, material.prepared) for spec in random_specs(config.space, DRAWN, 0))
-        ratio = forest_to_linear(material.prepared, seed)
-        return Ran(name, seed, ratio, mean(costs[START:]) / space, mean(costs[-len(costs) // 2 :]) / space)
+        found = preference([record.result.spec for record in RecordBook(place).trials()], material)
+        lean = lean_of(config, material.prepared)
+        leaning = rehearsed(lean, material, Path(folder) / "leaning")
+        by_chance = rehearsed(replace(lean, lean=0.0), material, Path(folder) / "chance")
+        return Ran(name, seed, forest_to_linear(material.prepared, config.seed), found, leaning, by_chance)
+
+
+def preference(specs: Sequence[TrialSpec], material: Material) -> float:
+    """Mean cost of the trials after the random start, relative to that of the space."""
+    config, data = material.config, material.prepared
+    space = mean(seconds_of(spec, config, data) for spec in random_specs(config.space, DRAWN, 0))
+    return mean(seconds_of(spec, config, data) for spec in specs[START:]) / space
+
+
+def rehearsed(lean: Lean, material: Material, folder: Path) -> float:
+    """The preference of the middle one of some goes at the search, which no training delays."""
+
+    def plan(specs: Sequence[TrialSpec]) -> list[Load]:
+        return [Load((position,), 0.0, (1, "relu", False)) for position in range(len(specs))]
+
+    found = []
+    for go in range(GOES):
+        place = Workspace(folder / str(go))
+        place.root.mkdir(parents=True)
+        objectives = partial(lean, rng=np.random.default_rng(go))
+        search = Search(place, "plan", material.config)
+        course = simulate(material.config, search, plan, Machine(1, 0.0, 0.0), 60, objectives=objectives)
+        found.append(preference(course.specs, material))
+    return median(found)
 
 
 def main() -> None:
@@ -116,13 +154,13 @@ def main() -> None:
                 print(f"{name} is left out: {problem}")
                 break
             print(*asdict(ran[-1]).values(), flush=True)
-    rows = []
-    for name in dict.fromkeys(one.dataset for one in ran):
-        part = [one for one in ran if one.dataset == name]
-        each = ", ".join(f"{one.preference:.2f}" for one in part)
-        rows.append([name, mean(one.ratio for one in part), mean(one.preference for one in part), each])
-    show(f"Cost of {asked.trials} trials of TPE after its random start, relative to the space's", COLUMNS, rows)
-    save("preference", {**vars(asked), "searches": [asdict(one) for one in ran]})
+    show(f"Cost of {asked.trials} trials of TPE after its random start, relative to the space's", COLUMNS, [*map(astuple, ran)])
+    off = {
+        way: float(np.exp(np.sqrt(np.mean([np.log(getattr(one, way) / one.preference) ** 2 for one in ran]))))
+        for way in ("leaning", "by_chance")
+    }
+    print("off by a factor of " + ", ".join(f"{factor:.2f} {way.replace('_', ' ')}" for way, factor in off.items()))
+    save("preference", {**vars(asked), "off by a factor of": off, "searches": [asdict(one) for one in ran]})
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from regsweep.planning import compared, count, promise
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
-from regsweep.planning.preference import forest_to_linear, preference
+from regsweep.planning.preference import bounds, forest_to_linear, lean_of
 from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Course, Machine, _growth, makespan, simulate
 from regsweep.search import Search
@@ -160,7 +161,11 @@ def gone_through(
     folder: Path, config: StudyConfig, each: float, machine: Machine, patience: float = 60, clock: Clock | None = None
 ) -> Course:
     """The course of a search whose trials take `each` second; asking and telling take none but by the clock."""
-    return simulate(config, Search(Workspace(folder), "s", config), flat(each), machine, patience, clock=clock or Clock(0.0))
+    rng = np.random.default_rng(0)
+    search, clock = Search(Workspace(folder), "s", config), clock or Clock(0.0)
+    return simulate(
+        config, search, flat(each), machine, patience, objectives=lambda specs: rng.uniform(size=len(specs)), clock=clock
+    )
 
 
 def test_a_simulated_search_takes_as_long_as_its_batches(tmp_path: Path) -> None:
@@ -313,24 +318,27 @@ def test_a_range_says_what_a_sampler_that_learns_may_come_to_prefer() -> None:
     # TPE's first ten of forty are random; the others may all be short, or all be long. Here half of all are.
     specs = [spec for spec in drawn if spec.epochs == 10][:20] + [spec for spec in drawn if spec.epochs == 100][:20]
     random, expected = (1 - share) * short + share * long, (short + long) / 2
-    found = preference(config, data)
-    assert found.bounds(specs) == pytest.approx([(0.25 * random + 0.75 * end) / expected for end in (short, long)])
-    assert found.bounds(specs)[0] < 0.8
-    assert found.bounds(specs)[1] > 1.2
-    assert found.bounds(specs[:10]) == (1, 1)
+    found = bounds(config, data, specs)
+    assert found == pytest.approx([(0.25 * random + 0.75 * end) / expected for end in (short, long)])
+    assert found[0] < 0.8
+    assert found[1] > 1.2
+    assert bounds(config, data, specs[:10]) == (1, 1)
     (blind,) = compose([*SHORT_OR_LONG, "sampler=random"])
-    assert preference(blind, data).bounds(specs) == (1, 1)
+    assert bounds(blind, data, specs) == (1, 1)
+    assert lean_of(blind, data).lean == 0
 
 
 @pytest.mark.parametrize("objective", ["val/mse", "val/r2"])
 def test_a_sampler_that_learns_goes_in_the_plan_where_the_table_leans(tmp_path: Path, objective: str) -> None:
     (config,) = compose([*SHORT_OR_LONG, "n_trials=40", f"objective={objective}"])
-    found = preference(config, gather(config).prepared)
+    found = lean_of(config, gather(config).prepared)
+    # Diabetes is as good as linear.
+    assert found.lean == -0.25
     long = {}
     for lean in (-1.0, 0.0, 1.0):
         search = Search(Workspace(tmp_path), f"towards{lean}", config)
-        appeal = replace(found, lean=lean).appeal
-        course = simulate(config, search, flat(1.0), Machine(1, 0.0, 0.0), 60, appeal=appeal, clock=Clock(0.0))
+        objectives = partial(replace(found, lean=lean), rng=np.random.default_rng(0))
+        course = simulate(config, search, flat(1.0), Machine(1, 0.0, 0.0), 60, objectives=objectives, clock=Clock(0.0))
         long[lean] = sum(spec.epochs == 100 for spec in course.specs[10:])
     assert long[-1.0] <= 7
     assert 7 < long[0.0] < 23

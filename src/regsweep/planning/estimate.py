@@ -12,17 +12,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from regsweep.config import StudyConfig
 from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
-from regsweep.planning.preference import preference
+from regsweep.planning.preference import bounds, lean_of, learns
 from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
 from regsweep.planning.simulate import Course, Machine, makespan, simulate
 from regsweep.runner import cores, workers_of
@@ -33,8 +33,8 @@ from regsweep.trial import CURVES, TrialSpec
 
 # Trials that are trained to measure how fast that goes here.
 SAMPLE = 16
-# Seconds that the search is simulated for at most.
-PATIENCE = 2.0
+# The search is simulated so many times, if its sampler learns, for so many seconds each at most.
+GOES, PATIENCE = 3, 2.0
 # Records are read so many times at the end of a study.
 READINGS = 4
 # CPU seconds that a trial takes the recorder, by `benchmarks.end_to_end`; bytes of a metric point in MLflow's database, with its
@@ -72,9 +72,7 @@ def estimate(material: Material, spent: float) -> Estimate:
             machine = trainer.measure(random_specs(config.space, SAMPLE, config.seed), machine)
             batch = trainer.plan([record.result.spec for record in rehearsed.book.trials()])
             first = makespan(batch, machine, traced=False)[0] + rehearsed.trials * writing
-            preferred = preference(config, material.prepared)
-            search = _search(config, folder / "course")
-            course = simulate(config, search, trainer.plan, machine, PATIENCE, appeal=preferred.appeal)
+            course = _course(material, trainer, machine, folder / "course")
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
         others = course.trials * (RECORDING + writing)
@@ -83,13 +81,21 @@ def estimate(material: Material, spent: float) -> Estimate:
         seconds = max(waiting, (course.work + others) / min(available, machine.workers + 1))
         rest = whole + baselines - first + course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
-    least, most = (rest + seconds * factor for factor in preferred.bounds(course.specs))
+    least, most = (rest + seconds * factor for factor in bounds(config, material.prepared, course.specs))
     return Estimate(rest + seconds, least, most, seconds, size, course.trials)
 
 
-def _search(config: StudyConfig, folder: Path) -> Search:
-    folder.mkdir()
-    return Search(Workspace(folder), "plan", config)
+def _course(material: Material, trainer: Trainer, machine: Machine, folder: Path) -> Course:
+    """Go through the search: of several goes, which differ by chance, the middle one. A sampler that doesn't learn needs one."""
+    config = material.config
+    seeds, lean = np.random.SeedSequence(config.seed).spawn(GOES if learns(config) else 1), lean_of(config, material.prepared)
+    courses = []
+    for number, seed in enumerate(seeds):
+        place = folder / str(number)
+        place.mkdir(parents=True)
+        search, objectives = Search(Workspace(place), "plan", config), partial(lean, rng=np.random.default_rng(seed))
+        courses.append(simulate(config, search, trainer.plan, machine, PATIENCE, objectives=objectives))
+    return sorted(courses, key=lambda course: course.seconds)[len(courses) // 2]
 
 
 def _writing(rehearsed: Rehearsed, folder: Path) -> float:

@@ -1,11 +1,11 @@
-"""What a sampler that learns may come to prefer, quick trainings or long ones, and what a glance at the table says of it.
+"""What a sampler that learns may come to prefer, quick trainings or long ones.
 
-Main call: `preference`.
+Where a forest beats a linear model, long trainings of large networks tend to pay; where it does not, quick ones do as well. That
+is all that a plan can know of it, and it is rough: `benchmarks.preference` measures how rough. Main calls: `lean_of`, `bounds`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import numpy as np
 from regsweep.baselines import fit_baseline
 from regsweep.config import StudyConfig
 from regsweep.config.sampler import CmaesSampler, GpSampler, KtBayesianSampler, Nsga2Sampler, SamplerConfig, TpeSampler
-from regsweep.data.features import Prepared
+from regsweep.data.features import Array64, Prepared
 from regsweep.planning.draws import random_specs
 from regsweep.planning.rehearsal import LOOKED_AT, seconds_of
 from regsweep.trial import TrialSpec
@@ -23,51 +23,30 @@ from regsweep.trial import TrialSpec
 DRAWN = 200
 # So many training rows tell a linear table from another one.
 ROWS = 1000
-# So steep, and level where a forest has this share of a linear model's error.
-STEEP, LEVEL = 2.0, 0.5
+# Where a forest has this share of a linear model's squared error, neither quick nor long trainings are expected to pay.
+# Quick ones never pay much.
+LEVEL, LEAST = 0.9, -0.25
 
 
 @dataclass(frozen=True)
-class Preference:
-    """`lean` towards long trainings, or where it is negative to quick ones; `costs` of random configurations, in order."""
+class Lean:
+    """Made-up objectives, less being better: chance from 0 to 1, less `lean` times the share of the space that is quicker."""
 
+    lean: float
+    costs: Array64
     config: StudyConfig
     data: Prepared
-    lean: float
-    costs: tuple[float, ...]
 
-    def appeal(self, spec: TrialSpec) -> float:
-        """What a made-up objective, which is to be small, has of this configuration, beside chance: `lean` times -1 to 0."""
-        if not self.lean:
-            return 0.0
-        quicker = np.searchsorted(self.costs, seconds_of(spec, self.config, self.data))
-        return -self.lean * float(quicker) / len(self.costs)
-
-    def bounds(self, specs: Sequence[TrialSpec]) -> tuple[float, float]:
-        """By what the time of these trials is to be multiplied where the quickest trainings are preferred, and the longest."""
-        blind = _blind(self.config.sampler, len(specs)) / len(specs)
-        if blind == 1:
-            return 1.0, 1.0
-        costs, tenth = np.array(self.costs), len(self.costs) // 10
-        mean = float(np.mean([seconds_of(spec, self.config, self.data) for spec in specs]))
-        ends = float(costs[:tenth].mean()), float(costs[-tenth:].mean())
-        least, most = ((blind * float(costs.mean()) + (1 - blind) * end) / mean for end in ends)
-        return min(1.0, least), max(1.0, most)
+    def __call__(self, specs: Sequence[TrialSpec], rng: np.random.Generator) -> Array64:
+        """The objectives of configurations, shape (specs,)."""
+        taken = [seconds_of(spec, self.config, self.data) for spec in specs]
+        return rng.uniform(size=len(specs)) - self.lean * np.searchsorted(self.costs, taken) / len(self.costs)
 
 
-def preference(config: StudyConfig, data: Prepared) -> Preference:
-    """Look at the table and the space; a sampler that learns nothing within the study has no preference."""
-    if _blind(config.sampler, config.n_trials) == config.n_trials:
-        return Preference(config, data, 0.0, ())
-    # A user's function may build a model for each.
-    drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
-    costs = sorted(seconds_of(spec, config, data) for spec in drawn)
-    return Preference(config, data, leaning(forest_to_linear(data, config.seed)), tuple(costs))
-
-
-def leaning(ratio: float) -> float:
-    """How long the trainings are that pay, from -1 to 1, where a forest's error is so many times a linear model's."""
-    return float(np.clip(STEEP * (LEVEL - ratio), -1, 1))
+def lean_of(config: StudyConfig, data: Prepared) -> Lean:
+    """Look at the table: towards long trainings, up to 1, or towards quick ones, where it is negative."""
+    lean = float(np.clip(LEVEL - forest_to_linear(data, config.seed), LEAST, 1.0)) if learns(config) else 0.0
+    return Lean(lean, costs_of(config, data), config, data)
 
 
 def forest_to_linear(data: Prepared, seed: int) -> float:
@@ -81,7 +60,31 @@ def forest_to_linear(data: Prepared, seed: int) -> float:
             for name in ("random_forest", data.task.reference)
         )
     )
-    return forest / linear if linear else math.inf
+    return forest / linear if linear else np.inf
+
+
+def bounds(config: StudyConfig, data: Prepared, specs: Sequence[TrialSpec]) -> tuple[float, float]:
+    """By what the time of these trials is to be multiplied where the quickest trainings are preferred, and the longest."""
+    blind = _blind(config.sampler, len(specs)) / len(specs)
+    if blind == 1:
+        return 1.0, 1.0
+    costs = costs_of(config, data)
+    mean, tenth = float(np.mean([seconds_of(spec, config, data) for spec in specs])), len(costs) // 10
+    ends = float(costs[:tenth].mean()), float(costs[-tenth:].mean())
+    least, most = ((blind * float(costs.mean()) + (1 - blind) * end) / mean for end in ends)
+    return min(1.0, least), max(1.0, most)
+
+
+def costs_of(config: StudyConfig, data: Prepared) -> Array64:
+    """Seconds that random configurations take by the cost model, in order."""
+    # A user's function may build a model for each.
+    drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
+    return np.sort([seconds_of(spec, config, data) for spec in drawn])
+
+
+def learns(config: StudyConfig) -> bool:
+    """Whether results have a say in what is proposed within the study."""
+    return _blind(config.sampler, config.n_trials) < config.n_trials
 
 
 def _blind(sampler: SamplerConfig, trials: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from regsweep.config import StudyConfig
 from regsweep.flight import Pace, spec_for
@@ -23,7 +24,7 @@ FEW = 20
 
 Plan = Callable[[Sequence[TrialSpec]], Sequence[Load]]
 Seconds = Callable[[], float]
-Appeal = Callable[[TrialSpec], float]
+Objectives = Callable[[Sequence[TrialSpec]], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,14 @@ def simulate(
     plan: Plan,
     machine: Machine,
     patience: float,
-    *,
-    appeal: Appeal = lambda _: 0.0,
+    objectives: Objectives,
     clock: Seconds = time.perf_counter,
 ) -> Course:
     """Go through the search as `study` does; what `patience` seconds don't reach is extrapolated.
 
-    Objectives are made up: chance, from 0 to 1, and `appeal`, which is to be small, as an error is.
+    `objectives` are made up for the configurations of a batch, as errors: less is better, whatever the study's objective is.
     """
-    began, now, rng = clock(), 0.0, np.random.default_rng(config.seed)
+    began, now, others = clock(), 0.0, np.random.default_rng(config.seed)
     pool, pace, flights = Pool(machine), Pace(config.parallel_trials), deque[_InFlight]()
     specs: list[TrialSpec] = []
     asked: list[float] = []
@@ -121,11 +121,11 @@ def simulate(
         if not flights:
             break
         flight = flights.popleft()
+        values = (sign * objectives(flight.specs)).tolist()
+        further = others.uniform(size=(len(flight.specs), len(config.further_objectives))).tolist()
         for position, proposal in enumerate(flight.proposals):
             started = clock()
-            value, *others = rng.uniform(size=len(config.objectives)).tolist()
-            value += sign * appeal(flight.specs[position])
-            search.tell(proposal.number, State.COMPLETE, value, tuple(others))
+            search.tell(proposal.number, State.COMPLETE, values[position], tuple(further[position]))
             now = max(now, flight.finished[position]) + clock() - started + machine.writing
         told += len(flight.proposals)
         landings.append((told, now))
