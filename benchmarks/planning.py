@@ -2,7 +2,8 @@
 
     python -m benchmarks.planning [--repeats R] [--only NAME ...]
 
-An estimate comes from the command's own calibration, right before the run; none of these studies is what anything was fitted to.
+An estimate comes from the command's own calibration, right before the run. None of these studies is what anything was fitted to:
+where a sampler learns, the tables are not those of `benchmarks.preference`. Wine and tumours are scikit-learn's.
 The wall time of `regsweep run` counts, from the start of its process to its end, and the bytes that lie in its workspace. What
 else the machine does meanwhile is in the ratios: compare them on a machine that is idle.
 """
@@ -20,17 +21,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pandas as pd
+from sklearn.datasets import load_breast_cancer, load_wine, make_friedman3
+
 from benchmarks.common import save, show
 
 STUDIES: dict[str, tuple[str, ...]] = {
-    "diabetes, 40 trials, TPE": ("n_trials=40",),
+    "wine, 40 trials, TPE": ("dataset=csv", "dataset.path=wine.csv", "dataset.target=alcohol"),
     "insurance, 100 trials, random": ("dataset=insurance", "sampler=random", "n_trials=100"),
-    "economics, 24 trials, 5 folds": ("dataset=economics", "split=kfold", "n_trials=24"),
-    "sine, 30 wide networks": (
-        "dataset=sine",
-        "n_trials=30",
+    "tumours, 24 trials, TPE, classes": (
+        *("dataset=csv", "dataset.path=tumours.csv", "dataset.target=target"),
+        *("task=binary_classification", "split=holdout", "n_trials=24"),
+    ),
+    "Friedman's third, 30 wide networks, TPE": (
+        *("dataset=csv", "dataset.path=friedman.csv", "dataset.target=y", "n_trials=30", "baselines=closed_form"),
         "space.parameters.width={type: int, low: 128, high: 512, when: {parameter: depth, at_least: 1}}",
-        "baselines=closed_form",
     ),
     "cubic, 100 trials, random, one worker": ("dataset=cubic", "sampler=random", "n_trials=100", "executor.workers=1"),
 }
@@ -51,9 +56,18 @@ if __name__ == "__main__":
 """
 
 
+def write_tables(folder: Path) -> None:
+    """Write the tables that are no data sets of regsweep's."""
+    load_wine(as_frame=True).data.to_csv(folder / "wine.csv", index=False)
+    load_breast_cancer(as_frame=True).frame.to_csv(folder / "tumours.csv", index=False)
+    x, y = make_friedman3(600, noise=0.1, random_state=0)
+    pd.DataFrame(x, columns=["a", "b", "c", "d"]).assign(y=y).to_csv(folder / "friedman.csv", index=False)
+
+
 def measure(overrides: tuple[str, ...], folder: Path) -> dict[str, float]:
     """Estimate a study, then run it."""
     folder.mkdir()
+    write_tables(folder)
     script = folder / "plan.py"
     script.write_text(PLAN, encoding="utf-8")
     said = subprocess.run([sys.executable, str(script), *overrides], cwd=folder, check=True, capture_output=True, text=True)
