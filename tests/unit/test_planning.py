@@ -15,7 +15,8 @@ import pytest
 from regsweep.config import StudyConfig, compose
 from regsweep.config.space import SpaceConfig
 from regsweep.paths import Workspace
-from regsweep.planning import compared, count, promise
+from regsweep.plan_view import _lines
+from regsweep.planning import Estimate, compared, count, promise
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
@@ -352,3 +353,27 @@ def test_a_sampler_that_learns_goes_in_the_plan_where_the_table_leans(tmp_path: 
 def test_a_forest_tells_a_linear_table_from_another_one(table: list[str], least: float, most: float) -> None:
     (config,) = compose(table)
     assert least < forest_to_linear(gather(config).prepared, 0) < most
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ends", "time"),
+    [
+        (
+            [],
+            (60.0, 150.0),
+            "about 100 s, of which 70 s is the search; 60 s to 0:02:30, as tpe comes to prefer short or long trainings",
+        ),
+        # Thirty seconds are not search; a budget bounds what is.
+        (
+            ["budget.seconds=50"],
+            (60.0, 150.0),
+            "about 80 s, of which 50 s is the search; 60 s to 80 s, as tpe comes to prefer short or long trainings",
+        ),
+        (["sampler=random"], (100.0, 100.0), "about 100 s, of which 70 s is the search"),
+        (["pruner=median"], (100.0, 100.0), "about 100 s, of which 70 s is the search; pruning not counted"),
+    ],
+)
+def test_a_plan_says_how_long_and_within_what_range(overrides: list[str], ends: tuple[float, float], time: str) -> None:
+    lines = dict(_lines(study(*overrides), Estimate(100.0, *ends, 70.0, 5e6, 12), None, 5))
+    assert lines["time"] == time
+    assert lines["trainings"] == "60 (5 folds)"
