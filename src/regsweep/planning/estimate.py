@@ -78,11 +78,11 @@ def estimate(material: Material, spent: float) -> Estimate:
         others = course.trials * (RECORDING + writing)
         # In the free order workers don't wait for each other.
         waiting = course.seconds if config.search.order == "fixed" else course.work / machine.workers
-        seconds = max(waiting, (course.work + others) / min(available, machine.workers + 1))
+        search = max(waiting, (course.work + others) / min(available, machine.workers + 1))
         rest = whole + baselines - first + course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
-    least, most = (rest + seconds * factor for factor in bounds(config, material.prepared, course.specs))
-    return Estimate(rest + seconds, least, most, seconds, size, course.trials)
+    least, most = (rest + search * factor for factor in bounds(config, material.prepared, course.specs, course.trials))
+    return Estimate(rest + search, least, most, search, size, course.trials)
 
 
 def _course(material: Material, trainer: Trainer, machine: Machine, folder: Path) -> Course:

@@ -63,9 +63,12 @@ def forest_to_linear(data: Prepared, seed: int) -> float:
     return forest / linear if linear else np.inf
 
 
-def bounds(config: StudyConfig, data: Prepared, specs: Sequence[TrialSpec]) -> tuple[float, float]:
-    """By what the time of these trials is to be multiplied where the quickest trainings are preferred, and the longest."""
-    blind = _blind(config.sampler, len(specs)) / len(specs)
+def bounds(config: StudyConfig, data: Prepared, specs: Sequence[TrialSpec], trials: int) -> tuple[float, float]:
+    """By what the time of a search is to be multiplied where the quickest trainings are preferred, and the longest.
+
+    `specs` are those of the first of its `trials` or of all: the time is what they take on the mean.
+    """
+    blind = _blind(config.sampler, trials) / trials
     if blind == 1:
         return 1.0, 1.0
     costs = costs_of(config, data)
