@@ -29,6 +29,7 @@ from regsweep.config import compose
 from regsweep.errors import RegsweepError
 from regsweep.paths import Workspace
 from regsweep.planning.draws import random_specs
+from regsweep.planning.estimate import GOES
 from regsweep.planning.preference import Lean, forest_to_linear, lean_of
 from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Machine, simulate
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 DRAWN = 1_000
 START = 10
-GOES = 3
 COLUMNS = ("data", "seed", "forest to linear", "preference", "leaning", "by chance")
 REGISTERED = ("diabetes", "insurance", "economics", "sine", "cubic", "line")
 MADE = ("friedman 1", "friedman 1, noisy", "friedman 2", "linear", "linear, noisy", "nothing")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from benchmarks.search.tables import blocks, defaults
 from regsweep.config import compose
 from regsweep.errors import ConfigError
 from tests.conftest import ROOT
+from tests.helpers import each_of
 
 PLACE = {"machine": {"cpu": "a cpu", "cores": 2}, "packages": {"optuna": "5"}, "commit": "abc", "command": "a command"}
 
@@ -116,7 +116,7 @@ def test_every_sampler_meets_every_pruner_once_a_seed_and_table_and_the_first_se
     assert [(one.system, one.pruner) for one in ours[:6]] == [("tpe", NONE)] * 3 + [("random", NONE)] * 3
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp" or find_spec("torch") is not None])
+@each_of(SAMPLERS)
 def test_a_cell_is_a_study_that_can_be_run(sampler: str) -> None:
     config = compose(cell(sampler).overrides())[0]
     assert (config.sampler.kind, config.pruner.kind, config.split.seed, config.seed) == (sampler, "none", 0, 0)

@@ -20,7 +20,7 @@ from regsweep.planning import Estimate, compared, count, promise
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
-from regsweep.planning.preference import bounds, forest_to_linear, lean_of
+from regsweep.planning.preference import forest_to_linear, lean_of
 from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Course, Machine, _growth, makespan, simulate
 from regsweep.search import Search
@@ -319,13 +319,14 @@ def test_a_range_says_what_a_sampler_that_learns_may_come_to_prefer() -> None:
     # TPE's first ten of forty are random; the others may all be short, or all be long. Here half of all are.
     specs = [spec for spec in drawn if spec.epochs == 10][:20] + [spec for spec in drawn if spec.epochs == 100][:20]
     random, expected = (1 - share) * short + share * long, (short + long) / 2
-    found = bounds(config, data, specs, 40)
+    lean = lean_of(config, data)
+    found = lean.bounds(specs, 40)
     assert found == pytest.approx([(0.25 * random + 0.75 * end) / expected for end in (short, long)])
     assert found[0] < 0.8
     assert found[1] > 1.2
-    assert bounds(config, data, specs[:10], 10) == (1, 1)
+    assert lean.bounds(specs[:10], 10) == (1, 1)
     (blind,) = compose([*SHORT_OR_LONG, "sampler=random"])
-    assert bounds(blind, data, specs, 40) == (1, 1)
+    assert lean_of(blind, data).bounds(specs, 40) == (1, 1)
     assert lean_of(blind, data).lean == 0
 
 

@@ -22,7 +22,7 @@ from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
-from regsweep.planning.preference import bounds, lean_of, learns
+from regsweep.planning.preference import Lean, lean_of, learns
 from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
 from regsweep.planning.simulate import Course, Machine, makespan, simulate
 from regsweep.runner import cores, workers_of
@@ -72,7 +72,8 @@ def estimate(material: Material, spent: float) -> Estimate:
             machine = trainer.measure(random_specs(config.space, SAMPLE, config.seed), machine)
             batch = trainer.plan([record.result.spec for record in rehearsed.book.trials()])
             first = makespan(batch, machine, traced=False)[0] + rehearsed.trials * writing
-            course = _course(material, trainer, machine, folder / "course")
+            lean = lean_of(config, material.prepared)
+            course = _course(lean, trainer, machine, folder / "course")
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
         others = course.trials * (RECORDING + writing)
@@ -81,14 +82,14 @@ def estimate(material: Material, spent: float) -> Estimate:
         search = max(waiting, (course.work + others) / min(available, machine.workers + 1))
         rest = whole + baselines - first + course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
-    least, most = (rest + search * factor for factor in bounds(config, material.prepared, course.specs, course.trials))
+    least, most = (rest + search * factor for factor in lean.bounds(course.specs, course.trials))
     return Estimate(rest + search, least, most, search, size, course.trials)
 
 
-def _course(material: Material, trainer: Trainer, machine: Machine, folder: Path) -> Course:
+def _course(lean: Lean, trainer: Trainer, machine: Machine, folder: Path) -> Course:
     """Go through the search: of several goes, which differ by chance, the middle one. A sampler that doesn't learn needs one."""
-    config = material.config
-    seeds, lean = np.random.SeedSequence(config.seed).spawn(GOES if learns(config) else 1), lean_of(config, material.prepared)
+    config = lean.config
+    seeds = np.random.SeedSequence(config.seed).spawn(GOES if learns(config) else 1)
     courses = []
     for number, seed in enumerate(seeds):
         place = folder / str(number)

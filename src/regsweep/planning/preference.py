@@ -1,7 +1,7 @@
 """What a sampler that learns may come to prefer, quick trainings or long ones.
 
 Where a forest beats a linear model, long trainings of large networks tend to pay; where it does not, quick ones do as well. That
-is all that a plan can know of it, and it is rough: `benchmarks.preference` measures how rough. Main calls: `lean_of`, `bounds`.
+is all that a plan can know of it, and it is rough: `benchmarks.preference` measures how rough. Main call: `lean_of`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ LEVEL, LEAST = 0.9, -0.25
 
 @dataclass(frozen=True)
 class Lean:
-    """Made-up objectives, less being better: chance from 0 to 1, less `lean` times the share of the space that is quicker."""
+    """Made-up objectives, less being better: chance from 0 to 1, less `lean` times the share of the space that is quicker.
+
+    `costs` are the seconds that random configurations take by the cost model, in order; none where the sampler learns nothing.
+    """
 
     lean: float
     costs: Array64
@@ -39,14 +42,36 @@ class Lean:
 
     def __call__(self, specs: Sequence[TrialSpec], rng: np.random.Generator) -> Array64:
         """The objectives of configurations, shape (specs,)."""
-        taken = [seconds_of(spec, self.config, self.data) for spec in specs]
-        return rng.uniform(size=len(specs)) - self.lean * np.searchsorted(self.costs, taken) / len(self.costs)
+        chance: Array64 = rng.uniform(size=len(specs))
+        if not self.lean:
+            return chance
+        return chance - self.lean * np.searchsorted(self.costs, self._seconds(specs)) / len(self.costs)
+
+    def bounds(self, specs: Sequence[TrialSpec], trials: int) -> tuple[float, float]:
+        """By what the time of a search is to be multiplied where the quickest trainings are preferred, and the longest.
+
+        `specs` are those of the first of its `trials` or of all: the time is what they take on the mean.
+        """
+        blind = _blind(self.config.sampler, trials) / trials
+        if blind == 1:
+            return 1.0, 1.0
+        mean, tenth = float(np.mean(self._seconds(specs))), len(self.costs) // 10
+        ends = float(self.costs[:tenth].mean()), float(self.costs[-tenth:].mean())
+        least, most = ((blind * float(self.costs.mean()) + (1 - blind) * end) / mean for end in ends)
+        return min(1.0, least), max(1.0, most)
+
+    def _seconds(self, specs: Sequence[TrialSpec]) -> list[float]:
+        return [seconds_of(spec, self.config, self.data) for spec in specs]
 
 
 def lean_of(config: StudyConfig, data: Prepared) -> Lean:
     """Look at the table: towards long trainings, up to 1, or towards quick ones, where it is negative."""
-    lean = float(np.clip(LEVEL - forest_to_linear(data, config.seed), LEAST, 1.0)) if learns(config) else 0.0
-    return Lean(lean, costs_of(config, data), config, data)
+    if not learns(config):
+        return Lean(0.0, np.empty(0), config, data)
+    # A user's function may build a model for each.
+    drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
+    lean = float(np.clip(LEVEL - forest_to_linear(data, config.seed), LEAST, 1.0))
+    return Lean(lean, np.sort([seconds_of(spec, config, data) for spec in drawn]), config, data)
 
 
 def forest_to_linear(data: Prepared, seed: int) -> float:
@@ -61,28 +86,6 @@ def forest_to_linear(data: Prepared, seed: int) -> float:
         )
     )
     return forest / linear if linear else np.inf
-
-
-def bounds(config: StudyConfig, data: Prepared, specs: Sequence[TrialSpec], trials: int) -> tuple[float, float]:
-    """By what the time of a search is to be multiplied where the quickest trainings are preferred, and the longest.
-
-    `specs` are those of the first of its `trials` or of all: the time is what they take on the mean.
-    """
-    blind = _blind(config.sampler, trials) / trials
-    if blind == 1:
-        return 1.0, 1.0
-    costs = costs_of(config, data)
-    mean, tenth = float(np.mean([seconds_of(spec, config, data) for spec in specs])), len(costs) // 10
-    ends = float(costs[:tenth].mean()), float(costs[-tenth:].mean())
-    least, most = ((blind * float(costs.mean()) + (1 - blind) * end) / mean for end in ends)
-    return min(1.0, least), max(1.0, most)
-
-
-def costs_of(config: StudyConfig, data: Prepared) -> Array64:
-    """Seconds that random configurations take by the cost model, in order."""
-    # A user's function may build a model for each.
-    drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
-    return np.sort([seconds_of(spec, config, data) for spec in drawn])
 
 
 def learns(config: StudyConfig) -> bool:
