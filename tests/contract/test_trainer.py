@@ -106,6 +106,7 @@ def test_validation_scores_are_those_of_the_returned_weights_in_target_units(tra
     np.testing.assert_allclose(result.final["val/mae"], np.mean(np.abs(error)), rtol=1e-5)
 
 
+@MANY_NETWORKS
 def test_a_result_depends_on_its_spec_alone(trainer: Trainer, data: Prepared) -> None:
     a, b = spec(dropout=0.2, epochs=2), spec(widths=(4, 4), activation="relu", seed=8, epochs=2)
     (alone,) = trainer.fit([a], data)
@@ -185,6 +186,7 @@ def test_curves_are_in_target_units_however_the_target_is_scaled(overrides: list
     )
 
 
+@MANY_NETWORKS
 def test_a_trial_sees_the_encoding_that_it_asks_for(trainer: Trainer) -> None:
     dataset = load_dataset(CONFIG.dataset)
     both = prepare(dataset, make_split(CONFIG.split, dataset), CONFIG.features, ("plain", "piecewise"))
@@ -200,6 +202,7 @@ def test_a_trial_sees_the_encoding_that_it_asks_for(trainer: Trainer) -> None:
     np.testing.assert_array_equal(both.encoding.model(pieces).predict(rows), expected)
 
 
+@MANY_NETWORKS
 def test_every_fold_is_trained_from_its_own_start(trainer: Trainer) -> None:
     config = compose(["split=kfold", "split.folds=3"])[0]
     dataset = load_dataset(config.dataset)
@@ -242,6 +245,7 @@ def test_a_training_that_goes_on_equals_one_that_never_stood_still(trainer: Trai
     assert last.spec.start == ()
 
 
+@MANY_NETWORKS
 def test_adam_goes_on_with_new_moments(trainer: Trainer, data: Prepared) -> None:
     first = one(trainer, data, epochs=2)
     fold, start = data.folds[0], first.folds[0].network

@@ -121,12 +121,14 @@ def test_time_ends_a_call_and_the_next_call_has_as_much_again(workspace: Path, w
     seen = 0
     while seen < TWELVE:
         watcher = Silent()
-        outcome = ran(workspace, "budget.seconds=3", watcher=watcher, clock=Ticking(each=200))
+        # What the first call leaves to MLflow and fsck shows what any of them does.
+        outcome = ran(workspace, "budget.seconds=3", watcher=watcher, clock=Ticking(each=200), bare=seen > 0)
         assert watcher.told == seen
         assert watcher.seen, "every call gets on"
         seen += len(watcher.seen)
         assert values(outcome.book) == whole[:seen]
-        assert_whole(workspace, seen)
+        if watcher.told == 0:
+            assert_whole(workspace, seen)
         if seen < TWELVE:
             assert str(outcome.book.ended()).startswith("budget.seconds=3: ")
     assert outcome.book.ended() == "n_trials=12"

@@ -59,9 +59,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-def test_a_disk_that_runs_full_is_named_and_the_study_goes_on_when_there_is_room(
-    small_disk: Path, undisturbed: list[object]
-) -> None:
+def test_a_disk_that_runs_full_is_named_and_the_study_goes_on_when_there_is_room(small_disk: Path) -> None:
     overrides = study("study=s", f"tracking.dir={small_disk}/mlruns", "space.parameters.width=1024", "space.parameters.depth=2")
     printed = run_cli(*overrides, cwd=small_disk.parent, code=4).stderr
     assert str(small_disk) in printed
