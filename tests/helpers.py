@@ -23,7 +23,7 @@ from regsweep.predictor import NumberColumn, TargetScale
 from regsweep.record import Features, StudyFacts, TrialRecord
 from regsweep.runner import Inline
 from regsweep.runner.work import Results
-from regsweep.search import Search
+from regsweep.search import Search, Told
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load
 from regsweep.trial import FoldResult, Network, Scalar, State, TrialResult, TrialSpec
@@ -69,8 +69,8 @@ class Silent:
         self.redone: list[int] = []
         self._stop_after = stop_after
 
-    def begin(self, facts: StudyFacts, told: int) -> None:
-        self.told = told
+    def begin(self, facts: StudyFacts, told: Sequence[Told]) -> None:
+        self.told = len(told)
 
     def trial(self, record: TrialRecord) -> None:
         self.seen.append(record.number)

@@ -20,7 +20,7 @@ import numpy as np
 
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.failpoints import reach
-from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json
+from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json, write_text
 from regsweep.locks import HeldError, lock
 from regsweep.predictor import Model, pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
@@ -48,8 +48,8 @@ class RecordBook:
             reach("study/opening")
             for name, content in contents.items():
                 write_json(self.folder / name, content)
-            if not (self.folder / "id").is_file():
-                (self.folder / "id").write_text(f"{uuid4().hex}\n")
+            if not self._said_id():
+                write_text(self.folder / "id", f"{uuid4().hex}\n")
             reach("study/opened")
         except OSError as error:
             place = self.folder / "study.json"
@@ -79,7 +79,13 @@ class RecordBook:
     @property
     def id(self) -> str:
         """Tells this book from another one of a study of that name, where several folders share a tracking server."""
-        return (self.folder / "id").read_text().strip()
+        if not (said := self._said_id()):
+            raise UnreadableError(f"{self.folder / 'id'}: is missing or empty; run the study again to have it written anew")
+        return said
+
+    def _said_id(self) -> str:
+        place = self.folder / "id"
+        return place.read_text().strip() if place.is_file() else ""
 
     @property
     def begun(self) -> bool:
@@ -128,6 +134,15 @@ class RecordBook:
     def touch(self) -> None:
         """Make this the study that ran last."""
         os.utime(self.folder)
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Whatever is written meanwhile, the study that ran last stays that one."""
+        before = self.folder.stat()
+        try:
+            yield
+        finally:
+            os.utime(self.folder, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def facts(self) -> StudyFacts:
         """Read what the study's records share. Raises UnreadableError."""

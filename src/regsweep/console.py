@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +22,7 @@ from regsweep.book import RecordBook, read_champion
 from regsweep.champion import best_trial
 from regsweep.config import StudyConfig
 from regsweep.config.schema import BudgetConfig
-from regsweep.errors import ConfigError, NotReproducedError, UnreadableError
+from regsweep.errors import ConfigError, NotReproducedError, RegsweepError, StorageError, UnreadableError
 from regsweep.leaderboard import as_table, epochs_saved, leaderboard
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
@@ -31,6 +32,7 @@ from regsweep.warm_start import with_best_of
 
 if TYPE_CHECKING:
     from regsweep.fsck import Checked
+    from regsweep.search.source import Told
 
 # Columns from which the leaderboard shows hyperparameters.
 WIDE = 160
@@ -45,6 +47,7 @@ class Bar:
 
     def __init__(self, console: Console, config: StudyConfig) -> None:
         self._config, self._best, self.told = config, float("nan"), 0
+        self._redone: set[int] = set()
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
             console=console,
@@ -52,26 +55,33 @@ class Bar:
         self._task = self._progress.add_task("trials", total=config.n_trials)
         self._recording: TaskID | None = None
 
-    def begin(self, facts: StudyFacts, told: int) -> None:
-        self.told = told
+    def begin(self, facts: StudyFacts, told: Sequence[Told]) -> None:
+        self.told = len(told)
         for note in facts.dataset.notes:
             self._progress.console.print(f"note: {note}", style="yellow")
         rows = f"{facts.dataset.rows} rows, {len(facts.dataset.features)} features"
         self._progress.console.print(f"{facts.study}: {rows}")
         if told:
-            self._progress.console.print(f"{told} of {self._config.n_trials} trials are there already")
-        self._progress.update(self._task, completed=min(told, self._config.n_trials))
+            self._progress.console.print(f"{len(told)} of {self._config.n_trials} trials are there already")
+        for one in told:
+            self._is_better(one.value)
+        self._progress.update(self._task, completed=min(len(told), self._config.n_trials))
         self._progress.start()
 
     def redoing(self, numbers: Sequence[int]) -> None:
+        self._redone = {*numbers}
         listed = ", ".join(map(str, numbers))
         self._progress.console.print(f"note: records that are missing or damaged are made again: trial {listed}", style="yellow")
 
     def trial(self, record: TrialRecord) -> None:
-        if record.objective is not None:
+        self._is_better(record.objective)
+        advance = 0 if record.number in self._redone else 1
+        self._progress.update(self._task, advance=advance, description=f"best {self._config.objective} {self._best:,.4g}")
+
+    def _is_better(self, value: float | None) -> None:
+        if value is not None:
             better = max if higher_is_better(self._config.objective) else min
-            self._best = record.objective if self._best != self._best else better(self._best, record.objective)
-        self._progress.update(self._task, advance=1, description=f"best {self._config.objective} {self._best:,.4g}")
+            self._best = value if self._best != self._best else better(self._best, value)
 
     def judging(self) -> None:
         self.close()
@@ -119,19 +129,19 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
     if outcome.problem:
         console.print(f"note: {outcome.problem}", style="yellow", soft_wrap=True)
         console.print("note: nothing is lost; `regsweep sync` copies the records into MLflow when it works again", style="yellow")
-    where = "" if config.tracking.dir == "mlruns" else f" --dir {config.tracking.dir}"
+    place, experiment = where(config), shlex.quote(config.experiment)
     lines = [
         ("records", str(outcome.book.folder)),
         ("plots, leaderboard", str(outcome.book.folder / "report")),
         ("MLflow", config.tracking.uri or f"{workspace.mlflow_db} and {workspace.artifacts}"),
-        ("the study in the UI", _ui(config, outcome.experiment_id, where) if outcome.experiment_id else ""),
-        ("leaderboard again", f"regsweep compare {config.experiment}{where}"),
-        ("the model again", f"regsweep reproduce champion --experiment {config.experiment}{where}"),
+        ("the study in the UI", _ui(config, outcome.experiment_id, place) if outcome.experiment_id else ""),
+        ("leaderboard again", f"regsweep compare {experiment}{place}"),
+        ("the model again", f"regsweep reproduce champion --experiment {experiment}{place}"),
         ("the model in Python", f'mlflow.set_tracking_uri("{config.tracking.uri or workspace.tracking_uri}")'),
         ("", f'mlflow.pyfunc.load_model("models:/{config.experiment}@champion").predict(table)'),
     ]
-    for name, place in filter(lambda line: line[1], lines):
-        console.print(f"{name + ':' if name else '':<21}{place}", soft_wrap=True)
+    for name, text in filter(lambda line: line[1], lines):
+        console.print(f"{name + ':' if name else '':<21}{text}", soft_wrap=True)
     return 0
 
 
@@ -156,13 +166,13 @@ def show_studies(workspace: Workspace) -> None:
     table = Table("study", "experiment", "trials", "failed", "best", "state", box=None, pad_edge=False)
     for book in find_books(workspace, None):
         try:
-            config, contents = book.facts().config, list(book.contents("trial"))
+            config, contents, champion = book.facts().config, list(book.contents("trial")), read_champion(book)
         except UnreadableError:
             table.add_row(book.folder.name, "", "", "", "", "damaged: see regsweep fsck")
             continue
         values = [content["objective"] for content in contents if content["objective"] is not None]
         best = (max if higher_is_better(config.objective) else min)(values, default=None)
-        state = "running" if book.held() else "judged" if read_champion(book) else "unfinished"
+        state = "running" if book.held() else "judged" if champion is not None else "unfinished"
         if state == "judged":
             state += _by_budget(book.ended())
         failed = sum(content["state"] == State.FAILED for content in contents)
@@ -176,7 +186,8 @@ def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
     from regsweep.tracking.drain import sync
 
     console = plain_console()
-    for book in reversed(find_books(workspace, experiment)):
+
+    def copy(book: RecordBook) -> None:
         name = book.folder.name
         if book.held():
             console.print(f"{name}: is running, and recorded by its own run", soft_wrap=True)
@@ -186,6 +197,22 @@ def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
             with console.status(name) as status:
                 count = sync(workspace, book, partial(_show_copied, status, name))
             console.print(f"{name}: {count} trials were missing in MLflow", soft_wrap=True)
+
+    _each(list(reversed(find_books(workspace, experiment))), copy)
+
+
+def _each(books: Sequence[RecordBook], action: Callable[[RecordBook], None]) -> None:
+    """Do it to every study, whatever comes of the others. Raises what went wrong: one error alone as it is, else StorageError."""
+    errors: list[tuple[RecordBook, RegsweepError]] = []
+    for book in books:
+        try:
+            action(book)
+        except RegsweepError as error:
+            errors.append((book, error))
+    if len(errors) == 1:
+        raise errors[0][1]
+    if errors:
+        raise StorageError([f"{book.folder.name}: {problem}" for book, error in errors for problem in error.problems])
 
 
 def _show_copied(status: Status, name: str, done: int) -> None:
@@ -213,10 +240,17 @@ def repair_and_show(workspace: Workspace, study: str | None) -> int:
 
     console = plain_console()
     wrong = False
-    for book in _named(workspace, study):
+
+    def restore(book: RecordBook) -> None:
+        nonlocal wrong
+        if study is None and book.held():
+            console.print(f"{book.folder.name}: is running; repair it when it has ended", soft_wrap=True)
+            return
         checked = repair(workspace, book, partial(console.print, soft_wrap=True))
         _print_checked(console, checked, " are left: the same `regsweep run` makes again what is missing")
         wrong = wrong or bool(checked.findings)
+
+    _each(_named(workspace, study), restore)
     return int(wrong)
 
 
@@ -300,10 +334,15 @@ def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]
     return sorted(books, key=lambda book: book.folder.stat().st_mtime_ns, reverse=True)
 
 
-def _ui(config: StudyConfig, experiment: str, where: str) -> str:
+def where(config: StudyConfig) -> str:
+    """What a command has to be told where the workspace is not the usual one."""
+    return "" if config.tracking.dir == "mlruns" else f" --dir {shlex.quote(config.tracking.dir)}"
+
+
+def _ui(config: StudyConfig, experiment: str, place: str) -> str:
     if config.tracking.uri is not None:
         return _page(experiment, config.tracking.uri)
-    return f"regsweep ui{where}, then {_page(experiment, 'http://127.0.0.1:5000')}"
+    return f"regsweep ui{place}, then {_page(experiment, 'http://127.0.0.1:5000')}"
 
 
 def _page(experiment: object, server: str) -> str:
@@ -325,7 +364,8 @@ def _print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     done = [row for row in rows if row.name.startswith("trial ")]
     failed, pruned = (sum(row.state == state for row in done) for state in (State.FAILED, State.PRUNED))
     saved, total = epochs_saved(book) if pruned else (0, 0)
-    hidden = max(0, sum(row.kind == "trial" for row in done) - trials)
+    below = [row for row in rows if row.kind == "trial"][trials:]
+    hidden = sum(not row.pareto for row in below)
     title = (
         f"{facts.study}: {len(done)} trials"
         + (f", {failed} failed" if failed else "")

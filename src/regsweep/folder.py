@@ -87,9 +87,14 @@ def read_json(place: Path) -> dict[str, Any]:
 
 def write_json(place: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file of ours, with the sha256 of what it says: there whole, and durable, or not at all. Raises OSError."""
-    draft = place.with_name(f".{place.name}.{os.getpid()}")
     said = {"format": FORMAT, **content}
-    draft.write_text(json.dumps({**said, "sha256": _digest(said)}, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_text(place, json.dumps({**said, "sha256": _digest(said)}, indent=1, ensure_ascii=False))
+
+
+def write_text(place: Path, text: str) -> None:
+    """Write a text file: there whole, and durable, or not at all. Raises OSError."""
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
     _flush(draft)
     draft.replace(place)
     _flush(place.parent)

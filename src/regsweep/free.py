@@ -63,9 +63,13 @@ class FreeLoop:
             if ended:
                 yield from self._land(*ended[0])
             elif not self._ask():
-                if not (wanted := self._wanted()):
+                waited = self._wanted()
+                if not waited and any(map(self._wants, self._ready)):
+                    # Every worker has what nobody wants any more, and a gap is to be filled: whoever ends first takes it.
+                    waited = self._training
+                if not waited:
                     return
-                wait([training.future for _, training in wanted], return_when=FIRST_COMPLETED)
+                wait([training.future for _, training in waited], return_when=FIRST_COMPLETED)
 
     def _begin(self) -> None:
         """Give every idle worker a stack."""

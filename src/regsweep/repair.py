@@ -32,7 +32,7 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
     A damaged record comes back from its copy in MLflow, else the trial is trained again. Raises StorageError while a run of the
     study is at work, ConfigError where a trial would have to be trained again and its data have changed.
     """
-    with book.locked():
+    with book.untouched(), book.locked():
         before = check(workspace, book)
         if not before.findings:
             return before

@@ -22,7 +22,7 @@ from regsweep.config.dataset import DownloadDataset
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import DataError
-from regsweep.folder import read_folder, read_json
+from regsweep.folder import read_content, read_folder
 from regsweep.metrics import score
 from regsweep.predictor import Model
 from regsweep.record import StudyFacts, TrialRecord
@@ -63,9 +63,10 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
 
     Raises DataError if the data are not the recorded ones.
     """
-    champion = folder / "champion" / "record.json"
-    if champion.is_file() and read_json(champion).get("baseline") is not None:
-        return _refit(folder / "champion", tolerance, announce)
+    champion = folder / "champion"
+    judged = read_content(champion) if champion.is_dir() else None
+    if judged is not None and judged.get("baseline") is not None:
+        return _refit(champion, tolerance, announce)
     record = read_trial(folder / "record")
     members = [read_trial(place) for place in sorted(folder.glob("members/trial-*"))]
     material = _gathered(record.facts, announce)
@@ -77,11 +78,10 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
         deviation, where, epoch = max(found)
         if len(found) > 1 and deviation:
             where = f"{where} of trial {records[found.index(max(found))].number}"
-        if champion.is_file():
-            content = read_json(champion)
-            chosen, trained = Choice.from_json(content), {each.number: one for each, one in zip(records, again, strict=True)}
+        if judged is not None:
+            chosen, trained = Choice.from_json(judged), {each.number: one for each, one in zip(records, again, strict=True)}
             model = champion_model(chosen, trained, material.prepared, trainings)
-            deviation, where = max((deviation, where), _compare_test(content, model, material))
+            deviation, where = max((deviation, where), _compare_test(judged, model, material))
     return Answer(tolerance, deviation, epoch, where)
 
 

@@ -23,14 +23,14 @@ from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
 from regsweep.config.backend import Backend, missing_backend
 from regsweep.config.function import locate
-from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split
+from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split, undefined_objective
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
-from regsweep.errors import ConfigError, StorageError, TooManyFailuresError
+from regsweep.errors import ConfigError, DataError, StorageError, TooManyFailuresError
 from regsweep.flight import Flight, Pace, tell
 from regsweep.free import FreeLoop
-from regsweep.insight import look_into
+from regsweep.insight import kept_insight, look_into
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
 from regsweep.report.champion_parts import ReportRows
@@ -54,7 +54,7 @@ def wall_clock() -> int:
 class Watcher(Protocol):
     """What a study tells whoever looks on."""
 
-    def begin(self, facts: StudyFacts, told: int) -> None: ...
+    def begin(self, facts: StudyFacts, told: Sequence[Told]) -> None: ...
 
     def redoing(self, numbers: Sequence[int]) -> None: ...
 
@@ -68,7 +68,7 @@ class Watcher(Protocol):
 class Unwatched:
     """A watcher that looks away."""
 
-    def begin(self, facts: StudyFacts, told: int) -> None: ...
+    def begin(self, facts: StudyFacts, told: Sequence[Told]) -> None: ...
 
     def redoing(self, numbers: Sequence[int]) -> None: ...
 
@@ -110,6 +110,8 @@ def gather(config: StudyConfig, environment: Environment | None = None, *, recor
         raise ConfigError(missing)
     dataset = load_dataset(config.dataset, config.predicts)
     split = make_split(config.split, dataset)
+    if problem := undefined_objective(config.objectives, split, dataset):
+        raise DataError(problem)
     smallest = min(len(fold.train) for fold in split.folds)
     if config.space.function is None and (largest := greatest(config.space, "batch_size")) > smallest:
         raise ConfigError(
@@ -146,7 +148,8 @@ def run_study(
 ) -> Outcome:
     """Run a study until a budget ends it, judge its champion and report.
 
-    `bare`: without insight, figures and MLflow, which a later call adds, and `sync` for MLflow alone.
+    `bare`: without insight, figures and MLflow, which a later call adds, and `sync` for MLflow alone. Figures that an earlier
+    call drew of the same trials are drawn again.
 
     Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
     when records can't be written or another run holds the study; what was told stays in place. MLflow is written beside the
@@ -155,11 +158,11 @@ def run_study(
     config, facts = material.config, material.facts
     book = RecordBook(workspace.records / facts.study)
     with book.locked():
-        book.open(facts, Features(material.prepared.encoding, material.dataset.columns))
-        search, drain = open_search(workspace, facts.study, config), NoDrain() if bare else Drain(workspace, book)
+        search = _begun(material, workspace, book)
+        drain = NoDrain() if bare else Drain(workspace, book)
         try:
             budget = Budget(config, search.told(), clock)
-            watcher.begin(facts, told=len(search.told()))
+            watcher.begin(facts, search.told())
             with ExitStack() as open_executors:
                 executor = open_executors.enter_context(make_executor(config, material.prepared))
                 if lost := _lost(search, book):
@@ -186,7 +189,8 @@ def run_study(
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
-                insight = None if bare else look_into(book, facts, records, leader, executor)
+                about = book, facts, records, leader
+                insight = kept_insight(*about) if bare else look_into(*about, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
                 if judgement is not None and judgement.baseline is None:
                     _save_networks(book, judgement, executor, config.trainer.backend)
@@ -203,6 +207,16 @@ def run_study(
     if judgement is None:
         raise TooManyFailuresError(["no trial was completed; narrow the space", *_causes(book)])
     return Outcome(facts, book, judgement, drain.experiment_id, drain.problem)
+
+
+def _begun(material: Material, workspace: Workspace, book: RecordBook) -> Search:
+    """Open the book and its search. What Optuna still has of a study whose records were taken away is forgotten."""
+    anew = not book.begun and not book.numbers()
+    book.open(material.facts, Features(material.prepared.encoding, material.dataset.columns))
+    search = open_search(workspace, material.facts.study, material.config)
+    if anew and search.told():
+        search.restore(())
+    return search
 
 
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:

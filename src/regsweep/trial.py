@@ -162,6 +162,12 @@ class TrialResult:
         return {name: float(high if higher_is_better(name) else low) for name, low, high in ends}
 
 
+def best_of(values: Mapping[str, float | None], objective: str) -> str | None:
+    """The name of the best value of an objective, the first of equal ones; None where none is a finite number."""
+    finite = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+    return (max if higher_is_better(objective) else min)(finite, key=finite.__getitem__, default=None)
+
+
 def mean_curves(curves: Sequence[Array64]) -> Array64:
     """Mean over folds of curves (epochs, 6); one that ended early keeps its last row."""
     if not curves:

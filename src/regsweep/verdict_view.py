@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from regsweep.config import StudyConfig
-from regsweep.console import plain_console
+from regsweep.console import plain_console, where
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.repeats import record_verdict, repeat, write_verdict
 from regsweep.runner import warm_up
+
+if TYPE_CHECKING:
+    from regsweep.search.source import Told
 
 
 class SplitsBar:
@@ -35,12 +39,12 @@ class SplitsBar:
         self._progress.console.print(f"split {position + 1} of {self._splits}: {study}{there}", soft_wrap=True)
         self._progress.update(self._task, description=f"split {position + 1}", completed=self._n_trials if done else 0)
 
-    def begin(self, facts: StudyFacts, told: int) -> None:
+    def begin(self, facts: StudyFacts, told: Sequence[Told]) -> None:
         for note in facts.dataset.notes:
             if note not in self._noted:
                 self._noted.add(note)
                 self._progress.console.print(f"note: {note}", style="yellow", soft_wrap=True)
-        self._progress.update(self._task, completed=min(told, self._n_trials))
+        self._progress.update(self._task, completed=min(len(told), self._n_trials))
 
     def redoing(self, numbers: Sequence[int]) -> None:
         listed = ", ".join(map(str, numbers))
@@ -84,5 +88,4 @@ def verdict_and_show(configs: Sequence[StudyConfig]) -> None:
     console.print(repeats.table())
     console.print(repeats.sentence, style="bold")
     console.print(f"{'table, splits, figure:':<23}{folder}", soft_wrap=True)
-    where = "" if config.tracking.dir == "mlruns" else f" --dir {config.tracking.dir}"
-    console.print(f"{'the splits:':<23}regsweep studies{where}", soft_wrap=True)
+    console.print(f"{'the splits:':<23}regsweep studies{where(config)}", soft_wrap=True)

@@ -126,6 +126,17 @@ def test_what_is_recorded_twice_is_there_once(recorded: Callable[[str], Workspac
 
 
 @pytest.mark.parametrize("way", ["database", "client"])
+def test_runs_that_somebody_else_logged_below_a_study_stay(recorded: Callable[[str], Workspace], way: str) -> None:
+    workspace = recorded(way)
+    client, book = MlflowClient(workspace.tracking_uri), book_of(workspace)
+    mine = children(workspace)[0]
+    parent = {"mlflow.parentRunId": mine.data.tags["mlflow.parentRunId"]}
+    theirs = [client.create_run(mine.info.experiment_id, tags=parent).info.run_id for _ in range(2)]
+    assert sync(workspace, book, lambda _: None) == 0
+    assert [client.get_run(run).info.lifecycle_stage for run in theirs] == ["active", "active"]
+
+
+@pytest.mark.parametrize("way", ["database", "client"])
 def test_models_load_and_predict(recorded: Callable[[str], Workspace], way: str) -> None:
     from sklearn.datasets import load_diabetes
 

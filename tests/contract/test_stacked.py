@@ -16,6 +16,8 @@ from regsweep.predictor import TargetScale
 from regsweep.train import Trainer, make_trainer
 from regsweep.train.contract import epoch_order, seeds
 from regsweep.train.plan import form_of
+from regsweep.train.stacked.optimizers import OPTIMIZERS as OPTIMIZERS_OF_STACKS
+from regsweep.train.stacked.optimizers import schedule
 from regsweep.trial import Array32, Array64, FoldResult, State, TrialResult, TrialSpec
 from tests.helpers import spec
 
@@ -133,6 +135,25 @@ def test_a_stack_gets_what_keras_gets(
 def test_a_stack_gets_what_keras_gets_on_a_log_target(stacked: Trainer, keras_fit: Trainer) -> None:
     one, data = spec(batch_size=16), made_up(log=True)
     assert_close(*stacked.fit([one], data), *keras_fit.fit([one], data))
+
+
+def test_a_long_cosine_ends_at_a_rate_of_zero_and_momentum_bears_it(stacked: Trainer, data: Prepared) -> None:
+    # From some 13,000 steps on float32 has no rate but 0 for the last ones.
+    steps = 400 * ROWS
+    rates = schedule("cosine", 0.1, 0, steps, steps)
+    assert rates[-1] == 0
+    pace, decay, _ = OPTIMIZERS_OF_STACKS["sgd_momentum"].paces(rates, 0).astype(np.float64)
+    gradients = np.random.default_rng(0).normal(size=steps)
+    ours = theirs = first = velocity = 0.0
+    for step, gradient in enumerate(gradients):
+        first = decay[step] * first + gradient
+        ours -= pace[step] * first
+        # As Keras has it.
+        velocity = 0.9 * velocity - float(rates[step + 1]) * gradient
+        theirs += velocity
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    one = spec(widths=(4,), optimizer="sgd_momentum", learning_rate=0.001, schedule="cosine", batch_size=1, epochs=400)
+    assert stacked.fit([one], data)[0].state is State.COMPLETE
 
 
 def test_dropout_on_a_linear_model_drops_nothing(stacked: Trainer, data: Prepared) -> None:

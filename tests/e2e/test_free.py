@@ -154,6 +154,20 @@ def test_a_study_that_meets_its_target_waits_for_lower_numbers_alone(workspace: 
     assert went_on(workspace, "budget.target=1e9").seen == []
 
 
+def test_a_gap_that_waits_behind_what_nobody_wants_is_filled(workspace: Path) -> None:
+    # One worker, who takes the costly ones first: 1, then 2, and with 1 the study is over while 0 has not begun.
+    costs = ((0, 1), (100, 64), (40, 64))
+    tried = ",".join(f"{{depth: {min(1, width - 1)}, epochs: {epochs or 2}}}" for epochs, width in costs)
+    overrides = (f"enqueue=[{tried}]", "space.parameters.epochs={type: int, low: 1, high: 200}", "parallel_trials=3")
+    with gated(workers=1):
+        watcher = Silent()
+        run_study(gather(config("budget.target=1e9", *overrides)), Workspace(workspace), watcher, bare=True)
+    assert watcher.seen[0] == 1, "otherwise this tests nothing"
+    assert 0 in watcher.seen
+    assert_whole(workspace, max(watcher.seen) + 1)
+    assert went_on(workspace, "budget.target=1e9", *overrides).seen == []
+
+
 def test_trials_without_improvement_end_a_study_for_good(workspace: Path) -> None:
     seen = ran(workspace, "budget.no_improvement=3", "n_trials=40", after=6)
     assert str(book_of(workspace).ended()).startswith("budget.no_improvement=3: ")

@@ -15,6 +15,7 @@ import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.console import find_books, repair_and_show, show_studies, sync_and_show
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
@@ -297,7 +298,39 @@ def test_repair_leaves_the_alias_where_it_is(workspace: Path) -> None:
     older = RecordBook(workspace / "records" / "s1")
     flip(older.place(1) / "arrays.npz")
     assert repair(Workspace(workspace), older, lambda _: None).findings == ()
+    # Nor does copying all studies afterwards move it: the older one has not run last because it was repaired last.
+    sync_and_show(Workspace(workspace), None)
     assert before == "s2" == client.get_model_version_by_alias("diabetes", "champion").tags["regsweep.study"]
+    assert [book.folder.name for book in find_books(Workspace(workspace), None)] == ["s2", "s1"]
+
+
+def test_a_damaged_study_keeps_no_other_from_its_turn(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("old", "new"):
+        config = compose([*TINY, "n_trials=1", "dataset=line", f"study={name}", "baselines=none"])[0]
+        run_study(gather(config), Workspace(workspace), Silent(), bare=True)
+    for place in ("trial-00000", "champion"):
+        flip(workspace / "records" / "old" / place / "record.json")
+    with pytest.raises(StorageError, match="old"):
+        sync_and_show(Workspace(workspace), None)
+    assert "new: 1 trials were missing in MLflow" in capsys.readouterr().out
+    show_studies(Workspace(workspace))
+    lines = capsys.readouterr().out.splitlines()
+    assert ["damaged: see regsweep fsck" in line for line in lines if line.startswith("old ")] == [True]
+    assert ["judged" in line for line in lines if line.startswith("new ")] == [True]
+    with RecordBook(workspace / "records" / "new").locked():
+        assert repair_and_show(Workspace(workspace), None) == 1
+    out = capsys.readouterr().out
+    assert "new: is running; repair it when it has ended" in out
+    assert "old: 1 of 1 trials" in out
+
+
+def test_an_empty_id_is_written_anew(root: Path) -> None:
+    book = book_of(root)
+    (book.folder / "id").write_text("")
+    with pytest.raises(UnreadableError, match="id: is missing or empty; run the study again"):
+        _ = book.id
+    run_study(gather(book.facts().config), Workspace(root), Silent(), bare=True)
+    assert len(book.id) == 32
 
 
 def test_other_baselines_are_not_scored_on_open_test_rows_without_trace(root: Path) -> None:

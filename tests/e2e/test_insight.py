@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,15 @@ from tests.helpers import Silent
 OPTIONS = (*TINY, "dataset=diabetes", "n_trials=6", "insight.ablation=true", "split=kfold", "split.folds=2", "baselines=none")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    folder = tmp_path_factory.mktemp("insight") / "mlruns"
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def outcome(workspace: Path) -> Outcome:
     return run_study(gather(compose(OPTIONS)[0]), Workspace(workspace), Silent())
 
@@ -69,3 +78,15 @@ def test_a_finished_study_trains_no_path_again_and_damage_is_found(outcome: Outc
     assert now is not None
     assert b"steps" in place.read_bytes()
     assert check(Workspace(workspace), book).findings == ()
+
+
+def test_a_call_without_insight_keeps_the_figures_of_the_same_trials(outcome: Outcome, workspace: Path) -> None:
+    report, config = outcome.book.folder / "report", outcome.facts.config
+    drawn = {place.name for place in report.iterdir()}
+    assert {"slices.png", "insight.json"} <= drawn
+    run_study(gather(config), Workspace(workspace), Silent(), bare=True)
+    assert {place.name for place in report.iterdir()} == drawn
+    # Of other trials they would say what is not so.
+    longer = config.model_copy(update={"n_trials": 7, "reopen_test": True})
+    run_study(gather(longer), Workspace(workspace), Silent(), bare=True)
+    assert not [place for place in report.iterdir() if place.suffix == ".png" or place.name == "insight.json"]

@@ -102,6 +102,16 @@ def test_two_recorders_of_one_study_do_not_double_a_run(
     assert keys(runs_of(away)) == undisturbed
 
 
+def test_a_study_whose_table_was_renamed_is_recorded_on(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    study = tiny("dataset=line", "experiment=lines", "study=s", "baselines=none", "n_trials=1")
+    renamed = study.model_copy(update={"n_trials": 2, "dataset": study.dataset.model_copy(update={"name": "renamed"})})
+    for config in (study, renamed):
+        assert run_study(gather(config), Workspace(workspace), Silent()).problem is None
+    runs = runs_of(workspace)
+    assert keys(runs)[-2:] == [("trial", "0"), ("trial", "1")]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
 def test_a_study_that_was_stopped_is_synced_as_killed(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_study(gather(tiny()), Workspace(workspace), Silent(stop_after=1))

@@ -112,6 +112,17 @@ def test_a_damaged_record_is_not_reproduced(study: Path, reproduced: Reproduced)
         place.write_text(before)
 
 
+def test_a_damaged_champion_is_not_reproduced(study: Path, reproduced: Reproduced) -> None:
+    (place,) = (study / "mlruns" / "artifacts").glob("*/*/artifacts/champion/record.json")
+    before = place.read_text()
+    place.write_text(before.replace('"value": ', '"value": 1', 1))
+    try:
+        with pytest.raises(UnreadableError, match="its bytes differ from what was recorded"):
+            reproduced("champion")
+    finally:
+        place.write_text(before)
+
+
 def test_another_training_differs_from_the_first_epoch_on(study: Path, edited) -> None:  # type: ignore[no-untyped-def]
     refused = run_cli("reproduce", edited("seed"), cwd=study, code=6).stderr
     assert "differs from epoch 1 (largest relative difference" in refused

@@ -71,6 +71,20 @@ def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path
     assert sum(name.startswith("trial") for name in table_of(tmp_path / "mlruns")["name"]) == 6
 
 
+def test_a_study_whose_records_were_taken_away_begins_anew(workspace: Path) -> None:
+    def ran(*overrides: str) -> list[tuple[dict[str, object], float | None]]:
+        study = gather(compose([*TINY, "study=mine", "baselines=none", *overrides])[0])
+        outcome = run_study(study, Workspace(workspace), Silent(), bare=True)
+        found = [(dict(record.params), record.objective) for record in outcome.book.trials()]
+        shutil.rmtree(outcome.book.folder)
+        return found
+
+    first = ran("seed=1")
+    other = ran("space.parameters.dropout=0.1")
+    assert [params["depth"] for params, _ in first] != [params["depth"] for params, _ in other] or first != other
+    assert ran("seed=1") == first
+
+
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_worker_processes_give_the_same_table(workspace: Path, whole: Path, workers: int) -> None:
     config = compose([*TINY, *SIX, "executor=processes", f"executor.workers={workers}"])[0]

@@ -16,7 +16,8 @@ from regsweep.config.repeats import splits_of
 from regsweep.errors import DataError
 from regsweep.folder import read_folder
 from regsweep.paths import Workspace
-from regsweep.repeats import Unattended, read_repeats, repeat, repeat_splits
+from regsweep.repeats import Unattended, read_repeats, record_verdict, repeat, repeat_splits, verdict_folder
+from regsweep.tracking import verdicts
 from tests.conftest import TINY, run_cli
 
 ASKED = (
@@ -98,7 +99,10 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
     # As if it had been killed before the last champion was on record.
     shutil.rmtree(_books(folder)[2].folder / "champion")
     kept = {book.folder.name: (book.folder / "champion" / "SHA256SUMS").read_bytes() for book in _books(folder)[:2]}
-    configs = splits_of(_books(folder)[0].facts().config, 3)
+    # How a study is run and recorded is no part of what it comes to.
+    first = _books(folder)[0].facts().config
+    first = first.model_copy(update={"tracking": first.tracking.model_copy(update={"models": "none"})})
+    configs = splits_of(first, 3)
     seen: list[tuple[int, bool]] = []
 
     class Noting(Unattended):
@@ -110,6 +114,29 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
     assert seen == [(0, True), (1, True), (2, False)]
     assert {name: (folder / "mlruns/records" / name / "champion" / "SHA256SUMS").read_bytes() for name in kept} == kept
     assert repeats.as_frame().equals(read_repeats(_books(judged)).as_frame())
+
+
+def test_a_verdict_that_says_the_same_again_adds_no_metric(judged: Path) -> None:
+    workspace, books = Workspace(judged / "mlruns"), _books(judged)
+    repeats, client = read_repeats(books), MlflowClient(workspace.tracking_uri)
+    run = record_verdict(repeats, workspace)
+    assert [point.step for point in client.get_metric_history(run, "mean/test/mae")] == [0]
+    name, folder = verdict_folder(repeats, workspace).name, verdict_folder(repeats, workspace)
+    assert verdicts.record_verdict(workspace, books[0], name, folder, {}, {"mean/test/mae": 1.0}) == run
+    assert [point.step for point in client.get_metric_history(run, "mean/test/mae")] == [0, 1]
+    assert client.get_run(run).data.metrics["mean/test/mae"] == 1.0
+    record_verdict(repeats, workspace)
+
+
+def test_texts_are_classes_for_a_verdict_as_for_a_run(tmp_path: Path, workspace: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60)
+    table = pd.DataFrame({"x": x, "label": np.where(x + rng.normal(size=60) > 0, "yes", "no")})
+    table.to_csv(tmp_path / "answers.csv", index=False)
+    asked = ["dataset=csv", f"dataset.path={tmp_path}/answers.csv", "dataset.target=label", "task=binary_classification"]
+    small = ["n_trials=1", "space.parameters.batch_size=16", "baselines.names=[logistic_regression]"]
+    repeats = repeat_splits([*asked, *TINY, *small], splits=2, workspace=workspace)
+    assert repeats.metric == "log_loss"
 
 
 def test_a_split_without_rows_is_found_before_any_study_runs(

@@ -179,6 +179,19 @@ def test_a_leak_is_seen_beside_missing_values_and_in_dates() -> None:
     assert notes[1].startswith("feature 'day' correlates with target 'y' (r = 1.00000)")
 
 
+def test_a_text_that_tells_the_classes_apart_gives_the_target_away() -> None:
+    y = np.arange(40) % 2
+    words = np.where(y == 1, "ill", "well").astype(object)
+    gaps = words.copy()
+    gaps[:5] = None
+    notes = check_frame({"state": words, "gaps": gaps, "other": np.roll(words, 1)[::-1], "n": np.arange(40) // 3, "y": y}).notes
+    assert notes[0].startswith("feature 'state' says which class 'y' is; if it is not known when predicting, set")
+    assert notes[1].startswith("feature 'gaps' says which class 'y' is")
+    mixed = words.copy()
+    mixed[0] = "ill"
+    assert not [note for note in check_frame({"state": mixed, "y": y}).notes if "class" in note]
+
+
 def test_the_advice_to_drop_a_column_can_be_followed() -> None:
     with pytest.raises(DataError, match=r"data\.csv:2: feature 'a, 🏠' is inf") as caught:
         check('"a, 🏠",x,y\ninf,1,2\n2,4,3\n')

@@ -57,6 +57,8 @@ WRONG = {
     "split=kfold split.folds=1": "split.folds: must be at least 2, but got 1",
     "study=../x": "study: a name is 1 to 100 letters",
     "dataset.strict=maybe": "dataset.strict:",
+    "dataset=insurance dataset.file=../x": "dataset.file: must be the name of a file, without folders, but got '../x'",
+    "dataset=insurance dataset.file=/tmp/x": "dataset.file: must be the name of a file, without folders, but got '/tmp/x'",
     "trainer.kind=pytorch": "trainer.kind: must be one of stacked, keras_fit, but got 'pytorch'",
     "foo": "'foo' can't be read; write key=value",
     "a b=3": "'a b=3' is not an override; write key=value",
@@ -66,7 +68,7 @@ WRONG = {
 
 @pytest.mark.parametrize("override", WRONG)
 def test_a_mistake_is_named_with_its_place_and_value(override: str) -> None:
-    overrides = override.split(" ") if override.startswith("split=") else [override]
+    overrides = override.split(" ") if override.startswith(("split=", "dataset=insurance ")) else [override]
     found = problems(*overrides)
     assert any(WRONG[override] in problem for problem in found), found
 

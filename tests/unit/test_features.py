@@ -166,6 +166,15 @@ def test_a_linear_model_of_segments_is_any_line_that_bends_at_the_edges() -> Non
     np.testing.assert_allclose(inputs @ np.linalg.lstsq(inputs, bent, rcond=None)[0], bent, atol=1e-9)
 
 
+def test_a_decimal_that_is_constant_in_a_fold_is_not_scaled_by_rounding() -> None:
+    # The mean of these is not 0.1: their standard deviation comes out as 1e-17.
+    flat = np.full(100, 0.1)
+    assert 0 < flat.std() < 1e-15
+    (column,) = fit_columns(pd.DataFrame({"x": flat}), FEATURES)
+    np.testing.assert_allclose(encode(pd.DataFrame({"x": [0.5]}), (column,)), [[0.4]], rtol=1e-12)
+    assert fit_target(flat, FEATURES).scale == 1.0
+
+
 def test_folds_have_equally_many_segments_and_a_constant_has_none() -> None:
     frames = [pd.DataFrame({"x": [0.0, 0, 0, 4], "c": 1.0}), pd.DataFrame({"x": [0.0, 1, 2, 3], "c": 1.0})]
     few, many = segments([fit_columns(frame, FEATURES) for frame in frames], frames, 3)

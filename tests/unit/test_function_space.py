@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.distributions import FloatDistribution
 
 from regsweep.config import StudyConfig, compose
 from regsweep.config.space import Choice, FloatRange, IntRange, SteppedRange
 from regsweep.errors import ConfigError
+from regsweep.paths import Workspace
+from regsweep.search import Search
+from regsweep.search.samplers import distribution_of
 from regsweep.space import Given, Middle, Random, as_seen, call, draw, explored, found_in, function_problems, values_of
 from regsweep.space.hyperparameters import HyperParameters
 from regsweep.space.suggesters import End, OutsideError
-from regsweep.trial import spec_from_values
+from regsweep.trial import State, spec_from_values
 
 Write = Callable[..., StudyConfig]
 
@@ -122,6 +126,33 @@ def test_a_value_that_can_not_be_drawn_is_refused_or_fitted() -> None:
     assert HyperParameters(Given({"a": 5}, Middle(), fitting=True)).suggest_int("a", 0, 2) == 1
 
 
+@pytest.mark.parametrize(("low", "high", "step", "last"), [(0, 0.3, 0.1, 0.3), (0, 0.6, 0.2, 0.6), (0.1, 0.35, 0.1, 0.3)])
+def test_the_last_step_of_a_float_is_the_end_that_optuna_has(low: float, high: float, step: float, last: float) -> None:
+    hp = middle()
+    hp.suggest_float("a", low, high, step=step)
+    found = hp.distributions["a"]
+    assert isinstance(found, SteppedRange)
+    assert (found.low, found.high) == (low, last)
+    assert max(found.grid()) == last
+    distribution = distribution_of(found)
+    assert isinstance(distribution, FloatDistribution)
+    # Optuna would warn, and make the end another one, where no step reaches it.
+    assert distribution.high == last
+    assert all(distribution._contains(distribution.to_internal_repr(value)) for value in found.grid())
+
+
+@pytest.mark.parametrize("sampler", ["kt_random", "random"])
+def test_a_study_over_steps_of_a_float_can_be_told_all_of_them(write: Write, tmp_path: Path, sampler: str) -> None:
+    text = "def define(trial):\n    return {'dropout': trial.suggest_float('d', 0, 0.3, step=0.1), 'depth': 1}\n"
+    study = write(text, f"sampler={sampler}")
+    search, seen = Search(Workspace(tmp_path / "w"), "s", study), set()
+    while batch := search.next_batch(40):
+        for one in batch:
+            search.tell(one.number, State.COMPLETE, 1.0)
+            seen.add(round(float(one.params["d"]), 9))
+    assert seen == {0.0, 0.1, 0.2, 0.3}
+
+
 DEFINE = """
 def define(trial):
     depth = trial.suggest_int("layers", 0, 2)
@@ -182,6 +213,7 @@ def define(trial):
         ("return {'learning_rate': 0}", [], "returned learning_rate: must be above 0, but got 0"),
         ("return {'width_2': 3}", [], "returned no width_1, but values of layers beyond it"),
         ("return {'dropout': True}", [], "returned dropout=True; a number or a text is needed"),
+        ("return {'learning_rate': float('inf')}", [], "returned learning_rate=inf; a finite number is needed"),
         ("return {}", [], "draws nothing, so there is nothing to search"),
         (
             "return {'batch_size': trial.suggest_int('b', 8, 128)}",

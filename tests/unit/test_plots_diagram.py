@@ -6,7 +6,7 @@ import pytest
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon
 from matplotlib.text import Text
 
-from regsweep.predictor import CategoryColumn, NumberColumn, SegmentsColumn
+from regsweep.predictor import CategoryColumn, NumberColumn, OrdinalColumn, SegmentsColumn
 from regsweep.report import plots
 from tests.unit.plot_parts import texts
 
@@ -52,10 +52,12 @@ def test_columns_are_put_into_words_with_the_inputs_they_give() -> None:
         NumberColumn("day", 0, 1, 0, False, True),
         CategoryColumn("sex", ("a", "b"), True, (0.5, 0.5, 0.0)),
         SegmentsColumn("age", (0.0, 1.0, 2.0, 3.0), (0.0, 0.0, 0.0), 0.0, False),
+        OrdinalColumn("size", ("l", "m", "s"), False, 1.0, 1.0, 1.0),
     )
     assert plots.encoded_columns(columns) == [
         ("age", "scaled number and missing or not", 2),
         ("day", "date as scaled days", 1),
         ("sex", "one input per category", 3),
         ("age", "piecewise-linear segments", 3),
+        ("size", "position among the categories", 1),
     ]

@@ -219,6 +219,7 @@ def test_splits_count_up_seeds_and_change_nothing_else() -> None:
     assert [one.study for one in found] == ["mine-seed3", "mine-seed4", "mine-seed5"]
     assert all(one.model_copy(update={"split": config.split, "study": "mine"}) == config for one in found)
     assert splits_of(compose([])[0], 2)[0] == compose([])[0]
+    assert splits_of(compose(["split.seed=1000000", "study=mine"])[0], 2)[1].study == "mine-seed1000001"
 
 
 def test_in_time_splits_are_origins_that_end_with_the_configured_one() -> None:

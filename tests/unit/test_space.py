@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import optuna
 import pytest
 
 from regsweep.config import compose
 from regsweep.errors import ConfigError
-from regsweep.space import draw, every_key, parameter_of
+from regsweep.search.samplers import PerTrialSampler, distribution_of
+from regsweep.space import always, draw, every_key, parameter_of
 from regsweep.trial import Scalar, spec_from_values, trial_seed
 from tests.helpers import spec as made
 
@@ -46,6 +48,28 @@ def test_per_layer_widths_are_drawn_for_each_hidden_layer(depth: int) -> None:
 
 def test_a_shared_width_serves_every_layer() -> None:
     assert spec_from_values(draw(compose([])[0].space, Lowest(4)), seed=1).widths == (8, 8, 8, 8)
+
+
+def test_what_every_configuration_has() -> None:
+    everywhere = {"depth", "learning_rate", "epochs", "batch_size", "optimizer", "l2", "encoding", "schedule"}
+    assert always(compose([])[0].space) == everywhere
+    hidden = {"width", "activation", "dropout"}
+    assert always(compose(["space.parameters.depth.low=1"])[0].space) == everywhere | hidden
+    layered = compose(["space.parameters.depth.low=1", "space.per_layer_width=true"])[0].space
+    assert always(layered) == everywhere | {"activation", "dropout", "width_1"}
+
+
+def test_cmaes_models_what_every_configuration_has_alone() -> None:
+    # All trials so far have hidden layers, so Optuna would model their width, and nothing more once a trial has none.
+    config = compose(["sampler=cmaes"])[0]
+    study = optuna.create_study(sampler=PerTrialSampler(config))
+    kinds = {key: distribution_of(parameter) for key, parameter in every_key(config.space).items()}
+    params = {**draw(config.space, Lowest(1))}
+    given = {key: params[key] for key in kinds if key in params}
+    study.add_trial(optuna.create_trial(value=1.0, params=given, distributions={key: kinds[key] for key in given}))
+    relative = study.sampler.infer_relative_search_space(study, study.trials[0])
+    assert {"learning_rate", "l2"} <= relative.keys()
+    assert not relative.keys() & {"width", "activation", "dropout"}
 
 
 PER_LAYER = ["space.per_layer_activation=true", "space.per_layer_dropout=true"]

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupShuffleSplit, KFold, train_test_split
 
 from regsweep.config import compose
 from regsweep.config.split import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
-from regsweep.data import Dataset, Fold, Split, duplicates_across, make_split
+from regsweep.data import Dataset, Fold, Split, duplicates_across, make_split, undefined_objective
 from regsweep.errors import ConfigError, DataError
 
 
@@ -190,6 +190,20 @@ def test_rows_in_test_and_elsewhere_are_counted() -> None:
         "2 of 3 test rows stand in train or val too (equal features and target): the test score flatters"
     )
     assert duplicates_across(Split((Fold(np.array([0, 3]), np.array([1, 4])),), np.array([2, 5])), dataset) is None
+
+
+def test_an_objective_without_a_value_in_a_fold_is_named() -> None:
+    rows = np.arange(12, dtype=np.int64)
+    frame = pd.DataFrame({"x": rows, "y": [0.0, 1.0] * 3 + [0.0] * 6})
+    dataset = Dataset("t", frame, "y", ("x",), "", "", "")
+    split = Split((Fold(rows[6:], rows[:6]), Fold(rows[:6], rows[6:10])), rows[10:])
+    said = undefined_objective(["val/mse", "val/r2"], split, dataset)
+    assert said is not None
+    assert said.startswith(
+        "t: objective val/r2 has no value in fold 1: the target of its 4 validation rows is 0 throughout; choose"
+    )
+    assert undefined_objective(["val/mse", "parameters"], split, dataset) is None
+    assert undefined_objective(["val/r2"], Split(split.folds[:1], split.test), dataset) is None
 
 
 def test_rounds_of_kfold_are_shuffled_anew_and_the_first_is_plain_kfold() -> None:

@@ -24,6 +24,7 @@ from regsweep.errors import ConfigError, DataError
 REFUSED = {
     "empty": (b"", r"data\.csv: is empty"),
     "blank": (b" \n\n", r"data\.csv: is empty"),
+    "a BOM alone": (b"\xef\xbb\xbf\n", r"data\.csv: is empty"),
     "blank first line": (b"\na,b\n1,2\n", r"data\.csv:1: is blank"),
     "header only": (b"a,b\n", r"data\.csv:1: has column names \('a', 'b'\) and no rows"),
     "header only, no line end": (b"a,b", r"data\.csv:1: .*no rows"),
@@ -233,6 +234,21 @@ def test_what_is_no_whole_parquet_file_is_refused(tmp_path: Path) -> None:
 def test_frames_that_are_no_tables_are_refused(columns: dict[Any, list[Any]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         table_from_frame(pd.DataFrame(columns), "frame")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([1, None, 2], "float64", [1.0, None, 2.0]),
+        ([True, None, False], "float64", [1.0, None, 0.0]),
+        (["a", None, "b"], "str", ["a", None, "b"]),
+        ([1, 2, 1], "int64", [1, 2, 1]),
+    ],
+)
+def test_what_a_categorical_column_lacks_is_missing(values: list[Any], dtype: str, expected: list[Any]) -> None:
+    column = table_from_frame(pd.DataFrame({"x": pd.Categorical(values)}), "frame").frame["x"]
+    assert column.dtype == dtype
+    assert column.astype(object).where(column.notna(), None).tolist() == expected
 
 
 def test_a_frame_is_taken_over_with_its_named_index() -> None:

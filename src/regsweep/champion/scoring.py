@@ -22,7 +22,7 @@ from regsweep.failpoints import reach
 from regsweep.judgement import NETWORK, class_scores_with_intervals, paired_difference, score_with_intervals, verdict
 from regsweep.record import StudyFacts
 from regsweep.tasks import BINARY
-from regsweep.trial import higher_is_better
+from regsweep.trial import best_of, higher_is_better
 
 
 def score_all(
@@ -47,7 +47,7 @@ def score_all(
     started = clock()
     test = unseal()
     predictions: dict[str, Array64] = {}
-    validation: dict[str, float] = {}
+    validation: dict[str, float | None] = {}
     # Which baselines are scored was said when the rows were opened.
     compared = config.baselines.model_copy(update={"names": tuple(openings[-1]["baselines"])})
     for result in run_baselines(compared, data, test.x, fits):
@@ -83,7 +83,7 @@ def score_all(
     # Least squares by another way than the champion's is no rival of it.
     twins = {name for name, other in predictions.items() if networks is not None and _same(prediction, other)}
     rivals = {name: value for name, value in validation.items() if name in predictions and name not in twins}
-    best_baseline = (max if higher_is_better(config.objective) else min)(rivals, key=rivals.__getitem__, default=None)
+    best_baseline = best_of(rivals, config.objective)
     intervals = _intervals(config, test.y, prediction)
     sentence = verdict(
         facts.dataset.unit,

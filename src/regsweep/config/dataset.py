@@ -13,6 +13,13 @@ from regsweep.config.base import Model, Seed
 AbsolutePath = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser().absolute()))]
 
 
+def _bare(name: str) -> str:
+    # It is a record's, too, which may be another person's: joined to a folder, it must stay there.
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise ValueError(f"must be the name of a file, without folders, but got {name!r}")
+    return name
+
+
 class _Table(Model):
     """What every data set tells about itself.
 
@@ -43,7 +50,7 @@ class DownloadDataset(_Table):
 
     kind: Literal["download"]
     url: str
-    file: str
+    file: Annotated[str, AfterValidator(_bare)]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     folder: Annotated[AbsolutePath | None, BeforeValidator(lambda folder: folder or None)]
 

@@ -90,7 +90,9 @@ Wrapped = Annotated[MedianPruner | PercentilePruner | SuccessiveHalvingPruner | 
 
 
 class PatiencePruner(_Pruner):
-    """Stops a trial that did not get better by `min_delta` for `patience` epochs; with `wraps` only if that pruner would, too."""
+    """Stops a trial whose best value of the last `patience` epochs and one `interval` is worse than its best before, by more than
+    `min_delta`; with `wraps` only if that pruner would, too.
+    """
 
     kind: Literal["patience"]
     interval: Count = 5

@@ -40,6 +40,7 @@ def splits_of(config: StudyConfig, splits: int) -> tuple[StudyConfig, ...]:
         one = {**values, "split": {**values["split"], **part}}
         if config.study is not None:
             # A name given by the user belongs to one study.
-            one["study"] = f"{config.study}-{'-'.join(f'{key}{value:g}' for key, value in part.items())}"
+            ((key, value),) = part.items()
+            one["study"] = f"{config.study}-{key}{value if isinstance(value, int) else f'{value:g}'}"
         found.append(load_saved(one))
     return tuple(found)

@@ -230,7 +230,7 @@ class StudyConfig(Model):
             return values
         if not listed:
             raise ValueError("objective: at least one is needed, such as val/mse")
-        return {**values, "objective": listed[0], "further_objectives": listed[1:] or values.get("further_objectives", ())}
+        return {**values, "objective": listed[0], "further_objectives": [*listed[1:], *values.get("further_objectives", ())]}
 
     @field_validator("objective")
     @classmethod

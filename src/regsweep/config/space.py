@@ -108,7 +108,9 @@ class SteppedRange(FloatRange):
 
     def grid(self, _points: int | None = None) -> Sequence[Scalar]:
         """Every value."""
-        return [self.low + index * self.step for index in range(round((self.high - self.low) / self.step) + 1)]
+        # Steps add up to more than their end, by rounding.
+        count = round((self.high - self.low) / self.step) + 1
+        return [min(self.high, self.low + index * self.step) for index in range(count)]
 
 
 class Choice(Model):
@@ -244,6 +246,8 @@ class SpaceConfig(Model):
                 problems.append(
                     f"{name}: its condition asks for {asked!r}, which no parameter above it is called{nearest(asked, earlier)}"
                 )
+            if name in self.per_layer and "depth" not in earlier:
+                problems.append(f"{name}: every hidden layer has one of its own, so depth must stand above it")
             if parameter.when is not None and parameter.when.parameter in self.per_layer:
                 problems.append(f"{name}: its condition asks for {parameter.when.parameter!r}, which every layer has its own of")
             if name in ("width", "activation") and not _on_every_hidden_layer(parameter.when):

@@ -194,6 +194,8 @@ def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[st
     y, leaks = _numbers(frame[target]), {}
     for column in features:
         if _is_text(frame[column]):
+            if _tells_apart(frame[column], y):
+                leaks[column] = f"feature {column!r} says which class {target!r} is"
             continue
         x = _numbers(frame[column])
         present = ~np.isnan(x)
@@ -202,6 +204,15 @@ def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[st
         elif abs(r := _correlation(x[present], y[present])) >= LEAK:
             leaks[column] = f"feature {column!r} correlates with target {target!r} (r = {r:.5f})"
     return leaks
+
+
+def _tells_apart(texts: pd.Series, y: npt.NDArray[np.float64]) -> bool:
+    """Whether two texts stand for the two values of a target: of two classes, say, under other names."""
+    if texts.nunique() != 2:
+        return False
+    present = texts.notna()
+    pairs = set(zip(texts[present], y[present.to_numpy()], strict=True))
+    return len(pairs) == len({value for _, value in pairs}) == 2
 
 
 def _correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:

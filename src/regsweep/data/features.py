@@ -216,7 +216,7 @@ def fit_target(y: Array64, config: FeaturesConfig) -> TargetScale:
     values = np.log(y) if config.target_log else y
     if not config.target_standardise:
         return TargetScale(config.target_log, 0.0, 1.0)
-    return TargetScale(config.target_log, float(values.mean()), _positive(float(values.std())))
+    return TargetScale(config.target_log, float(values.mean()), _deviation(values))
 
 
 def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:
@@ -228,7 +228,7 @@ def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldD
         )
     train, val = dataset.x.iloc[fold.train], dataset.x.iloc[fold.val]
     columns, target = fit_columns(train, config), LOGIT if dataset.classes else fit_target(y_train, config)
-    mean, std = (0.0, 1.0) if dataset.classes else (float(y_train.mean()), _positive(float(y_train.std())))
+    mean, std = (0.0, 1.0) if dataset.classes else (float(y_train.mean()), _deviation(y_train))
     return FoldData(
         columns=columns,
         target=target,
@@ -284,7 +284,7 @@ def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
 def _shift_and_scale(numbers: Array64, config: FeaturesConfig) -> tuple[float, float]:
     match config.numeric:
         case "standard":
-            return float(numbers.mean()), _positive(float(numbers.std()))
+            return float(numbers.mean()), _deviation(numbers)
         case "minmax":
             return float(numbers.min()), _positive(float(numbers.max() - numbers.min()))
         case "max":
@@ -305,6 +305,11 @@ def _fit_ordinal(fitted: CategoryColumn, values: pd.Series, config: FeaturesConf
     positions = plain.encode(values)[:, 0]
     shift, scale = _shift_and_scale(positions, config)
     return replace(plain, shift=shift, scale=scale, unknown=float(positions.mean()))
+
+
+def _deviation(values: Array64) -> float:
+    """The standard deviation; 1 where all are equal, of which rounding in the mean may leave some."""
+    return _positive(float(values.std())) if values.min() < values.max() else 1.0
 
 
 def _positive(scale: float) -> float:

@@ -1,12 +1,13 @@
 """Row indices of train, val and test. Test rows are drawn first and belong to no fold.
 
-In: a data set and the split's config. Out: `Split`. Main calls: `make_split`, and `duplicates_across` for what no split prevents.
+In: a data set and the split's config. Out: `Split`. Main calls: `make_split`; `duplicates_across` for what no split prevents, and
+`undefined_objective` for what a split may leave undefined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,20 @@ def duplicates_across(split: Split, dataset: Dataset) -> str | None:
     return (
         f"{count} of {len(split.test)} test rows stand in train or val too (equal features and target): the test score flatters"
     )
+
+
+def undefined_objective(objectives: Sequence[str], split: Split, dataset: Dataset) -> str | None:
+    """Say which objective has no value on some fold's validation rows, as R² and AUC where their target is constant."""
+    for objective in objectives:
+        instead = {"val/r2": "val/mse", "val/auc": "val/log_loss"}.get(objective)
+        for number, fold in enumerate(split.folds if instead is not None else ()):
+            y = dataset.y[fold.val]
+            if y.min() == y.max():
+                return (
+                    f"{dataset.name}: objective {objective} has no value in fold {number}: the target of its {len(y)} validation "
+                    f"rows is {y[0]:g} throughout; choose {instead}, or a split with larger validation parts"
+                )
+    return None
 
 
 def _auto(config: AutoSplit, dataset: Dataset) -> Split:

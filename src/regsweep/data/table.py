@@ -106,7 +106,7 @@ def read_file(file: Path) -> bytes:
 def parse_table(data: bytes, name: str, *, separator: str = ",", kind: Kind | None = None, path: Path | None = None) -> Table:
     """Parse the bytes of a CSV or Parquet file; `name` stands in messages. Raises DataError, ConfigError for a bad separator."""
     parquet = data.startswith(_PARQUET)
-    if not data.strip():
+    if not data.removeprefix(_BOM).strip():
         raise DataError(f"{name}: is empty; a table needs a line of column names and rows")
     if kind == "csv" and parquet:
         raise DataError(f"{name}: is a Parquet file; use dataset=parquet in place of dataset=csv")
@@ -278,7 +278,8 @@ def _plain(values: pd.Series) -> pd.Series:
     """Return numbers, datetime64 without zone or `str`. Raises TypeError that ends the sentence `column 'x' ...`."""
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind == "categorical":
-        return _plain(values.astype(values.cat.categories.dtype))
+        # Integers and booleans can't be missing.
+        return _plain(values.astype(object if values.isna().any() else values.cat.categories.dtype))
     if kind in {"timedelta", "timedelta64"}:
         return pd.to_timedelta(values).dt.total_seconds() / 86_400
     if kind in {"integer", "floating"} and isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf":

@@ -1,5 +1,5 @@
 """What a finished study teaches: which hyperparameters mattered, and the way from the default configuration to the champion."""
 
-from regsweep.insight.record import look_into, read_insight
+from regsweep.insight.record import kept_insight, look_into, read_insight
 
-__all__ = ["look_into", "read_insight"]
+__all__ = ["kept_insight", "look_into", "read_insight"]

@@ -30,28 +30,38 @@ def look_into(
     book: RecordBook, facts: StudyFacts, records: Sequence[TrialRecord], champion: TrialRecord | None, executor: Executor
 ) -> dict[str, Any]:
     """Write `insight.json`, or return what it says if it is there already and of these trials and this champion."""
-    objective = facts.config.objective
-    about = {
-        "kind": "insight",
-        "study": facts.study,
-        "objective": objective,
-        "trials": [record.number for record in records if record.result.state is State.COMPLETE],
-        "champion": champion.number if champion is not None else None,
-        "switches": facts.config.insight.model_dump(mode="json"),
-    }
-    known = read_insight(book)
-    if known is not None and {key: known.get(key) for key in about} == about:
+    if (known := kept_insight(book, facts, records, champion)) is not None:
         return known
+    objective = facts.config.objective
     found = importances(records, objective, seed=facts.config.seed)
     # The first method's, fANOVA's: it looks at the whole space, as the surface does.
     greatest = list(found[0].values)[:2] if found else []
-    content = about | {
+    content = _about(facts, records, champion) | {
         "importance": [asdict(one) for one in found],
         "surface": surface(records, objective, greatest, seed=facts.config.seed),
         "ablation": _ablation(facts, champion, executor) if champion is not None and facts.config.insight.ablation else None,
     }
     write_json(book.insight, content)
     return content
+
+
+def kept_insight(
+    book: RecordBook, facts: StudyFacts, records: Sequence[TrialRecord], champion: TrialRecord | None
+) -> dict[str, Any] | None:
+    """What `insight.json` says if it is there and of these trials and this champion."""
+    known, about = read_insight(book), _about(facts, records, champion)
+    return known if known is not None and {key: known.get(key) for key in about} == about else None
+
+
+def _about(facts: StudyFacts, records: Sequence[TrialRecord], champion: TrialRecord | None) -> dict[str, Any]:
+    return {
+        "kind": "insight",
+        "study": facts.study,
+        "objective": facts.config.objective,
+        "trials": [record.number for record in records if record.result.state is State.COMPLETE],
+        "champion": champion.number if champion is not None else None,
+        "switches": facts.config.insight.model_dump(mode="json"),
+    }
 
 
 def read_insight(book: RecordBook) -> dict[str, Any] | None:

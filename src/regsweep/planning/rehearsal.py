@@ -56,6 +56,8 @@ def rehearse(material: Material, folder: Path) -> Rehearsed:
             "study": "rehearsal",
             "n_trials": trials,
             "max_failures": trials + 1,
+            # They may be more than a batch, and lie outside of shorter epochs.
+            "enqueue": (),
             "budget": BudgetConfig(),
             "space": config.space.model_copy(update={"parameters": _shorter(config, material.prepared)}),
             "baselines": baselines,

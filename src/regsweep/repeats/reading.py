@@ -27,7 +27,7 @@ from regsweep.folder import read_folder
 from regsweep.judgement import NETWORK, PairedDifference, verdict
 from regsweep.repeats.interval import corrected_interval
 from regsweep.report.repeats_plot import repeated_splits
-from regsweep.trial import higher_is_better
+from regsweep.trial import best_of, higher_is_better
 
 CHAMPION: Final = "champion"
 # What is shown first, where a study's records have it; other metrics follow as they stand in the records.
@@ -107,13 +107,8 @@ class Repeats:
         One that is the champion of every split is no rival of itself.
         """
         name = self.objective.removeprefix("val/")
-        sign = -1 if higher_is_better(self.objective) else 1
-
-        def order(standing: Standing) -> float:
-            mean = sign * _mean(standing.val[name])
-            return math.inf if math.isnan(mean) else mean
-
-        return min(self._others, key=order, default=None)
+        best = best_of({standing.key: _mean(standing.val[name]) for standing in self._others}, self.objective)
+        return next((standing for standing in self._others if standing.key == best), None)
 
     def difference(self, key: str) -> PairedDifference:
         """By how much the champion is better than a baseline in `metric`, with the corrected 95 % interval over splits."""

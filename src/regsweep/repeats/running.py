@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from regsweep.book import RecordBook, read_champion
 from regsweep.config import StudyConfig, compose
@@ -62,7 +62,7 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
     Searches are nested: each sees only its own split's rows outside the test part. Raises what `run_study` raises, and DataError
     before anything runs if a split has too few rows.
     """
-    dataset = load_dataset(configs[0].dataset)
+    dataset = load_dataset(configs[0].dataset, configs[0].predicts)
     for config in configs:
         make_split(config.split, dataset)
     books = [RecordBook(workspace.records / study_name(config, dataset.sha256)) for config in configs]
@@ -85,13 +85,19 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
 def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     """Whether the study has been judged just as it is configured now."""
     try:
-        if not book.begun or book.facts().config != config or read_champion(book) is None:
+        if not book.begun or _judged_by(book.facts().config) != _judged_by(config) or read_champion(book) is None:
             return False
     except UnreadableError:
         return False
     ended = book.ended()
     # A longer study that was stopped right at its beginning has the new config and the old end.
     return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={config.n_trials}")
+
+
+def _judged_by(config: StudyConfig) -> dict[str, Any]:
+    """What of a config decides on trials and judgement: not what a function was seen to draw, nor where and how it was run."""
+    said = config.model_dump(exclude={"space": {"found", "always"}})
+    return {key: value for key, value in said.items() if key not in ("executor", "tracking", "insight")}
 
 
 def _copy(books: Sequence[RecordBook], leads: int, workspace: Workspace, watcher: SplitsWatcher) -> None:

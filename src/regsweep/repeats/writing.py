@@ -34,17 +34,17 @@ def record_verdict(repeats: Repeats, workspace: Workspace) -> str:
     """Copy a verdict that has been written into MLflow and return its run's id. Raises StorageError."""
     from regsweep.tracking import verdicts
 
-    name, facts = verdict_name(repeats), RecordBook(workspace.records / repeats.studies[0]).facts()
+    name, book = verdict_name(repeats), RecordBook(workspace.records / repeats.studies[0])
     tags = {
         "regsweep.verdict": repeats.sentence,
         "regsweep.splits": ", ".join(repeats.splits),
         "regsweep.studies": ", ".join(repeats.studies),
-        "mlflow.note.content": f"**{repeats.sentence}**\n\n{facts.config.question}",
+        "mlflow.note.content": f"**{repeats.sentence}**\n\n{repeats.configs[0].question}",
     }
     # Means over splits are no value of one test part: they have names of their own.
     values = {f"mean/test/{metric}": float(np.mean(found)) for metric, found in repeats.champion.test.items()}
     values |= {f"better_by/{one.key}": repeats.difference(one.key).value for one in repeats.rivals}
-    return verdicts.record_verdict(workspace, facts, name, verdict_folder(repeats, workspace), tags, values)
+    return verdicts.record_verdict(workspace, book, name, verdict_folder(repeats, workspace), tags, values)
 
 
 def write_verdict(repeats: Repeats, workspace: Workspace) -> Path:

@@ -11,13 +11,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, assert_never
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon
 
-from regsweep.predictor import CategoryColumn, Column, NumberColumn, SegmentsColumn
+from regsweep.predictor import CategoryColumn, Column, NumberColumn, OrdinalColumn, SegmentsColumn
 from regsweep.report.style import (
     BLUE,
     BODY,
@@ -133,6 +133,10 @@ def encoded_columns(columns: Iterable[Column]) -> list[tuple[str, str, int]]:
                 words = "piecewise-linear segments"
             case CategoryColumn():
                 words = "one input per category"
+            case OrdinalColumn():
+                words = "position among the categories"
+            case _:
+                assert_never(column)
         found.append((column.name, words, len(column.outputs)))
     return found
 

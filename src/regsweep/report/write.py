@@ -20,7 +20,7 @@ from regsweep.report import plots
 from regsweep.report.champion_parts import ReportRows, champion_diagram, champion_line
 from regsweep.report.style import DPI
 from regsweep.tasks import REGRESSION
-from regsweep.trial import higher_is_better
+from regsweep.trial import best_of
 
 # Figures of a champion that is a network.
 OF_NETWORKS: Final = ("learning_curves", "ablation_path", "model_diagram")
@@ -123,8 +123,6 @@ def _figures(
 def _validation(book: RecordBook, objective: str, reference: str) -> dict[str, float]:
     """The baselines to draw beside the trials: the reference, and the best by validation."""
     metric = objective.removeprefix("val/")
-    values = {content["name"]: content["val"][metric] for content in book.contents("baseline")}
-    if not values:
-        return {}
-    best = (max if higher_is_better(metric) else min)(values, key=lambda name: values[name])
-    return {name: values[name] for name in dict.fromkeys((reference, best)) if name in values}
+    values: dict[str, float | None] = {content["name"]: content["val"][metric] for content in book.contents("baseline")}
+    drawn = dict.fromkeys((reference, best_of(values, objective)))
+    return {name: value for name in drawn if name is not None and (value := values.get(name)) is not None}

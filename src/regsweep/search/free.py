@@ -33,11 +33,6 @@ class FreeSearch(Search):
         """The number after the highest one that was told."""
         return max(self._held, default=len(self._told) - 1) + 1
 
-    @property
-    def holds_back(self) -> bool:
-        """Whether trials were told beyond one that was not."""
-        return bool(self._held)
-
     def waiting(self) -> int:
         return len(self._under_way)
 

@@ -250,7 +250,7 @@ class _Decoder:
         if name not in self._values:
             return self._unknown.suggest_float(name, low, high, step=step, log=log)
         if step is not None:
-            return low + step * min(round((high - low) / step), max(0, round((float(self._values[name]) - low) / step)))
+            return min(high, low + step * max(0, round((float(self._values[name]) - low) / step)))
         if self._listed:
             grid = FloatRange(type="float", low=low, high=high, log=log).grid(self._points)
             return float(grid[int(self._values[name])])

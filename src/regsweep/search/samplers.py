@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from regsweep.config import StudyConfig
 from regsweep.config.space import Choice, FloatRange, IntRange, Parameter
-from regsweep.space import every_key
+from regsweep.space import always, every_key
 
 
 class PerTrialSampler(optuna.samplers.BaseSampler):
@@ -25,6 +25,7 @@ class PerTrialSampler(optuna.samplers.BaseSampler):
         self._config = config
         self._number, self._attempt = 0, 0
         self._distributions = {key: distribution_of(parameter) for key, parameter in every_key(config.space).items()}
+        self._always = always(config.space)
 
     def turn_to(self, number: int, attempt: int) -> None:
         """Say which trial is asked for next, and how often it was before."""
@@ -34,7 +35,11 @@ class PerTrialSampler(optuna.samplers.BaseSampler):
         if self._config.sampler.kind == "qmc":
             # Optuna would take the first trial's, which lacks what its conditions left out.
             return self._distributions if self._attempt == 0 else {}
-        return self._made().infer_relative_search_space(study, trial)
+        found = self._made().infer_relative_search_space(study, trial)
+        if self._config.sampler.kind == "cmaes":
+            # Optuna's gives up for good when one goes that no trial had lacked before.
+            return {key: distribution for key, distribution in found.items() if key in self._always}
+        return found
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

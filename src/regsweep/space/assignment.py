@@ -15,6 +15,7 @@ from regsweep.config.space import (
     SteppedRange,
     keys,
     name_and_layer,
+    parents,
     widened,
 )
 from regsweep.space.function import call, explored, found_in
@@ -49,6 +50,30 @@ def every_key(space: SpaceConfig) -> dict[str, Parameter]:
         if len(set(parameter.values())) > 1
         for key in keys(space, name, deepest)
     }
+
+
+def always(space: SpaceConfig) -> frozenset[str]:
+    """The keys that every configuration has."""
+    if space.function is not None:
+        return frozenset(space.always)
+    found: set[str] = set()
+    for name, parameter in space.parameters.items():
+        for key in keys(space, name, int(greatest(space, "depth"))):
+            if all(parent in found and _calls_for(key, parameter, parent, space) for parent in parents(key, parameter)):
+                found.add(key)
+    return frozenset(found)
+
+
+def _calls_for(key: str, parameter: Parameter, parent: str, space: SpaceConfig) -> bool:
+    """Whether a key exists whatever the value of a parent is."""
+    owner, when = space.parameters[parent], parameter.when
+    layer = name_and_layer(key)[1] if parent == "depth" else 0
+    if isinstance(owner, FloatRange) and owner.low < owner.high:
+        return False
+    asked = when if when is not None and when.parameter == parent else None
+    return all(
+        (not layer or int(value) >= layer) and (asked is None or asked.holds({parent: value})) for value in owner.grid(None)
+    )
 
 
 def greatest(space: SpaceConfig, name: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
@@ -50,7 +51,7 @@ class Drawing:
             return float(self._draw(name, {"type": "float", "low": low, "high": high, "log": log}))
         if log or step <= 0:
             raise ValueError(f"{name!r} has step={step} and log={log}; a step is above 0, and a log scale has none")
-        high = low + math.floor((high - low) / step + 1e-9) * step
+        high = _reached(low, high, step)
         return float(self._draw(name, {"type": "float", "low": low, "high": high, "step": step}))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
@@ -95,6 +96,14 @@ def written(kind: Found) -> str:
     steps = f" in steps of {kind.step:g}" if isinstance(kind, IntRange | SteppedRange) and kind.step != 1 else ""
     log = " on a log scale" if kind.log else ""
     return f"{'whole' if isinstance(kind, IntRange) else 'real'} numbers from {kind.low:g} to {kind.high:g}{steps}{log}"
+
+
+def _reached(low: float, high: float, step: float) -> float:
+    """The last number that steps reach, in decimals as Optuna counts: 0.3 from 0 by 0.1, which floats add up to a little more."""
+    if not math.isfinite(high - low):
+        return high
+    start, end, each = (Decimal(str(float(number))) for number in (low, high, step))
+    return float(end - (end - start) % each)
 
 
 def _kind(name: str, values: dict[str, Any]) -> Found:

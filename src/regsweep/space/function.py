@@ -7,6 +7,7 @@ follow from it. Main calls: `call`, `values_of`. The function must return the sa
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import sys
 import traceback
@@ -201,6 +202,8 @@ def _problems(given: Mapping[str, Any]) -> Iterator[str]:
             yield f"returned {key!r}, which is no hyperparameter{nearest(key, KNOWN)}; known: {', '.join(KNOWN)}"
         elif isinstance(value, bool) or not isinstance(value, int | float | str):
             yield f"returned {key}={value!r}; a number or a text is needed"
+        elif not isinstance(value, str) and not math.isfinite(value):
+            yield f"returned {key}={value!r}; a finite number is needed"
         else:
             yield from (f"returned {key}: {problem}" for problem in value_problems(name, Fixed(type="fixed", value=value)))
     layers = [name_and_layer(key)[1] for key in given]

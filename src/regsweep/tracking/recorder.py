@@ -230,7 +230,9 @@ class Recorder:
             "regsweep.dataset.unit": facts.dataset.unit,
         }
         run = known or self._client.create_run(self._experiment, run_name=facts.study, tags=tags)
-        self._client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in study_params(facts).items()])
+        # MLflow changes no parameter; a table may have been renamed since.
+        missing = {key: value for key, value in study_params(facts).items() if key not in run.data.params}
+        self._client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in missing.items()])
         self._client.log_inputs(run.info.run_id, datasets=self._inputs)
         content = facts.to_json()
         self._client.log_dict(run.info.run_id, content["config"], "config.yaml")

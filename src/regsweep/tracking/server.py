@@ -39,7 +39,10 @@ class Server:
         # Ended ones first, so that of two the one that stays is whole.
         found = sorted(child_runs(self._client, self._family.experiment, self._family.parent), key=_is_running)
         for run in found:
-            child = (run.data.tags.get(KIND, ""), run.data.tags.get(KEY, ""))
+            if KIND not in run.data.tags or KEY not in run.data.tags:
+                # Somebody else's, logged below the study.
+                continue
+            child = (run.data.tags[KIND], run.data.tags[KEY])
             if child in ended or child in self._begun:
                 self._client.delete_run(run.info.run_id)
             elif _is_running(run):

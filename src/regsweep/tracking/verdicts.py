@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlflow.entities import Metric, RunTag
 
+from regsweep.book import RecordBook
 from regsweep.paths import Workspace
-from regsweep.record import StudyFacts
 from regsweep.tracking.entities import make_experiment, user
-from regsweep.tracking.names import KEY, KIND
+from regsweep.tracking.names import BOOK, KEY, KIND
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 
 
 def record_verdict(
-    workspace: Workspace, facts: StudyFacts, name: str, folder: Path, tags: Mapping[str, str], values: Mapping[str, float]
+    workspace: Workspace, book: RecordBook, name: str, folder: Path, tags: Mapping[str, str], values: Mapping[str, float]
 ) -> str:
-    """Make the run of a verdict, or bring it up to date, with the files of its folder; returns its id. Raises StorageError."""
+    """Make the run of a verdict, or bring it up to date, with the files of its folder; returns its id. Raises StorageError.
+
+    `book`: of its first split's study. A value that has changed since is a metric's next step.
+    """
+    facts = book.facts()
     uri = facts.config.tracking.uri
     client = open_store(workspace, uri)
     with storage_errors(workspace, uri):
         experiment = make_experiment(client, workspace, facts)
-        found = find_runs(client, experiment, {KIND: "verdict", KEY: name})
-        mine = {KIND: "verdict", KEY: name, "mlflow.user": user(), "mlflow.source.name": "regsweep", **tags}
+        # Several folders may hold studies of these names; on a server they are told apart.
+        key = {KIND: "verdict", KEY: name} | ({BOOK: book.id} if uri is not None else {})
+        found = find_runs(client, experiment, key)
+        mine = {**key, "mlflow.user": user(), "mlflow.source.name": "regsweep", **tags}
         run = found[0] if found else client.create_run(experiment, run_name=name, tags=mine)
+        known = run.data.metrics
+        changed = {name: value for name, value in values.items() if name not in known or not _equal(known[name], value)}
+        steps = {name: len(client.get_metric_history(run.info.run_id, name)) if name in known else 0 for name in changed}
         now = time.time_ns() // 1_000_000
         client.log_artifacts(run.info.run_id, str(folder))
         client.log_batch(
             run.info.run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in values.items()],
-            tags=[RunTag(key, value) for key, value in mine.items()],
+            metrics=[Metric(metric, value, now, steps[metric]) for metric, value in changed.items()],
+            tags=[RunTag(tag, value) for tag, value in mine.items()],
         )
         client.set_terminated(run.info.run_id, "FINISHED")
         return str(run.info.run_id)
+
+
+def _equal(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))

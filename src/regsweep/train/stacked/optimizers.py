@@ -29,7 +29,7 @@ class Coefficients:
     """One optimizer; `betas` are those of Adam's correction of the first steps, `decay` is AdamW's weight decay.
 
     `follows`: m holds gradients times the learning rates of their own steps, as Keras's momentum does; here it is kept divided by
-    the present one.
+    the present one. Where that is 0, as float32 has the last steps of a long cosine, m begins anew: what it held is as small.
     """
 
     first_decay: float
@@ -53,7 +53,7 @@ class Coefficients:
         left, right = (one - np.float32(beta) ** steps for beta in self.betas or (0.0, 0.0))
         decay = np.full_like(now, self.first_decay)
         if self.follows:
-            decay *= before / now
+            decay *= np.divide(before, now, out=np.zeros_like(now), where=now > 0)
         return np.stack([now * np.sqrt(right) / left if self.betas else now, decay, one - np.float32(self.decay) * now])
 
 

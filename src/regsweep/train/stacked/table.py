@@ -42,7 +42,7 @@ def curves_of(sums: Array64, fold: FoldData) -> Array64:
     sides = []
     with np.errstate(over="ignore", invalid="ignore"):
         for squares, absolutes, y in ((sums[:, 0], sums[:, 1], fold.y_train), (sums[:, 2], sums[:, 3], fold.y_val)):
-            spread = np.sum((y - y.mean()) ** 2)
+            spread = np.sum((y - y.mean()) ** 2) if y.min() < y.max() else 0.0
             # As in Keras, R² is 0 where all targets are equal.
             missed = squares * factor**2 / spread if spread > 0 else np.ones_like(squares)
             sides += [squares * (factor**2 / len(y)), absolutes * (factor / len(y)), 1 - missed]
