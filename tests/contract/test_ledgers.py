@@ -16,6 +16,7 @@ from mlflow.entities import Run
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
+from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.study import gather, run_study
 from regsweep.tracking import database
@@ -172,6 +173,27 @@ def test_models_are_stored_as_asked(models: str, stored: str, tiny: Callable[...
     assert trials == expected
     (champion,) = (run for run in runs if run.data.tags["regsweep.kind"] == "champion")
     assert (Path(champion.info.artifact_uri) / "model").is_dir()
+
+
+def test_models_follow_a_setting_that_has_changed(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    def stored(models: str, n_trials: int) -> tuple[set[int], int]:
+        config = tiny(f"tracking.models={models}", "baselines=none", "study=one", "sampler=random", "reopen_test=true")
+        outcome = run_study(gather(config.model_copy(update={"n_trials": n_trials})), Workspace(workspace), Silent())
+        assert outcome.judgement is not None
+        assert check(Workspace(workspace), outcome.book).findings == ()
+        runs = {int(run.data.tags["regsweep.key"]): run for run in children(Workspace(workspace)) if of_trial(run)}
+        found = {number for number, run in runs.items() if (Path(run.info.artifact_uri) / "model" / "MLmodel").is_file()}
+        return found, outcome.judgement.trial.number
+
+    assert stored("all", 2)[0] == {0, 1}
+    found, best = stored("top:1", 3)
+    assert found == {best}
+    assert stored("all", 3)[0] == {0, 1, 2}
+    assert stored("none", 3)[0] == set()
+
+
+def of_trial(run: Run) -> bool:
+    return bool(run.data.tags["regsweep.kind"] == "trial")
 
 
 @pytest.mark.slow

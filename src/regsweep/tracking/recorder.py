@@ -24,8 +24,9 @@ from regsweep.sums import digest
 from regsweep.tracking.content import RunContent, baseline_run, champion_key, champion_run, points_at, trial_run
 from regsweep.tracking.database import Database, known_schema
 from regsweep.tracking.entities import as_input, make_experiment, study_params, user
+from regsweep.tracking.kept_models import KeptModels
 from regsweep.tracking.ledger import Child, Ended, Family, Ledger
-from regsweep.tracking.names import BOOK, ENDED, KIND, MODELS, PARETO, STUDY
+from regsweep.tracking.names import BOOK, ENDED, KIND, PARETO, STUDY
 from regsweep.tracking.server import Server
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 from regsweep.tracking.view import save_views, table_tag
@@ -46,9 +47,8 @@ class Recorder:
             self._inputs = [as_input(self._facts.dataset, self._features.columns)]
             self._study = self._study_run()
             self._ledger = self._open_ledger(workspace)
+            self._models = KeptModels(self._client, self._study, tracking.models, self._complete)
         self.refresh()
-        stored = self._study.data.tags.get(MODELS, "")
-        self._models = {int(number) for number in stored.split(",") if number}
 
     @property
     def trials(self) -> int:
@@ -70,8 +70,10 @@ class Recorder:
     def trial(self, number: int) -> None:
         """Record a trial."""
         record = self._record(number)
-        wanted = self._facts.config.tracking.models == "all" or number in self._models
-        self._child(trial_run(self._book, record, self._model(record) if wanted else None))
+        model = self._model(record) if self._models.wants(number) else None
+        self._child(trial_run(self._book, record, model))
+        if model is not None:
+            self._models.recorded(number)
 
     def judged(self, *, lead: bool = True, alive: Callable[[], None] = lambda: None) -> None:
         """Record baselines and champion, register its model, and end the parent run with report and verdict.
@@ -83,7 +85,7 @@ class Recorder:
             if ("baseline", baseline["name"]) not in self._ended:
                 self._child(baseline_run(self._book, baseline))
                 alive()
-        self._keep_best_models(alive)
+        self._keep_models(alive)
         self._mark_front()
         last = max((trial["finished"] for trial in self._book.contents("trial")), default=0)
         content = read_champion(self._book)
@@ -170,23 +172,25 @@ class Recorder:
     def _model(self, record: TrialRecord) -> Model | None:
         return self._features.encoding.model(record.result) if record.result.state is State.COMPLETE else None
 
-    def _keep_best_models(self, alive: Callable[[], None]) -> None:
-        """Where not every trial has a model: the best ones now get theirs, and those that were better before lose it."""
-        kind, _, count = self._facts.config.tracking.models.partition(":")
-        if kind == "all":
-            return
-        scored = [content for content in self._book.contents("trial") if content["objective"] is not None]
-        scored.sort(key=lambda content: content["objective"], reverse=higher_is_better(self._facts.config.objective))
-        best = {content["number"] for content in scored[: int(count or 0)]}
+    def _keep_models(self, alive: Callable[[], None]) -> None:
+        """Trials that are to have a model now, and have none, get it; those that are no longer to have theirs lose it."""
+        lacking, spare = self._models.settle(self._best)
         with self._guard():
-            for number in sorted(best - self._models):
+            for number in lacking:
                 record = self._record(number)
                 self._ledger.put_model(self._ended["trial", str(number)], trial_run(self._book, record, self._model(record)))
                 alive()
-            for number in sorted(self._models - best):
+            for number in spare:
                 self._ledger.drop_model(self._ended["trial", str(number)])
-            self._models = best
-            self._client.set_tag(self.study_run_id, MODELS, ",".join(map(str, sorted(best))))
+            self._models.settled()
+
+    def _best(self, count: int) -> list[int]:
+        scored = [content for content in self._book.contents("trial") if content["objective"] is not None]
+        scored.sort(key=lambda content: content["objective"], reverse=higher_is_better(self._facts.config.objective))
+        return [content["number"] for content in scored[:count]]
+
+    def _complete(self) -> list[int]:
+        return [content["number"] for content in self._book.contents("trial") if content["state"] == State.COMPLETE]
 
     def _mark_front(self) -> None:
         """Tag the runs of the trials on the Pareto front, and no others."""
