@@ -66,7 +66,9 @@ class FreeLoop:
                 waited = self._wanted()
                 if not waited and any(map(self._wants, self._ready)):
                     # Every worker has what nobody wants any more, and a gap is to be filled: whoever ends first takes it.
-                    waited = self._training
+                    waited = [(stack, training) for stack, training in self._training if not training.future.done()]
+                    if not waited:
+                        continue
                 if not waited:
                     return
                 wait([training.future for _, training in waited], return_when=FIRST_COMPLETED)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from regsweep.book import ENDED_FILE, RecordBook
 from regsweep.champion import read_openings
-from regsweep.errors import StorageError, UnreadableError
+from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.flight import told_by
-from regsweep.folder import read_folder, tidy
+from regsweep.folder import read_content, read_folder, tidy
 from regsweep.fsck import Checked, check
 from regsweep.insight import read_insight
 from regsweep.paths import Workspace
-from regsweep.record import Features, StudyFacts
+from regsweep.record import Features, StudyFacts, identity
 from regsweep.search import Told, kept_trials, open_search
 from regsweep.study import gather, train_lost
 from regsweep.tracking.content import champion_key
@@ -32,7 +32,7 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
     A damaged record comes back from its copy in MLflow, else the trial is trained again. Raises StorageError while a run of the
     study is at work, ConfigError where a trial would have to be trained again and its data have changed.
     """
-    with book.untouched(), book.locked():
+    with book.locked(), book.untouched():
         before = check(workspace, book)
         if not before.findings:
             return before
@@ -43,7 +43,7 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
         if (place := book.folder / ENDED_FILE).is_file() and book.ended() is None:
             # The same `regsweep run` writes anew what it says.
             place.unlink()
-        _copy_back(workspace, book, facts, announce)
+        foreign = _copy_back(workspace, book, facts, announce)
         if book.insight.exists() and read_insight(book) is None:
             book.insight.unlink()
             announce(f"{book.insight}: was damaged; the same `regsweep run` makes it again")
@@ -56,7 +56,8 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
         # What is recorded anew may leave artifacts of former runs over.
         for _ in range(2):
             wrong = {finding.run for finding in check(workspace, book).findings if finding.run is not None}
-            sync(workspace, book, lambda _: None, remove=sorted(wrong), lead=False)
+            sync(workspace, book, lambda _: None, remove=sorted({*wrong, *foreign}), lead=False)
+            foreign = set()
         return check(workspace, book)
 
 
@@ -91,15 +92,22 @@ def _restore_facts(book: RecordBook, announce: Announce) -> StudyFacts:
     return facts
 
 
-def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announce: Announce) -> None:
-    """Take records that are missing or damaged from their copies in MLflow's artifacts; damaged ones without a copy go."""
+def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announce: Announce) -> set[str]:
+    """Take records that are missing or damaged from their copies in MLflow's artifacts; damaged ones without a copy go.
+
+    Returns the runs whose copies are another study's, that had this name before its records were taken away.
+    """
     copies: dict[str, Path] = {}
+    runs: dict[Path, str] = {}
+    foreign: set[str] = set()
     for run in inspect(workspace, book, facts).children:
         kind, key = run.child
         if run.folder is not None and kind in ("trial", "baseline"):
             copies[f"trial-{int(key):05d}" if kind == "trial" else f"baseline-{key}"] = run.folder / "record"
         elif run.folder is not None and kind == "champion" and _is_latest(book, run.folder / "champion", key):
             copies["champion"] = run.folder / "champion"
+        if run.folder is not None:
+            runs[run.folder] = run.id
     places = [place for pattern in ("trial-*", "baseline-*", "champion") for place in book.folder.glob(pattern)]
     for name in sorted({*copies, *(place.name for place in places)}):
         place = book.folder / name
@@ -107,8 +115,22 @@ def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announ
             continue
         shutil.rmtree(place, ignore_errors=True)
         if name in copies and _is_whole(copies[name]):
+            if not _is_of(facts, copies[name]):
+                foreign.add(runs[copies[name].parent])
+                continue
             shutil.copytree(copies[name], place)
             announce(f"{place}: copied back from MLflow's artifacts")
+    return foreign
+
+
+def _is_of(facts: StudyFacts, copy: Path) -> bool:
+    """Whether a record is of the study of these facts."""
+    try:
+        theirs = StudyFacts.from_json(read_content(copy))
+    except (ConfigError, KeyError, TypeError):
+        # Of another version: what is wrong with it is told when it is read.
+        return True
+    return identity(theirs.config, theirs.dataset.sha256) == identity(facts.config, facts.dataset.sha256)
 
 
 def _is_latest(book: RecordBook, copy: Path, key: str) -> bool:

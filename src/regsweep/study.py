@@ -36,7 +36,7 @@ from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, stu
 from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.search import FreeSearch, Search, Told, open_search
+from regsweep.search import FreeSearch, Search, Told, forget, kept_trials, open_search
 from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
@@ -110,7 +110,7 @@ def gather(config: StudyConfig, environment: Environment | None = None, *, recor
         raise ConfigError(missing)
     dataset = load_dataset(config.dataset, config.predicts)
     split = make_split(config.split, dataset)
-    if problem := undefined_objective(config.objectives, split, dataset):
+    if not recorded and (problem := undefined_objective(config.objectives, split, dataset)):
         raise DataError(problem)
     smallest = min(len(fold.train) for fold in split.folds)
     if config.space.function is None and (largest := greatest(config.space, "batch_size")) > smallest:
@@ -211,12 +211,11 @@ def run_study(
 
 def _begun(material: Material, workspace: Workspace, book: RecordBook) -> Search:
     """Open the book and its search. What Optuna still has of a study whose records were taken away is forgotten."""
-    anew = not book.begun and not book.numbers()
+    study = material.facts.study
+    if not book.begun and not book.numbers() and kept_trials(workspace, study):
+        forget(workspace, study)
     book.open(material.facts, Features(material.prepared.encoding, material.dataset.columns))
-    search = open_search(workspace, material.facts.study, material.config)
-    if anew and search.told():
-        search.restore(())
-    return search
+    return open_search(workspace, study, material.config)
 
 
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:

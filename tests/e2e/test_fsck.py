@@ -324,6 +324,18 @@ def test_a_damaged_study_keeps_no_other_from_its_turn(workspace: Path, capsys: p
     assert "old: 1 of 1 trials" in out
 
 
+def test_runs_of_a_former_study_of_the_name_are_not_taken_for_this_ones(root: Path) -> None:
+    book, before = book_of(root), book_of(root).facts().config
+    shutil.rmtree(book.folder)
+    shorter = before.model_copy(update={"n_trials": 2, "seed": 7})
+    run_study(gather(shorter), Workspace(root), Silent())
+    records = {number: book.place(number).joinpath("SHA256SUMS").read_bytes() for number in (0, 1)}
+    assert any("trial 4 has no whole record" in finding.text for finding in check(Workspace(root), book).findings)
+    assert repair(Workspace(root), book, lambda _: None).findings == ()
+    assert book.numbers() == [0, 1]
+    assert {number: book.place(number).joinpath("SHA256SUMS").read_bytes() for number in (0, 1)} == records
+
+
 def test_an_empty_id_is_written_anew(root: Path) -> None:
     book = book_of(root)
     (book.folder / "id").write_text("")

@@ -99,10 +99,7 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
     # As if it had been killed before the last champion was on record.
     shutil.rmtree(_books(folder)[2].folder / "champion")
     kept = {book.folder.name: (book.folder / "champion" / "SHA256SUMS").read_bytes() for book in _books(folder)[:2]}
-    # How a study is run and recorded is no part of what it comes to.
-    first = _books(folder)[0].facts().config
-    first = first.model_copy(update={"tracking": first.tracking.model_copy(update={"models": "none"})})
-    configs = splits_of(first, 3)
+    configs = splits_of(_books(folder)[0].facts().config, 3)
     seen: list[tuple[int, bool]] = []
 
     class Noting(Unattended):

@@ -95,6 +95,7 @@ def test_keras_tuners_words_mean_what_they_mean_there() -> None:
     [
         (lambda hp: hp.suggest_int("a", 3, 1), r"'a': low <= high must hold, but got low=3, high=1"),
         (lambda hp: hp.suggest_float("a", 0, 1, log=True), "a log scale needs low > 0"),
+        (lambda hp: hp.suggest_float("a", 1, 0, step=2), r"'a': low <= high must hold, but got low=1.0, high=0.0"),
         (lambda hp: hp.suggest_float("a", 0.1, 1, step=0.1, log=True), "a log scale has none"),
         (lambda hp: hp.suggest_categorical("a", [None, 1]), "'a' has the choice None; choices are numbers, texts"),
         (lambda hp: hp.suggest_categorical("a", []), "'a'.*at least 1"),

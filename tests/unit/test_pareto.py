@@ -47,6 +47,11 @@ def test_a_list_of_objectives_is_short_for_further_ones() -> None:
     assert listed.objectives == ("val/mse", "parameters")
     (one,) = compose([])
     assert compose(["objective=[val/mse]"])[0] == one
+    assert compose(["objective=[val/mse,val/mae]", "further_objectives=[parameters]"])[0].objectives[1:] == (
+        "val/mae",
+        "parameters",
+    )
+    assert compose(["objective=[val/mse,parameters]", "further_objectives=null"])[0] == listed
     assert identity(listed, "x") != identity(one, "x")
     assert study_name(listed, "x") != study_name(one, "x")
 

@@ -230,7 +230,9 @@ class StudyConfig(Model):
             return values
         if not listed:
             raise ValueError("objective: at least one is needed, such as val/mse")
-        return {**values, "objective": listed[0], "further_objectives": [*listed[1:], *values.get("further_objectives", ())]}
+        further = values.get("further_objectives") or ()
+        further = further if isinstance(further, list | tuple) else [further]
+        return {**values, "objective": listed[0], "further_objectives": [*listed[1:], *further]}
 
     @field_validator("objective")
     @classmethod

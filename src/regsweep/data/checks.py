@@ -21,6 +21,8 @@ from regsweep.tasks import BINARY, REGRESSION, Task
 
 # |r| from here on is printed as 1.000 by most tools: the feature is the target in other units.
 LEAK = 0.9995
+# In fewer rows texts may go with classes by chance.
+FEW = 10
 
 # Above, float64 no longer tells neighbouring integers apart.
 EXACT = 2**53
@@ -208,9 +210,9 @@ def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[st
 
 def _tells_apart(texts: pd.Series, y: npt.NDArray[np.float64]) -> bool:
     """Whether two texts stand for the two values of a target: of two classes, say, under other names."""
-    if texts.nunique() != 2:
-        return False
     present = texts.notna()
+    if texts.nunique() != 2 or present.sum() < FEW or len(np.unique(y)) != 2:
+        return False
     pairs = set(zip(texts[present], y[present.to_numpy()], strict=True))
     return len(pairs) == len({value for _, value in pairs}) == 2
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from regsweep.book import RecordBook, read_champion
 from regsweep.config import StudyConfig, compose
 from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
-from regsweep.data import load_dataset, make_split
-from regsweep.errors import StorageError, TooManyFailuresError, UnreadableError
+from regsweep.data import load_dataset, make_split, undefined_objective
+from regsweep.errors import DataError, StorageError, TooManyFailuresError, UnreadableError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
 from regsweep.repeats.reading import Repeats, read_repeats, split_words
@@ -60,11 +60,12 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
     """Run or go on with studies that differ in their split; when all are judged, copy them into MLflow and read them.
 
     Searches are nested: each sees only its own split's rows outside the test part. Raises what `run_study` raises, and DataError
-    before anything runs if a split has too few rows.
+    before anything runs if a split has too few rows, or leaves an objective undefined.
     """
     dataset = load_dataset(configs[0].dataset, configs[0].predicts)
     for config in configs:
-        make_split(config.split, dataset)
+        if problem := undefined_objective(config.objectives, make_split(config.split, dataset), dataset):
+            raise DataError(f"{split_words(config)}: {problem}")
     books = [RecordBook(workspace.records / study_name(config, dataset.sha256)) for config in configs]
     for position, (config, book) in enumerate(zip(configs, books, strict=True)):
         done = _is_done(book, config)
@@ -85,7 +86,7 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
 def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     """Whether the study has been judged just as it is configured now."""
     try:
-        if not book.begun or _judged_by(book.facts().config) != _judged_by(config) or read_champion(book) is None:
+        if not book.begun or _as_composed(book.facts().config) != _as_composed(config) or read_champion(book) is None:
             return False
     except UnreadableError:
         return False
@@ -94,10 +95,9 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={config.n_trials}")
 
 
-def _judged_by(config: StudyConfig) -> dict[str, Any]:
-    """What of a config decides on trials and judgement: not what a function was seen to draw, nor where and how it was run."""
-    said = config.model_dump(exclude={"space": {"found", "always"}})
-    return {key: value for key, value in said.items() if key not in ("executor", "tracking", "insight")}
+def _as_composed(config: StudyConfig) -> StudyConfig:
+    """Without what a function was seen to draw."""
+    return config.model_copy(update={"space": config.space.model_copy(update={"found": {}, "always": ()})})
 
 
 def _copy(books: Sequence[RecordBook], leads: int, workspace: Workspace, watcher: SplitsWatcher) -> None:

@@ -220,6 +220,23 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
     return tuple(told_from(trial, trial.params) if trial.state in STATES else None for trial in trials)
 
 
+def forget(workspace: Workspace, name: str) -> None:
+    """Take a study out of the workspace's database. Raises StorageError."""
+    storage = None
+    try:
+        creator = partial(_connect, workspace.optuna_db)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{workspace.optuna_db}", engine_kwargs={"creator": creator})
+        optuna.delete_study(study_name=name, storage=storage)
+    except KeyError:
+        return
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
+        raise StorageError(f"{workspace.optuna_db}: can't be written ({_first_line(error)})") from None
+    finally:
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
 def _first_line(error: BaseException) -> str:
     cause = error.__cause__ or error
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

@@ -100,7 +100,7 @@ def written(kind: Found) -> str:
 
 def _reached(low: float, high: float, step: float) -> float:
     """The last number that steps reach, in decimals as Optuna counts: 0.3 from 0 by 0.1, which floats add up to a little more."""
-    if not math.isfinite(high - low):
+    if not math.isfinite(high - low) or high < low:
         return high
     start, end, each = (Decimal(str(float(number))) for number in (low, high, step))
     return float(end - (end - start) % each)

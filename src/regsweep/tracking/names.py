@@ -16,3 +16,5 @@ PARETO = "regsweep.pareto"
 PARENT = "mlflow.parentRunId"
 # Of a study whose runs lie on a server, and of its children: the id of its book of records.
 BOOK = "regsweep.book"
+# Of a verdict on a server: the id of its first study's book.
+FIRST_BOOK = "regsweep.first_book"

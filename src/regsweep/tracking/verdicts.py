@@ -12,7 +12,7 @@ from mlflow.entities import Metric, RunTag
 from regsweep.book import RecordBook
 from regsweep.paths import Workspace
 from regsweep.tracking.entities import make_experiment, user
-from regsweep.tracking.names import BOOK, KEY, KIND
+from regsweep.tracking.names import FIRST_BOOK, KEY, KIND
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 
 
@@ -29,7 +29,7 @@ def record_verdict(
     with storage_errors(workspace, uri):
         experiment = make_experiment(client, workspace, facts)
         # Several folders may hold studies of these names; on a server they are told apart.
-        key = {KIND: "verdict", KEY: name} | ({BOOK: book.id} if uri is not None else {})
+        key = {KIND: "verdict", KEY: name} | ({FIRST_BOOK: book.id} if uri is not None else {})
         found = find_runs(client, experiment, key)
         mine = {**key, "mlflow.user": user(), "mlflow.source.name": "regsweep", **tags}
         run = found[0] if found else client.create_run(experiment, run_name=name, tags=mine)
