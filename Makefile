@@ -37,7 +37,8 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Every experiment anew: tables and figures under experiments/. Two tables are fetched, or lie in the folder REGSWEEP_DATA.
+# Every experiment: tables and figures under experiments/. Splits that are judged in mlruns/ are kept; without that folder all is run
+# anew. Two tables are fetched, or lie in the folder REGSWEEP_DATA.
 experiments: $(READY)
 	$(BIN)/python -m experiments
 

@@ -254,10 +254,9 @@ def _reported(action: Callable[[], Any]) -> int:
         code = action()
         return code if isinstance(code, int) else 0
     except RegsweepError as error:
-        if _shown():
-            return 1
-        for problem in error.problems:
-            click.echo(f"regsweep: {problem}", err=True)
+        if not _shown():
+            for problem in error.problems:
+                click.echo(f"regsweep: {problem}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -122,8 +122,11 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
     _print_study(console, outcome.book, trials=SHOWN)
     if bar.told == 0 and not _by_budget(outcome.book.ended()):
         keep(workspace, material.facts.study, config.n_trials, time.perf_counter() - began)
+    ended = outcome.book.ended()
     if config.budget != BudgetConfig():
-        console.print(f"the search was ended by {outcome.book.ended()}")
+        console.print(f"the search was ended by {ended}")
+    elif ended is not None and not ended.startswith("n_trials="):
+        console.print(f"the search ended: {ended}")
     if outcome.judgement.note:
         console.print(f"note: {outcome.judgement.note}", style="yellow")
     if outcome.problem:

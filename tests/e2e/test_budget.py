@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
+from regsweep.console import run_and_show
 from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.repair import repair
@@ -132,6 +133,15 @@ def test_time_ends_a_call_and_the_next_call_has_as_much_again(workspace: Path, w
         if seen < TWELVE:
             assert str(outcome.book.ended()).startswith("budget.seconds=3: ")
     assert outcome.book.ended() == "n_trials=12"
+
+
+def test_a_space_that_was_gone_through_ends_the_search_with_a_line(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workspace.parent)
+    one_each = ["depth=0", "learning_rate=0.01", "l2=0", "optimizer=adam", "encoding=plain", "batch_size.choices=[16,32]"]
+    assert run_and_show(config("sampler=brute_force", *(f"space.parameters.{one}" for one in one_each))) == 0
+    assert "the search ended: every configuration has been tried after 2 trials" in capsys.readouterr().out
 
 
 def test_a_time_that_is_up_at_once_still_tells_a_trial(workspace: Path, whole: list[float]) -> None:

@@ -67,8 +67,8 @@ def test_a_mistake_costs_a_message_and_an_exit_code(tmp_path: Path, arguments: l
     assert not list(tmp_path.iterdir()), "nothing is written before input has been checked"
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    assert "Traceback" in run_cli("--debug", "run", "seed=-1", cwd=tmp_path, code=1).stderr
+def test_debug_shows_the_traceback_and_leaves_the_exit_code(tmp_path: Path) -> None:
+    assert "Traceback" in run_cli("--debug", "run", "seed=-1", cwd=tmp_path, code=2).stderr
 
 
 def test_a_workspace_that_cannot_be_written_is_named(tmp_path: Path) -> None:

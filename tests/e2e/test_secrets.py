@@ -113,7 +113,7 @@ def test_it_is_refused_from_files_and_the_environment_too(tmp_path: Path, monkey
     "arguments,code",
     [
         (("run", f"tracking.uri={URI}"), 2),
-        (("--debug", "run", f"tracking.uri={URI}"), 1),
+        (("--debug", "run", f"tracking.uri={URI}"), 2),
         (("run", f"n_trials={CANARIES['PGPASSWORD']}"), 2),
         (("run", f"+{URI}=3"), 2),
         (("compare", "--trials", URI), 2),
