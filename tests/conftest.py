@@ -44,7 +44,8 @@ def data_folder() -> Path:
 
 def run_cli(*arguments: str, cwd: Path, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run `regsweep` in a process of its own and assert its exit code."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "MLFLOW", "REGSWEEP"))}
+    others = ("PYTEST", "MLFLOW", "REGSWEEP", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     done = subprocess.run(
         [sys.executable, "-m", "regsweep.cli", *arguments],
         cwd=cwd,

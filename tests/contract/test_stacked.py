@@ -493,7 +493,7 @@ def test_mates_do_not_change_where_the_parts_of_a_long_epoch_end(
     stacked: Trainer, long: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Sums over an epoch are rounded where parts end, so it would show in the last bits.
-    monkeypatch.setattr("regsweep.train.stacked.stack.DRAWS_BYTES", 70_000)
+    monkeypatch.setattr("regsweep.train.stacked.stack.DRAWS_BYTES", 18_000)
     for found, one in zip(stacked.fit(LONG, long), LONG, strict=True):
         assert_same(found, stacked.fit([one], long)[0])
 

@@ -25,6 +25,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.helpers import of_group
+
 BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -130,10 +132,7 @@ def end(server: subprocess.Popen[bytes]) -> None:
 
 def alive(group: int) -> bool:
     """Whether a process group has processes."""
-    with suppress(ProcessLookupError):
-        os.killpg(group, 0)
-        return True
-    return False
+    return bool(of_group(group))
 
 
 def wait(condition: Callable[[], bool], explain: Callable[[], str]) -> None:

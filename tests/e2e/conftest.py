@@ -31,6 +31,7 @@ def study(houses: Path) -> Path:
         "run", "dataset=csv", "dataset.path=houses.csv", "dataset.target=price", "dataset.unit=euros", *TINY, cwd=houses
     )
     (houses / "printed.txt").write_text(done.stdout)
+    (houses / "errors.txt").write_text(done.stderr)
     return houses
 
 

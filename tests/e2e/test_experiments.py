@@ -29,9 +29,9 @@ def test_the_first_trial_is_the_tutorials_own_and_the_first_line_its_command(nam
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_eight_trials_run_end_to_end(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     env = {"REGSWEEP_DATA": str(request.getfixturevalue("data_folder"))} if name in FETCHED else {}
-    printed = run_cli("run", f"experiments={name}", "n_trials=8", cwd=tmp_path, env=env).stdout
-    assert re.search(r"8 trials", printed)
-    assert "Traceback" not in printed
+    done = run_cli("run", f"experiments={name}", "n_trials=8", cwd=tmp_path, env=env)
+    assert re.search(r"8 trials", done.stdout)
+    assert "Traceback" not in done.stderr
     assert "identical" in run_cli("reproduce", "champion", cwd=tmp_path, env=env).stdout
 
 

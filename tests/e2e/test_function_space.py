@@ -19,6 +19,7 @@ from regsweep.planning import estimate
 from regsweep.record import TrialRecord
 from regsweep.reproduce import reproduce
 from regsweep.search import Search
+from regsweep.space import function
 from regsweep.study import gather, run_study
 from regsweep.trial import State
 from tests.conftest import TINY
@@ -109,6 +110,9 @@ def test_a_study_that_goes_on_equals_one_that_nothing_disturbed_and_needs_no_fun
     shutil.copytree(whole.place(2), here / "elsewhere" / "record")
     monkeypatch.chdir(here / "elsewhere")
     (here / f"drawn_by_{form}.py").unlink()
+    for known in (function._remembered, function._loaded, function._imported):
+        known.clear()
+    monkeypatch.delitem(sys.modules, f"drawn_by_{form}", raising=False)
     assert reproduce(here / "elsewhere", tolerance=0.0, announce=lambda _: None).sentence == "identical"
 
 

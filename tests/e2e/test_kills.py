@@ -19,6 +19,7 @@ from regsweep.failpoints import NAMES
 from regsweep.fsck import check
 from regsweep.paths import Workspace
 from tests.conftest import TINY
+from tests.helpers import group_ends
 
 # Pruned of what takes time: what is killed here is the study around the training.
 STUDY = (*TINY, "n_trials=4", "study=four", "baselines.names=[mean]", "executor=processes", "executor.workers=1")
@@ -33,26 +34,6 @@ def start(folder: Path, failpoints: str = "", *overrides: str) -> subprocess.Pop
     env = {**os.environ, "REGSWEEP_FAILPOINTS": failpoints}
     with (folder / "printed.txt").open("ab") as printed:
         return subprocess.Popen(command(*overrides), cwd=folder, stdout=printed, stderr=printed, env=env, start_new_session=True)
-
-
-def group_is_gone(group: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        alive = [
-            process for process in Path("/proc").iterdir() if process.name.isdigit() and _group(process) == group
-        ]  # fmt: skip
-        if not alive:
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _group(process: Path) -> int | None:
-    try:
-        state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except OSError:
-        return None
-    return None if state == "Z" else int(group)
 
 
 @dataclass(frozen=True)
@@ -97,7 +78,7 @@ def test_a_study_killed_at_a_durable_step_ends_like_an_undisturbed_one(
     overrides = ("tracking.models=top:1",) if name == "mlflow/model" else ()
     running = start(tmp_path, f"{name}{times}=kill-group", *overrides)
     assert running.wait(timeout=120) == -signal.SIGKILL, (tmp_path / "printed.txt").read_text()
-    assert group_is_gone(running.pid, 10)
+    assert group_ends(running.pid, 10)
     assert_as_if_nothing_had_happened(tmp_path, undisturbed, *overrides)
 
 
@@ -123,7 +104,7 @@ def killed_at_random(seed: int, folder: Path, undisturbed: Undisturbed) -> None:
             running.kill()
         running.wait()
         # Workers and recorder follow their driver by themselves.
-        assert group_is_gone(running.pid, 30)
+        assert group_ends(running.pid, 30)
     assert_as_if_nothing_had_happened(folder, undisturbed)
 
 

@@ -23,7 +23,7 @@ from regsweep.space import choices
 from regsweep.study import Material, gather, run_study
 from tests.conftest import TINY
 from tests.e2e.conftest import table_of
-from tests.helpers import Silent, group_ends
+from tests.helpers import Silent, group_ends, of_group
 
 SIX = ("n_trials=6", "parallel_trials=3", "baselines=none")
 
@@ -61,7 +61,8 @@ def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("mlruns/records/*/trial-00001")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("mlruns/records/*/trial-00001")):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
@@ -119,9 +120,12 @@ def test_a_killed_driver_leaves_no_process(tmp_path: Path) -> None:
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("mlruns/records/*/study.json")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("mlruns/records/*/study.json")):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(4)
+    assert running.poll() is None
+    assert len(of_group(running.pid)) > 1, "otherwise nobody is there to be left"
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     # A worker that is still importing TensorFlow follows its driver late.

@@ -14,15 +14,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from mlflow import MlflowClient
 
+from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.errors import StorageError
 from regsweep.fsck import check
 from regsweep.paths import Workspace
+from regsweep.repeats import record_verdict, repeat_splits, write_verdict
 from regsweep.study import Outcome, gather, run_study
 from regsweep.sums import SUMS_FILE, differences, read_sums
 from regsweep.tracking.drain import sync
@@ -41,7 +43,6 @@ class Server:
         self._folder = folder
         folder.mkdir()
         shutil.copy(database, folder / "server.db")
-        self.start()
 
     @property
     def uri(self) -> str:
@@ -74,8 +75,11 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path, empty_store: Path) -> Iterator[Server]:
     server = Server(tmp_path / "server", empty_store)
-    yield server
-    server.stop()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def study_of(server: Server, trials: int, *overrides: str) -> tuple[str, ...]:
@@ -113,11 +117,13 @@ def recorded(server: Server) -> int:
 def disturbed(root: Path, server: Server, trials: int, kills: int) -> None:
     """Run a study, and sync where the server was away at its end, while the server is killed and restarted so many times."""
     killed_at = []
+    over = Event()
 
     def torment() -> None:
         for kill in range(kills):
             while (count := recorded(server)) < (kill + 1) * trials // (kills + 2):
-                time.sleep(0.02)
+                if over.wait(0.02):
+                    return
             server.kill()
             killed_at.append(count)
             time.sleep(0.5)
@@ -125,7 +131,12 @@ def disturbed(root: Path, server: Server, trials: int, kills: int) -> None:
 
     tormentor = Thread(target=torment)
     tormentor.start()
-    outcome = run_study(gather(compose(study_of(server, trials))[0]), Workspace(root), Silent())
+    try:
+        outcome = run_study(gather(compose(study_of(server, trials))[0]), Workspace(root), Silent())
+    except BaseException:
+        over.set()
+        tormentor.join()
+        raise
     problem = outcome.problem
     while problem is not None or tormentor.is_alive():
         try:
@@ -146,6 +157,17 @@ def test_a_server_that_is_killed_and_restarted_loses_and_doubles_nothing(tmp_pat
 @pytest.mark.slow
 def test_a_server_killed_three_times_over_sixty_trials_loses_and_doubles_nothing(tmp_path: Path, server: Server) -> None:
     disturbed(tmp_path / "mlruns", server, trials=60, kills=3)
+
+
+@pytest.mark.slow
+def test_a_verdict_on_a_server_is_no_run_of_its_studies(tmp_path: Path, server: Server) -> None:
+    workspace = Workspace(tmp_path / "mlruns")
+    overrides = [one for one in study_of(server, 1, "baselines.names=[mean]") if not one.startswith("study=")]
+    repeats = repeat_splits(overrides, splits=2, workspace=workspace)
+    write_verdict(repeats, workspace)
+    assert record_verdict(repeats, workspace) == record_verdict(repeats, workspace)
+    for name in repeats.studies:
+        assert check(workspace, RecordBook(workspace.records / name)).findings == ()
 
 
 @pytest.mark.slow

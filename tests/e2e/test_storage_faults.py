@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +20,7 @@ from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.study import gather, run_study
 from tests.conftest import TINY, run_cli
-from tests.e2e.test_kills import group_is_gone
-from tests.helpers import Silent
+from tests.helpers import Silent, group_ends
 
 # Ten times the sqlite files of an empty workspace would be too much for a test; half of what the study needs is not.
 TIGHT = "2m"
@@ -147,7 +147,7 @@ def start_together(folder: Path, *studies: tuple[str, ...]) -> list[tuple[int, s
         for one in studies
     ]  # fmt: skip
     done = [(process.communicate()[0], process.returncode) for process in running]
-    assert all(group_is_gone(process.pid, 10) for process in running)
+    assert all(group_ends(process.pid, 10) for process in running)
     return [(code, printed) for printed, code in done]
 
 
@@ -178,10 +178,16 @@ open_store(workspace)
 """
     gate, ready = folder / "gate", [folder / f"ready{number}" for number in range(count)]
     running = [subprocess.Popen([sys.executable, "-c", program, folder / "mlruns", place, gate]) for place in ready]
-    while not all(place.exists() for place in ready):
-        assert all(process.poll() in (None, 0) for process in running)
-    gate.write_text("0")
-    assert [process.wait() for process in running] == [0] * count
+    try:
+        while not all(place.exists() for place in ready):
+            assert all(process.poll() is None for process in running)
+            time.sleep(0.05)
+        gate.write_text("0")
+        assert [process.wait() for process in running] == [0] * count
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def test_four_processes_start_one_new_store_together(tmp_path: Path) -> None:

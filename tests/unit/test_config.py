@@ -137,14 +137,6 @@ def test_every_shipped_option_is_valid(group: str, monkeypatch: pytest.MonkeyPat
         assert compose([f"{group}={option}", *extra])
 
 
-def test_every_shipped_experiment_is_valid_and_names_its_command() -> None:
-    places = list(shipped("experiments").glob("*.yaml"))
-    assert places
-    for place in places:
-        assert compose([f"experiments={place.stem}"])
-        assert f"regsweep run experiments={place.stem}" in place.read_text().splitlines()[1]
-
-
 def test_users_bring_experiments_and_options_from_their_own_folder(tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "mine.yaml").write_text(

@@ -90,8 +90,8 @@ def test_far_rows_drawn_one_by_one_agree_with_all_rows_drawn_one_by_one(monkeypa
     prediction[:2] += 30_000
     exact = score_with_intervals(y, prediction, resamples=5_000, seed=1)
     monkeypatch.setattr(judgement, "MOST_DRAWS", 0)
-    mixed = score_with_intervals(y, prediction, resamples=5_000, seed=2)
-    assert mixed != exact
+    mixed = score_with_intervals(y, prediction, resamples=5_000, seed=1)
+    assert mixed.mae.low != exact.mae.low, "another way, by the same seed"
     for one, other in ((exact.mse, mixed.mse), (exact.rmse, mixed.rmse), (exact.mae, mixed.mae), (exact.r2, mixed.r2)):
         width = one.high - one.low
         assert [other.low, other.high] == pytest.approx([one.low, one.high], abs=0.06 * width)

@@ -159,7 +159,7 @@ def test_the_largest_seed_is_taken() -> None:
 SHARES = st.floats(0.01, 0.98)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.integers(1, 60), SHARES, SHARES, st.integers(2, 12), st.integers(0, 2**32 - 1))
 def test_a_split_is_whole_or_refused(rows: int, test: float, cut: float, folds: int, seed: int) -> None:
     parts = {"train": (1 - test) * (1 - cut), "val": (1 - test) * cut, "test": test}
