@@ -192,6 +192,21 @@ raise SystemExit(cli._guarded(work))
 """
 
 
+IGNORED = """
+import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from regsweep import cli
+cli._signals.listen()
+os.kill(os.getpid(), signal.SIGHUP)
+print("goes on")
+"""
+
+
+def test_what_nohup_ignores_stays_ignored() -> None:
+    done = subprocess.run([sys.executable, "-c", IGNORED], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "goes on\n")
+
+
 def test_a_signal_that_a_library_swallows_is_not_lost() -> None:
     done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (143, "regsweep: terminated\n")

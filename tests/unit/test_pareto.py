@@ -64,6 +64,7 @@ def test_a_list_of_objectives_is_short_for_further_ones() -> None:
         ("objective=[val/mse,seconds]", "further_objectives.*must be one of"),
         ("objective=[]", "at least one is needed"),
         ("objective=[val/mse,parameters] sampler=cmaes", "sampler: several objectives need one of tpe,"),
+        ("objective=[val/mse,parameters] pruner=median", "pruner: no pruner can compare trials by several objectives"),
     ],
 )
 def test_objectives_that_make_no_sense_are_refused(override: str, problem: str) -> None:
