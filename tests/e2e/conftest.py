@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 
 from tests.conftest import TINY, run_cli
+from tests.helpers import of_group
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test has started in a session of its own ends with it, also where it fails."""
+    started: list[int] = []
+
+    class Noting(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            if options.get("start_new_session"):
+                started.append(self.pid)
+
+    monkeypatch.setattr(subprocess, "Popen", Noting)
+    yield
+    for group in started:
+        if of_group(group):
+            os.killpg(group, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -325,10 +325,10 @@ def test_a_damaged_study_keeps_no_other_from_its_turn(workspace: Path, capsys: p
 
 
 def test_runs_of_a_former_study_of_the_name_are_not_taken_for_this_ones(root: Path) -> None:
-    book, before = book_of(root), book_of(root).facts().config
+    book = book_of(root)
     shutil.rmtree(book.folder)
-    shorter = before.model_copy(update={"n_trials": 2, "seed": 7})
-    run_study(gather(shorter), Workspace(root), Silent())
+    other = compose([*TINY, *FIVE, "n_trials=2", "seed=7", "space.parameters.learning_rate.high=0.02"])[0]
+    run_study(gather(other), Workspace(root), Silent())
     records = {number: book.place(number).joinpath("SHA256SUMS").read_bytes() for number in (0, 1)}
     assert any("trial 4 has no whole record" in finding.text for finding in check(Workspace(root), book).findings)
     assert repair(Workspace(root), book, lambda _: None).findings == ()
