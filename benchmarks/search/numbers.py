@@ -68,7 +68,7 @@ def final_r2(line: Line, *, anew: bool) -> float:
     if not line["best"]:
         return math.nan
     entry = line["best"][-1]
-    found = (entry["anew"] if anew else entry)["test_r2"]
+    found = (entry.get("anew", {}) if anew else entry).get("test_r2")
     return math.nan if found is None else float(found)
 
 
@@ -97,12 +97,28 @@ def epochs_share(line: Line, reference: Line) -> float:
 
 
 def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tuple[str, int], Line]]:
-    """The lines of a part that came to an end: by (system, pruner), then by (table, seed)."""
+    """The lines of a part that came to an end: by (system, pruner), then by (table, seed).
+
+    Of a search in seconds, what was best when they were over: the trial under way then is not counted.
+    """
     kinds: dict[tuple[str, str], dict[tuple[str, int], Line]] = {}
     for cell, line in found.items():
-        if cell.part == part and line["problem"] is None and line["best"]:
-            kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = line
+        if cell.part == part and line["problem"] is None:
+            best = [_as_kept(cell, line, entry) for entry in line["best"]]
+            if part != "ours":
+                best = [entry for entry in best if line["seconds"][entry["trial"]] <= cell.limit]
+            if best:
+                kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = {**line, "best": best}
     return kinds
+
+
+def _as_kept(cell: Cell, line: Line, entry: Line) -> Line:
+    """Without what a configuration of Keras Tuner came to at its last epoch, which early lines hold: its trials are their best
+    epochs.
+    """
+    if cell.system.startswith("keras_tuner") and line.get("kept") != "best":
+        return {key: value for key, value in entry.items() if key != "anew"}
+    return entry
 
 
 def _value(entry: Line, value: str) -> float:

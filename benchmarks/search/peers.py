@@ -32,6 +32,9 @@ from regsweep.config import compose
 from regsweep.study import Material, gather
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, spec_from_values, trial_seed
 
+# Keras Tuner takes 0 for no seed.
+NO_SEED = 10_000
+
 if TYPE_CHECKING:
     import keras
     import optuna
@@ -68,7 +71,10 @@ def _run(cell: Cell) -> Searched:
 
     start_backend("tensorflow", threads=1)
     with TemporaryDirectory() as folder:
-        return PEERS[cell.system](cell, Path(folder))
+        began = time.process_time()
+        searched = PEERS[cell.system](cell, Path(folder))
+        searched.cpu_seconds = round(time.process_time() - began, 1)
+        return searched
 
 
 def _optuna(cell: Cell, _folder: Path) -> Searched:
@@ -107,7 +113,8 @@ def _tuner(kind: str, **options: Any) -> Callable[[Cell, Path], Searched]:
 
         found = material(cell)
         fold, space = found.prepared.folds[0], unconditional(found.config.space)
-        searched, counted = Searched(), [0]
+        # Its model of a trial is the checkpoint of its best epoch.
+        searched, counted = Searched(keep="best"), [0]
         better: list[tuple[int, TrialSpec, Any]] = []
 
         def spec_of(hp: Any) -> TrialSpec:
@@ -144,7 +151,7 @@ def _tuner(kind: str, **options: Any) -> Callable[[Cell, Path], Searched]:
                     self.oracle.max_trials = len(self.oracle.trials)
 
         objective = keras_tuner.Objective("val_mse", "min")
-        tuner = Tuner(Networks(), objective, seed=cell.seed, directory=str(folder), project_name="tuner", **options)
+        tuner = Tuner(Networks(), objective, seed=cell.seed or NO_SEED, directory=str(folder), project_name="tuner", **options)
         started = time.perf_counter()
         try:
             tuner.search(verbose=0)

@@ -17,13 +17,12 @@ from matplotlib.lines import Line2D
 from benchmarks.search.cells import BUDGET, NONE, PEERS, PRUNERS, SAMPLERS, TABLES, Cell
 from benchmarks.search.numbers import (
     ANEW_TEST,
-    ANEW_VALIDATION,
     TEST,
     VALIDATION,
     Array,
     by_kind,
     curve,
-    mean_interval,
+    paired,
 )
 from benchmarks.search.store import Line
 from regsweep.report.style import (
@@ -46,7 +45,7 @@ Lines = dict[tuple[str, int], Line]
 _STYLES: Final = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (INK, (0, (5, 1, 1, 1)), "v"))
 _RACERS: Final = ("regsweep's default", "Optuna", "KT random", "KT Bayesian", "KT Hyperband")
 _POINTS: Final = 12
-_SEEDS: Final = "Mean over n seeds, bars: 95 % intervals."
+_SEEDS: Final = "Mean over n seeds, bars: 95 % intervals of the corrected resampled t-test."
 
 
 def figures(found: dict[Cell, Line]) -> dict[str, Figure]:
@@ -73,36 +72,34 @@ def race(found: dict[Cell, Line]) -> Figure | None:
     """The default study and the libraries' own loops against seconds: configurations, trained anew; None where nothing is in."""
     ours, peers = by_kind(found, "default").get(("default", NONE), {}), by_kind(found, "peers")
     racers = [ours, *(peers.get((name, NONE), {}) for name in PEERS)]
+    racers = [{key: line for key, line in lines.items() if _is_anew(line)} for lines in racers]
     tables = [table for table in TABLES if any(key[0] == table for key in ours)]
     if not tables:
         return None
     note = (
-        f"{_SEEDS} What was best so far by each system's own validation, its configuration trained anew on five folds; "
-        "relative to what regsweep's default ends with."
+        f"{_SEEDS} What was best so far by each system's own validation, its configuration trained anew on five folds: "
+        "RMSE on the test rows, relative to what regsweep's default ends with."
     )
     figure = new_figure("Best configuration so far against seconds", height=2.2 * len(tables) + 1.6, note=note)
-    panels = np.atleast_2d(figure.subplots(len(tables), 2, sharex=True))
-    for table, row in zip(tables, panels, strict=True):
-        for value, axes in zip((ANEW_VALIDATION, ANEW_TEST), row, strict=True):
-            last = table == tables[-1]
-            style_axes(axes, x="seconds" if last else "", y=f"{table}\nrelative RMSE" if value == ANEW_VALIDATION else "")
-            axes.set_title(f"{value.partition(',')[0]}", fontsize=SMALL, color=GREY, loc="right", pad=2)
-            counts = []
-            for index, lines in enumerate(racers):
-                mine = {key: line for key, line in lines.items() if key[0] == table and key in ours}
-                counts += [str(len(mine))] if lines else []
-                if mine:
-                    _draw(axes, mine, ours, value, "seconds", index)
-            n = ", ".join(counts if len({*counts}) > 1 else counts[:1])
-            axes.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="left", pad=2)
-            _frame(axes, "seconds")
+    panels = np.atleast_1d(figure.subplots(len(tables), 1, sharex=True))
+    for table, axes in zip(tables, panels, strict=True):
+        style_axes(axes, x="seconds" if table == tables[-1] else "", y=f"{table}\nrelative RMSE")
+        counts = []
+        for index, lines in enumerate(racers):
+            mine = {key: line for key, line in lines.items() if key[0] == table and key in ours}
+            counts += [str(len(mine))] if lines else []
+            if mine:
+                _draw(axes, mine, ours, ANEW_TEST, "seconds", index)
+        n = ", ".join(counts if len({*counts}) > 1 else counts[:1])
+        axes.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="left", pad=2)
+        _frame(axes, "seconds")
     handles = [
         Line2D([], [], color=colour, linestyle=style, marker=marker, markersize=4, label=name)
         for name, (colour, style, marker), lines in zip(_RACERS, _STYLES, racers, strict=True)
         if lines
     ]
     # Where curves have come down.
-    panels[0, 1].legend(handles=handles, loc="upper right", fontsize=SMALL, framealpha=0.9, edgecolor="none")
+    panels[0].legend(handles=handles, loc="upper right", fontsize=SMALL, framealpha=0.9, edgecolor="none")
     return figure
 
 
@@ -157,10 +154,14 @@ def _draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, ind
     axes.plot(fine, curves_over(lines, reference, value, axis, fine).mean(axis=0), linestyle=style, color=colour, linewidth=1.4)
     at = np.linspace(0.04 + 0.12 * index / len(_STYLES), 1, _POINTS // 2)
     places = first + at * (last - first) if axis == "trials" else first * (last / first) ** at
-    found = [mean_interval(column.tolist()) for column in curves_over(lines, reference, value, axis, places).T]
+    found = [paired(column.tolist()) for column in curves_over(lines, reference, value, axis, places).T]
     means = np.array([one.value for one in found])
     reach = np.nan_to_num(np.array([[one.value - one.low, one.high - one.value] for one in found]).T)
     axes.errorbar(places, means, reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.9, capsize=2)
+
+
+def _is_anew(line: Line) -> bool:
+    return any("anew" in entry for entry in line["best"])
 
 
 def _frame(axes: Axes, axis: str) -> None:

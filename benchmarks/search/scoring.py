@@ -5,14 +5,15 @@ In: a `Searched`, the material it was searched on. Out: what a line keeps of it,
 A search ends at its best trial in part by luck: by its seed, by the rows that validated it. So the configurations are compared
 by themselves, too: each is trained by regsweep on five folds under seeds that no search has seen, the same for every
 system, and the mean over these seeds counts: of validation MSE over the folds, and of R² and RMSE on the test rows of the five
-networks' mean.
+networks' mean. Where a system keeps the weights of a trial's best epoch, they are kept here, too. The folds are those that
+regsweep searches on: its luck with rows stays in its validation values, not in those of the test rows.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,7 +35,8 @@ class Searched:
     """A search as it went: per trial the seconds since it began, the objective (None: none) and the epochs of all its networks.
 
     `best`: number and training of each trial that was better than all before it. `champion`: what the study's own champion came
-    to on the test rows, where there is one. `problem`: what kept the search from an end.
+    to on the test rows, where there is one. `problem`: what kept the search from an end. `keep`: the epoch, `last` or `best`,
+    whose weights and objective are a trial's. `cpu_seconds`: the processor time of a search in a process of its own.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -43,6 +45,8 @@ class Searched:
     best: list[tuple[int, TrialResult]] = field(default_factory=list)
     champion: dict[str, float] | None = None
     problem: str | None = None
+    keep: str = "last"
+    cpu_seconds: float | None = None
 
     def take(self, seconds: float, objective: float | None, epochs: int) -> bool:
         """Take in the next trial; whether it is the best so far."""
@@ -58,7 +62,8 @@ def content(searched: Searched, own: Material, seed: int, *, every: bool) -> dic
     """What a line keeps of a search. `own`: what it was searched on; `every` best trial is trained anew, or the last one only."""
     test = unseal(own.dataset, own.split)
     asked = searched.best if every else searched.best[-1:]
-    anew = dict(zip((number for number, _ in asked), _trained_anew([found for _, found in asked], own, test, seed), strict=True))
+    again = _trained_anew([found for _, found in asked], own, test, seed, searched.keep)
+    anew = dict(zip((number for number, _ in asked), again, strict=True))
     best = []
     for number, result in searched.best:
         scores = score_numbers(test.y, own.prepared.encoding.model(result).predict(test.x))
@@ -67,11 +72,14 @@ def content(searched: Searched, own: Material, seed: int, *, every: bool) -> dic
             "val_mse": searched.objectives[number],
             "test_r2": _finite(scores.r2),
             "test_rmse": _finite(scores.rmse),
+            "spec": {key: value for key, value in asdict(result.spec.bare).items() if key not in ("start", "rounds")},
         }
         best.append(entry | ({"anew": anew[number]} if number in anew else {}))
     return {
         "problem": searched.problem,
         "champion": searched.champion,
+        "kept": searched.keep,
+        "cpu_seconds": searched.cpu_seconds,
         "seconds": [round(value, 2) for value in searched.seconds],
         "objective": [value if value is None else float(f"{value:.7g}") for value in searched.objectives],
         "epochs": searched.epochs,
@@ -79,11 +87,13 @@ def content(searched: Searched, own: Material, seed: int, *, every: bool) -> dic
     }
 
 
-def _trained_anew(found: Sequence[TrialResult], own: Material, test: TestRows, seed: int) -> list[dict[str, float | None]]:
+def _trained_anew(
+    found: Sequence[TrialResult], own: Material, test: TestRows, seed: int, keep: str
+) -> list[dict[str, float | None]]:
     """Each configuration on five folds of the rows that are not sealed, mean over seeds."""
     if not found:
         return []
-    config = compose([f"dataset={own.config.dataset.name}", "split=kfold", f"split.seed={seed}"])[0]
+    config = compose([f"dataset={own.config.dataset.name}", "split=kfold", f"split.seed={seed}", f"trainer.keep={keep}"])[0]
     common = gather(config)
     again = [trial_seed(seed, NEUTRAL, number) for number in range(1, AGAIN + 1)]
     # A training that went on (Hyperband's) is trained in one go.

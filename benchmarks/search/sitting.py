@@ -32,6 +32,8 @@ Run = Callable[[Sequence[Cell]], Sequence[Mapping[str, Any]]]
 def sit(store: Store, cells: Sequence[Cell], minutes: float | None = None, run: Run | None = None) -> int:
     """Collect what is missing; returns how many cells it came to. `run` searches the cells of a job, by default `search`."""
     started, finished, run = time.monotonic(), 0, run or search
+    # Of the code that is running: what is committed meanwhile is other code.
+    here = circumstances()
     known = store.read()
     took, missing = Expected(known), [cell for cell in cells if cell not in known]
     print(
@@ -45,12 +47,13 @@ def sit(store: Store, cells: Sequence[Cell], minutes: float | None = None, run: 
         # Another sitting may have been faster.
         known = store.read()
         if job := [cell for cell in planned if cell not in known]:
-            began = time.monotonic()
+            began, load = time.monotonic(), os.getloadavg()[0]
             contents = run(job)
             seconds = round(time.monotonic() - began, 1)
             for cell, content in zip(job, contents, strict=True):
                 took.note(cell, seconds)
-                store.append(cell, {**content, "whole_seconds": seconds, **circumstances()})
+                today = {"date": datetime.now(UTC).date().isoformat()}
+                store.append(cell, {**content, "whole_seconds": seconds, "load_before": round(load, 2), **here, **today})
                 print(f"{cell.name}: {said(content)}, {seconds:.0f} s", flush=True)
                 finished += 1
     return finished
@@ -70,12 +73,11 @@ def search(job: Sequence[Cell]) -> list[dict[str, Any]]:
 
 
 def circumstances() -> dict[str, Any]:
-    """The command, when, where and with which packages."""
+    """The command, where, by which commit and with which packages."""
     here = Environment.here()
     packages = {name: here.packages[name] for name in ("regsweep", "optuna", "keras", "tensorflow")}
     return {
         "command": " ".join(["python -m benchmarks.search", *sys.argv[1:]]),
-        "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cpu": here.cpu, "cores": here.cores, "system": here.system},
         "python": here.python,
         "packages": {**packages, "keras-tuner": version("keras-tuner")},

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.search.__main__ import chosen, main
 from benchmarks.search.cells import BUDGET, NONE, PRUNERS, SAMPLERS, SEEDS, TABLES, Cell, Limits, all_cells, jobs
-from benchmarks.search.numbers import ANEW_VALIDATION, TEST, VALIDATION, curve, final_r2
+from benchmarks.search.numbers import ANEW_VALIDATION, TEST, VALIDATION, by_kind, curve, final_r2
 from benchmarks.search.plots import curves_over, figures
 from benchmarks.search.report import write
 from benchmarks.search.scoring import Searched
@@ -75,6 +75,7 @@ def test_a_sitting_goes_on_where_the_last_one_was_cut(tmp_path: Path) -> None:
     assert kept["command"].startswith("python -m benchmarks.search")
     assert {"optuna", "keras-tuner", "tensorflow", "regsweep"} <= kept["packages"].keys()
     assert kept["machine"]["cores"] > 0
+    assert kept["load_before"] >= 0
 
 
 def test_a_torn_line_is_no_line_and_costs_none(tmp_path: Path) -> None:
@@ -153,19 +154,55 @@ def test_two_cells_make_a_report_that_says_no_more_than_they_do(tmp_path: Path) 
     assert "2 of 2,880 cells are in" in said["state"]
     # 0.6 and 0.55 by their own models, 0.5 and 0.45 trained anew.
     assert "| diabetes | Optuna's `optimize` (TPE) | 1 | 2 | 0.5500 | 0.4500 | 0.0500 | 1 of 1 |" in said["race"]
-    assert "one seed is in, which shows nothing (difference +0.0500 in test R²)" in said["verdict"]
+    assert "1 of 10 seeds is in, which decides nothing (+0.0500 in test R² so far)." in said["verdict"]
     assert said["samplers"] == "Nothing is in yet."
     assert "No sampler can be compared with the default yet" in said["defaults"]
 
 
-def test_a_difference_over_seeds_is_paired() -> None:
+# Mean ± 2.2622 * 0.01054 * sqrt(1/10 + 0.2/0.8), t(9) times the sd of leads that are 0.01 off: ± 0.0141; plain means vary by 0.1.
+@pytest.mark.parametrize(
+    ("lead", "said"),
+    [
+        (0.03, "regsweep's configurations are better, +0.0300 in test R² (+0.0159 to +0.0441)."),
+        (0.01, "are at least as good, +0.0100 in test R² (−0.0041 to +0.0241): at most 0.01 worse."),
+        (0.0, "undecided, +0.0000 in test R² (−0.0141 to +0.0141): they may be worse by as much as 0.0141."),
+        (-0.03, "regsweep's configurations are worse, −0.0300 in test R² (−0.0441 to −0.0159)."),
+    ],
+)
+def test_a_difference_over_seeds_is_paired(lead: float, said: str) -> None:
     found = {}
-    for seed, lead in enumerate((0.02, 0.03, 0.04)):
-        found[cell("default", seed=seed, part="default")] = line([2.0], 0.5 + 0.1 * seed + lead)
+    for seed in SEEDS:
+        ahead = lead + (0.01 if seed % 2 else -0.01)
+        found[cell("default", seed=seed, part="default")] = line([2.0], 0.5 + 0.1 * seed + ahead)
         found[cell("optuna", seed=seed, part="peers")] = line([2.0], 0.5 + 0.1 * seed)
-    # Mean 0.03, sd 0.01, t(2) = 4.3027: 0.03 ± 4.3027 * 0.01 * sqrt(1/3 + 0.2/0.8), where plain means vary by 0.1.
-    assert "configurations are worse" not in blocks(found)["verdict"]
-    assert "no difference is shown, +0.0300 in test R² (−0.0029 to +0.0629, 3 seeds)" in blocks(found)["verdict"]
+    assert said in blocks(found)["verdict"]
+    # Without the last seed nothing is concluded.
+    del found[cell("optuna", seed=SEEDS[-1], part="peers")]
+    assert "9 of 10 seeds are in, which decides nothing" in blocks(found)["verdict"]
+
+
+def test_a_trial_that_ends_after_the_time_does_not_count() -> None:
+    late = line([4.0, 3.0], second=40.0)
+    kinds = by_kind({cell("default", part="default"): late, cell("tpe"): late}, "default")
+    assert [entry["trial"] for entry in kinds["default", NONE]["diabetes", 0]["best"]] == [0]
+    assert [entry["trial"] for entry in by_kind({cell("tpe"): late}, "ours")["tpe", NONE]["diabetes", 0]["best"]] == [0, 1]
+
+
+def test_configurations_of_keras_tuner_are_compared_by_their_best_epochs_alone() -> None:
+    def anew(**kept: str) -> float:
+        one = cell("keras_tuner_random", part="peers")
+        return final_r2(by_kind({one: {**line([2.0]), **kept}}, "peers")["keras_tuner_random", NONE]["diabetes", 0], anew=True)
+
+    assert math.isnan(anew())
+    assert math.isnan(anew(kept="last"))
+    assert anew(kept="best") == pytest.approx(0.4)
+
+
+def test_the_default_stands_beside_peers_on_their_seeds() -> None:
+    found = {cell("default", seed=seed, part="default"): line([2.0], 0.5 + 0.1 * seed) for seed in range(3)}
+    assert "| diabetes | regsweep's default | 3 |" in blocks(found)["race"]
+    found[cell("optuna", seed=1, part="peers")] = line([2.0], 0.5)
+    assert "| diabetes | regsweep's default | 1 | 1 | 0.6000 | 0.5000 |" in blocks(found)["race"]
 
 
 def test_samplers_are_judged_by_configurations_that_were_trained_anew() -> None:
@@ -236,5 +273,7 @@ def test_every_part_really_searches(tmp_path: Path) -> None:
         assert one["problem"] is None
         assert len(one["seconds"]) == len(one["objective"]) == len(one["epochs"])
         best = one["best"][-1]
+        assert one["kept"] == ("best" if one["system"].startswith("keras_tuner") else "last")
+        assert best["spec"]["epochs"] > 0
         assert best["val_mse"] ** 0.5 < 200 and best["anew"]["val_mse"] ** 0.5 < 200
         assert one["objective"][best["trial"]] == pytest.approx(best["val_mse"], rel=1e-6)
