@@ -23,7 +23,7 @@ from regsweep.data.sealed import TestRows, unseal
 from regsweep.metrics import score_numbers
 from regsweep.runner import make_executor
 from regsweep.study import Material, gather
-from regsweep.trial import State, TrialResult, trial_seed
+from regsweep.trial import State, TrialResult, TrialSpec, trial_seed
 
 AGAIN: Final = 3
 # No study comes to a trial of this number, whose seeds are the ones for training anew.
@@ -62,7 +62,7 @@ def content(searched: Searched, own: Material, seed: int, *, every: bool) -> dic
     """What a line keeps of a search. `own`: what it was searched on; `every` best trial is trained anew, or the last one only."""
     test = unseal(own.dataset, own.split)
     asked = searched.best if every else searched.best[-1:]
-    again = _trained_anew([found for _, found in asked], own, test, seed, searched.keep)
+    again = trained_anew([found for _, found in asked], own, test, seed, searched.keep)
     anew = dict(zip((number for number, _ in asked), again, strict=True))
     best = []
     for number, result in searched.best:
@@ -72,7 +72,7 @@ def content(searched: Searched, own: Material, seed: int, *, every: bool) -> dic
             "val_mse": searched.objectives[number],
             "test_r2": _finite(scores.r2),
             "test_rmse": _finite(scores.rmse),
-            "spec": {key: value for key, value in asdict(result.spec.bare).items() if key not in ("start", "rounds")},
+            "spec": kept(result.spec),
         }
         best.append(entry | ({"anew": anew[number]} if number in anew else {}))
     return {
@@ -87,7 +87,7 @@ def content(searched: Searched, own: Material, seed: int, *, every: bool) -> dic
     }
 
 
-def _trained_anew(
+def trained_anew(
     found: Sequence[TrialResult], own: Material, test: TestRows, seed: int, keep: str
 ) -> list[dict[str, float | None]]:
     """Each configuration on five folds of the rows that are not sealed, mean over seeds."""
@@ -111,6 +111,11 @@ def _trained_anew(
         }
         scored.append({name: _finite(float(np.mean(each))) if each else None for name, each in values.items()})
     return scored
+
+
+def kept(spec: TrialSpec) -> dict[str, Any]:
+    """What a line keeps of a spec."""
+    return {key: value for key, value in asdict(spec.bare).items() if key not in ("start", "rounds")}
 
 
 def _finite(value: float) -> float | None:

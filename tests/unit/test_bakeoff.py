@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.peers import Declared, unconditional
 from benchmarks.search.__main__ import chosen, main
 from benchmarks.search.cells import BUDGET, NONE, PRUNERS, SAMPLERS, SEEDS, TABLES, Cell, Limits, all_cells, jobs
 from benchmarks.search.numbers import ANEW_VALIDATION, TEST, VALIDATION, by_kind, curve, final_r2
 from benchmarks.search.plots import curves_over, figures
+from benchmarks.search.replay import values_of
 from benchmarks.search.report import write
 from benchmarks.search.scoring import Searched
 from benchmarks.search.sitting import sit
@@ -22,6 +25,7 @@ from benchmarks.search.store import Store
 from benchmarks.search.tables import blocks, defaults
 from regsweep.config import compose
 from regsweep.errors import ConfigError
+from regsweep.space import draw
 from tests.conftest import ROOT
 from tests.helpers import each_of
 
@@ -196,6 +200,24 @@ def test_configurations_of_keras_tuner_are_compared_by_their_best_epochs_alone()
     assert math.isnan(anew())
     assert math.isnan(anew(kept="last"))
     assert anew(kept="best") == pytest.approx(0.4)
+
+
+def test_draws_that_are_replayed_are_those_of_keras_tuners_search(tmp_path: Path) -> None:
+    keras_tuner = pytest.importorskip("keras_tuner")
+    space = unconditional(compose([])[0].space)
+
+    class Networks(keras_tuner.HyperModel):  # type: ignore[misc]
+        def build(self, hp: Any) -> None:
+            draw(space, Declared(hp))
+
+    tuner = keras_tuner.RandomSearch(
+        Networks(), keras_tuner.Objective("val_mse", "min"), max_trials=9, seed=4, directory=str(tmp_path)
+    )
+    theirs = []
+    for number in range(5):
+        trial = tuner.oracle.create_trial(f"worker {number}")
+        theirs.append(draw(space, Declared(trial.hyperparameters)))
+    assert list(itertools.islice(values_of(space, 4), 5)) == theirs
 
 
 def test_the_default_stands_beside_peers_on_their_seeds() -> None:
