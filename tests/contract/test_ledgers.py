@@ -162,8 +162,8 @@ def test_a_replay_gives_the_same_bytes(recorded: Callable[[str], Workspace]) -> 
 
 @pytest.mark.parametrize("models,stored", [("all", "complete"), ("none", ""), ("top:1", "best")])
 def test_models_are_stored_as_asked(models: str, stored: str, tiny: Callable[..., StudyConfig], workspace: Path) -> None:
-    outcome = run_study(gather(tiny(f"tracking.models={models}", "baselines=none")), Workspace(workspace), Silent())
-    assert outcome.judgement is not None
+    outcome = run_study(gather(tiny(f"tracking.models={models}", "baselines=none")), Workspace(workspace), Silent(), bare=True)
+    sync(Workspace(workspace), outcome.book, lambda _: None)
     expected = {"complete": {0, 1, 2}, "": set(), "best": {outcome.judgement.trial.number}}[stored]
     runs = children(Workspace(workspace))
     trials = {
@@ -178,8 +178,9 @@ def test_models_are_stored_as_asked(models: str, stored: str, tiny: Callable[...
 def test_models_follow_a_setting_that_has_changed(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     def stored(models: str, n_trials: int) -> tuple[set[int], int]:
         config = tiny(f"tracking.models={models}", "baselines=none", "study=one", "sampler=random", "reopen_test=true")
-        outcome = run_study(gather(config.model_copy(update={"n_trials": n_trials})), Workspace(workspace), Silent())
-        assert outcome.judgement is not None
+        study = gather(config.model_copy(update={"n_trials": n_trials}))
+        outcome = run_study(study, Workspace(workspace), Silent(), bare=True)
+        sync(Workspace(workspace), outcome.book, lambda _: None)
         assert check(Workspace(workspace), outcome.book).findings == ()
         runs = {int(run.data.tags["regsweep.key"]): run for run in children(Workspace(workspace)) if of_trial(run)}
         found = {number for number, run in runs.items() if (Path(run.info.artifact_uri) / "model" / "MLmodel").is_file()}

@@ -139,7 +139,8 @@ def test_a_space_that_was_gone_through_ends_the_search_with_a_line(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(workspace.parent)
-    one_each = ["depth=0", "learning_rate=0.01", "l2=0", "optimizer=adam", "encoding=plain", "batch_size.choices=[16,32]"]
+    one_each = ["depth=0", "learning_rate=0.01", "l2=0", "dropout=0", "optimizer=adam", "encoding=plain"]
+    one_each.append("batch_size.choices=[16,32]")
     assert run_and_show(config("sampler=brute_force", *(f"space.parameters.{one}" for one in one_each))) == 0
     assert "the search ended: every configuration has been tried after 2 trials" in capsys.readouterr().out
 

@@ -108,7 +108,8 @@ def killed_at_random(seed: int, folder: Path, undisturbed: Undisturbed) -> None:
     assert_as_if_nothing_had_happened(folder, undisturbed)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_a_study_killed_twice_at_random_ends_like_an_undisturbed_one(seed: int, tmp_path: Path, undisturbed: Undisturbed) -> None:
     killed_at_random(seed, tmp_path, undisturbed)
 

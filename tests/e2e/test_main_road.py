@@ -152,6 +152,6 @@ def test_the_mean_of_fold_models_is_reproduced_too(run_own, own: Path) -> None: 
 
 
 def test_multirun_runs_a_study_for_each_combination(own: Path) -> None:
-    done = run_cli("run", "-m", "dataset=line,diabetes", "seed=0,1", *TINY, "n_trials=1", "baselines=none", cwd=own)
-    assert done.stdout.count("regsweep reproduce champion") == 4
-    assert len(list((own / "mlruns" / "records").iterdir())) == 4
+    done = run_cli("run", "-m", "dataset=line,diabetes", "seed=0", *TINY, "n_trials=1", "baselines=none", cwd=own)
+    assert done.stdout.count("regsweep reproduce champion") == 2
+    assert len(list((own / "mlruns" / "records").iterdir())) == 2

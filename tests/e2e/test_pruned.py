@@ -81,7 +81,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @HARDEST
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_workers_prune_the_same_trials_at_the_same_epochs(
     whole: Callable[[str], Path], workspace: Path, kind: str, workers: int
 ) -> None:

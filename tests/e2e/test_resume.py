@@ -53,7 +53,6 @@ def test_a_study_stopped_between_trials_ends_like_an_undisturbed_one(workspace: 
     assert numbers(workspace) == numbers(whole)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_killed_study_ends_like_an_undisturbed_one(tmp_path: Path, whole: Path) -> None:
     command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, *SIX]

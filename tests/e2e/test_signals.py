@@ -92,6 +92,7 @@ def assert_ended(process: subprocess.Popen[str], code: int, word: str) -> None:
     assert group_ends(process.pid, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("workspace")
 def test_a_study_stopped_in_every_way_ends_like_an_undisturbed_one(tmp_path: Path, undisturbed: Rows) -> None:
     with started(tmp_path, failpoints="search/told:1=hang") as process:
