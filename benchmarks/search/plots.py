@@ -45,7 +45,9 @@ Lines = dict[tuple[str, int], Line]
 _STYLES: Final = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (INK, (0, (5, 1, 1, 1)), "v"))
 _RACERS: Final = ("regsweep's default", "Optuna", "KT random", "KT Bayesian", "KT Hyperband")
 _POINTS: Final = 12
-_SEEDS: Final = "Mean over n seeds, bars: 95 % intervals of the corrected resampled t-test."
+# Of fewer seeds intervals are so wide that nothing else is seen.
+_ENOUGH: Final = 5
+_SEEDS: Final = f"Mean over n seeds; of {_ENOUGH} or more with 95 % intervals of the corrected resampled t-test."
 
 
 def figures(found: dict[Cell, Line]) -> dict[str, Figure]:
@@ -87,6 +89,9 @@ def race(found: dict[Cell, Line]) -> Figure | None:
         counts = []
         for index, lines in enumerate(racers):
             mine = {key: line for key, line in lines.items() if key[0] == table and key in ours}
+            if lines is racers[0] and any(key[0] == table for keys in racers[1:] for key in keys):
+                # On the seeds that a peer has, too.
+                mine = {key: line for key, line in mine.items() if any(key in keys for keys in racers[1:])}
             counts += [str(len(mine))] if lines else []
             if mine:
                 _draw(axes, mine, ours, ANEW_TEST, "seconds", index)
@@ -99,7 +104,7 @@ def race(found: dict[Cell, Line]) -> Figure | None:
         if lines
     ]
     # Where curves have come down.
-    panels[0].legend(handles=handles, loc="upper right", fontsize=SMALL, framealpha=0.9, edgecolor="none")
+    panels[-1].legend(handles=handles, loc="upper right", fontsize=SMALL, framealpha=0.9, edgecolor="none")
     return figure
 
 
@@ -157,6 +162,7 @@ def _draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, ind
     found = [paired(column.tolist()) for column in curves_over(lines, reference, value, axis, places).T]
     means = np.array([one.value for one in found])
     reach = np.nan_to_num(np.array([[one.value - one.low, one.high - one.value] for one in found]).T)
+    reach *= len(lines) >= _ENOUGH
     axes.errorbar(places, means, reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.9, capsize=2)
 
 
