@@ -12,12 +12,14 @@ from scipy import stats
 from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.config.repeats import splits_of
+from regsweep.config.space import IntRange
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.errors import ConfigError
 from regsweep.folder import read_content
 from regsweep.paths import Workspace
 from regsweep.record import identity
 from regsweep.repeats import Repeats, corrected_interval, read_repeats, verdict_folder, write_verdict
+from regsweep.repeats.running import _as_composed
 from tests.helpers import features
 from tests.unit.plot_parts import facts, line, texts, xs
 
@@ -220,6 +222,15 @@ def test_splits_count_up_seeds_and_change_nothing_else() -> None:
     assert all(one.model_copy(update={"split": config.split, "study": "mine"}) == config for one in found)
     assert splits_of(compose([])[0], 2)[0] == compose([])[0]
     assert splits_of(compose(["split.seed=1000000", "study=mine"])[0], 2)[1].study == "mine-seed1000001"
+
+
+def test_what_a_function_was_seen_to_draw_makes_no_other_study() -> None:
+    config = compose(["space=function", "space.function=json:loads"])[0]
+    found = {"a": IntRange(type="int", low=1, high=3)}
+    recorded = config.model_copy(update={"space": config.space.model_copy(update={"found": found, "always": ("a",)})})
+    assert recorded != config
+    assert _as_composed(recorded) == _as_composed(config)
+    assert _as_composed(recorded) != _as_composed(compose(["space=function", "space.function=json:dumps"])[0])
 
 
 def test_in_time_splits_are_origins_that_end_with_the_configured_one() -> None:

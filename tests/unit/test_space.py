@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import optuna
 import pytest
+from pydantic import ValidationError
 
 from regsweep.config import compose
+from regsweep.config.space import SpaceConfig
 from regsweep.errors import ConfigError
 from regsweep.search.samplers import PerTrialSampler, distribution_of
 from regsweep.space import always, draw, every_key, parameter_of
-from regsweep.trial import Scalar, spec_from_values, trial_seed
+from regsweep.trial import Scalar, best_of, spec_from_values, trial_seed
 from tests.helpers import spec as made
 
 
@@ -48,6 +51,19 @@ def test_per_layer_widths_are_drawn_for_each_hidden_layer(depth: int) -> None:
 
 def test_a_shared_width_serves_every_layer() -> None:
     assert spec_from_values(draw(compose([])[0].space, Lowest(4)), seed=1).widths == (8, 8, 8, 8)
+
+
+def test_a_layers_own_parameters_need_the_depth_above_them() -> None:
+    space = compose(["space.per_layer_width=true"])[0].space.model_dump()
+    width = space["parameters"].pop("width")
+    with pytest.raises(ValidationError, match="width: every hidden layer has one of its own, so depth must stand above it"):
+        SpaceConfig.model_validate({**space, "parameters": {"width": {**width, "when": None}, **space["parameters"]}})
+
+
+def test_the_best_of_values_is_a_number() -> None:
+    values = {"a": math.nan, "b": 2.0, "c": None, "d": 1.0, "e": math.inf, "f": 1.0}
+    assert (best_of(values, "val/mse"), best_of(values, "val/r2")) == ("d", "b")
+    assert best_of({"a": math.nan, "c": None}, "val/mse") is None
 
 
 def test_what_every_configuration_has() -> None:
