@@ -64,7 +64,7 @@ class Bar:
         if told:
             self._progress.console.print(f"{len(told)} of {self._config.n_trials} trials are there already")
         for one in told:
-            self._is_better(one.value)
+            self._take(one.value)
         self._progress.update(self._task, completed=min(len(told), self._config.n_trials))
         self._progress.start()
 
@@ -74,11 +74,11 @@ class Bar:
         self._progress.console.print(f"note: records that are missing or damaged are made again: trial {listed}", style="yellow")
 
     def trial(self, record: TrialRecord) -> None:
-        self._is_better(record.objective)
+        self._take(record.objective)
         advance = 0 if record.number in self._redone else 1
         self._progress.update(self._task, advance=advance, description=f"best {self._config.objective} {self._best:,.4g}")
 
-    def _is_better(self, value: float | None) -> None:
+    def _take(self, value: float | None) -> None:
         if value is not None:
             better = max if higher_is_better(self._config.objective) else min
             self._best = value if self._best != self._best else better(self._best, value)
@@ -120,9 +120,9 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
     finally:
         bar.close()
     _print_study(console, outcome.book, trials=SHOWN)
-    if bar.told == 0 and not _by_budget(outcome.book.ended()):
-        keep(workspace, material.facts.study, config.n_trials, time.perf_counter() - began)
     ended = outcome.book.ended()
+    if bar.told == 0 and not _by_budget(ended):
+        keep(workspace, material.facts.study, config.n_trials, time.perf_counter() - began)
     if config.budget != BudgetConfig():
         console.print(f"the search was ended by {ended}")
     elif ended is not None and not ended.startswith("n_trials="):

@@ -36,7 +36,7 @@ from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, stu
 from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.search import FreeSearch, Search, Told, forget, kept_trials, open_search
+from regsweep.search import FreeSearch, Search, Told, open_search
 from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
@@ -211,11 +211,11 @@ def run_study(
 
 def _begun(material: Material, workspace: Workspace, book: RecordBook) -> Search:
     """Open the book and its search. What Optuna still has of a study whose records were taken away is forgotten."""
-    study = material.facts.study
-    if not book.begun and not book.numbers() and kept_trials(workspace, study):
-        forget(workspace, study)
+    opened = partial(open_search, workspace, material.facts.study, material.config)
+    # Before the book begins: a crash in between must not leave the old rows to a study that has begun.
+    search = opened(anew=True) if not book.begun and not book.numbers() else None
     book.open(material.facts, Features(material.prepared.encoding, material.dataset.columns))
-    return open_search(workspace, study, material.config)
+    return search or opened()
 
 
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:

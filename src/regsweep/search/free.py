@@ -23,10 +23,10 @@ from regsweep.trial import State, TrialSpec
 class FreeSearch(Search):
     """Asks and tells in any order. `told()` are the trials that are kept: all below the lowest number that was not told."""
 
-    def __init__(self, workspace: Workspace, name: str, config: StudyConfig) -> None:
+    def __init__(self, workspace: Workspace, name: str, config: StudyConfig, *, anew: bool = False) -> None:
         self._held: dict[int, Told] = {}
         self._under_way: set[int] = set()
-        super().__init__(workspace, name, config)
+        super().__init__(workspace, name, config, anew=anew)
 
     @property
     def top(self) -> int:
@@ -105,6 +105,6 @@ class FreeSearch(Search):
         return fresh
 
 
-def open_search(workspace: Workspace, name: str, config: StudyConfig) -> Search:
+def open_search(workspace: Workspace, name: str, config: StudyConfig, *, anew: bool = False) -> Search:
     """The search in the configured order. Raises StorageError where the study's database can't be used."""
-    return (FreeSearch if config.search.order == "free" else Search)(workspace, name, config)
+    return (FreeSearch if config.search.order == "free" else Search)(workspace, name, config, anew=anew)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,9 +34,12 @@ from regsweep.trial import State, TrialSpec
 
 
 class Search:
-    """Asks and tells. Raises StorageError where the study's database can't be used."""
+    """Asks and tells. Raises StorageError where the study's database can't be used.
 
-    def __init__(self, workspace: Workspace, name: str, config: StudyConfig) -> None:
+    `anew`: what the database has of a study of this name is forgotten.
+    """
+
+    def __init__(self, workspace: Workspace, name: str, config: StudyConfig, *, anew: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config, self._name = config, name
         self._database = workspace.optuna_db
@@ -45,6 +48,9 @@ class Search:
             with lock(workspace.root / ".optuna.lock"):
                 url, creator = f"sqlite:///{workspace.optuna_db}", partial(_connect, workspace.optuna_db)
                 self._storage = optuna.storages.RDBStorage(url, engine_kwargs={"creator": creator})
+            if anew:
+                with suppress(KeyError):
+                    optuna.delete_study(study_name=name, storage=self._storage)
             self._kept = self._open()
             trials = self._kept.get_trials(deepcopy=False)
         told = [self._as_told(trial) for trial in trials if trial.state in STATES]
@@ -218,23 +224,6 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
             storage.remove_session()
             storage.engine.dispose()
     return tuple(told_from(trial, trial.params) if trial.state in STATES else None for trial in trials)
-
-
-def forget(workspace: Workspace, name: str) -> None:
-    """Take a study out of the workspace's database. Raises StorageError."""
-    storage = None
-    try:
-        creator = partial(_connect, workspace.optuna_db)
-        storage = optuna.storages.RDBStorage(f"sqlite:///{workspace.optuna_db}", engine_kwargs={"creator": creator})
-        optuna.delete_study(study_name=name, storage=storage)
-    except KeyError:
-        return
-    except (optuna.exceptions.StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
-        raise StorageError(f"{workspace.optuna_db}: can't be written ({_first_line(error)})") from None
-    finally:
-        if storage is not None:
-            storage.remove_session()
-            storage.engine.dispose()
 
 
 def _first_line(error: BaseException) -> str:

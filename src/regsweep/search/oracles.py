@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, name_and_layer, parents
+from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, parents
 from regsweep.search.source import Params, Proposal, Told
-from regsweep.space import Middle, draw, every_key, greatest
+from regsweep.space import Middle, calling_for, draw, every_key, greatest
 from regsweep.train.runtime import import_keras
 from regsweep.trial import Rung, Scalar, State, higher_is_better
 
@@ -185,13 +185,7 @@ def _conditions_by(
     owner = config.space.parameters[parent]
     if isinstance(owner, FloatRange) and owner.low < owner.high:
         return scopes.get(parent, [])
-    layer = name_and_layer(key)[1] if parent == "depth" else 0
-    when = parameter.when if parameter.when is not None and parameter.when.parameter == parent else None
-    allowed = [
-        value
-        for value in owner.grid(None)
-        if (not layer or int(value) >= layer) and (when is None or when.holds({parent: value}))
-    ]
+    allowed = calling_for(key, parameter, parent, config.space)
     if not allowed:
         return None
     if parent not in known:

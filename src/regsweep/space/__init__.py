@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from regsweep.space.assignment import always, as_seen, central, choices, draw, every_key, greatest, middle_of, parameter_of
+from regsweep.space.assignment import (
+    always,
+    as_seen,
+    calling_for,
+    central,
+    choices,
+    draw,
+    every_key,
+    greatest,
+    middle_of,
+    parameter_of,
+)
 from regsweep.space.check import function_problems
 from regsweep.space.function import again, call, explored, found_in, values_of
 from regsweep.space.suggesters import Given, Middle, Random, Suggester
@@ -16,6 +27,7 @@ __all__ = [
     "always",
     "as_seen",
     "call",
+    "calling_for",
     "central",
     "choices",
     "draw",

@@ -66,14 +66,21 @@ def always(space: SpaceConfig) -> frozenset[str]:
 
 def _calls_for(key: str, parameter: Parameter, parent: str, space: SpaceConfig) -> bool:
     """Whether a key exists whatever the value of a parent is."""
-    owner, when = space.parameters[parent], parameter.when
-    layer = name_and_layer(key)[1] if parent == "depth" else 0
+    owner = space.parameters[parent]
     if isinstance(owner, FloatRange) and owner.low < owner.high:
         return False
-    asked = when if when is not None and when.parameter == parent else None
-    return all(
-        (not layer or int(value) >= layer) and (asked is None or asked.holds({parent: value})) for value in owner.grid(None)
-    )
+    return calling_for(key, parameter, parent, space) == list(owner.grid(None))
+
+
+def calling_for(key: str, parameter: Parameter, parent: str, space: SpaceConfig) -> list[Scalar]:
+    """Under which values of a parent, which is no range of real numbers, a key exists."""
+    layer = name_and_layer(key)[1] if parent == "depth" else 0
+    when = parameter.when if parameter.when is not None and parameter.when.parameter == parent else None
+    return [
+        value
+        for value in space.parameters[parent].grid(None)
+        if (not layer or int(value) >= layer) and (when is None or when.holds({parent: value}))
+    ]
 
 
 def greatest(space: SpaceConfig, name: str) -> float:
