@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.search.cells import Cell
+from benchmarks.search.cells import NONE, PEERS, Cell
 from benchmarks.search.store import Line
 from regsweep.judgement import Interval
 from regsweep.repeats import corrected_interval
@@ -110,6 +110,18 @@ def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tu
             if best:
                 kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = {**line, "best": best}
     return kinds
+
+
+def racers(found: dict[Cell, Line]) -> dict[str, dict[tuple[str, int], Line]]:
+    """The default study's lines and each peer's, by system; of a table the default's on the seeds that a peer has, if any.
+
+    On other seeds rows and luck are others.
+    """
+    peers = {name: by_kind(found, "peers").get((name, NONE), {}) for name in PEERS}
+    ours = by_kind(found, "default").get(("default", NONE), {})
+    theirs = {key for lines in peers.values() for key in lines}
+    raced = {table for table, _ in theirs}
+    return {"default": {key: line for key, line in ours.items() if key in theirs or key[0] not in raced}, **peers}
 
 
 def _as_kept(cell: Cell, line: Line, entry: Line) -> Line:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.search.cells import BUDGET, NONE, PEERS, PRUNERS, SAMPLERS, TABLES, Cell
+from benchmarks.search.cells import BUDGET, NONE, PRUNERS, SAMPLERS, TABLES, Cell
 from benchmarks.search.numbers import (
     ANEW_TEST,
     TEST,
@@ -23,6 +23,7 @@ from benchmarks.search.numbers import (
     by_kind,
     curve,
     paired,
+    racers,
 )
 from benchmarks.search.store import Line
 from regsweep.report.style import (
@@ -72,9 +73,8 @@ def figures(found: dict[Cell, Line]) -> dict[str, Figure]:
 
 def race(found: dict[Cell, Line]) -> Figure | None:
     """The default study and the libraries' own loops against seconds: configurations, trained anew; None where nothing is in."""
-    ours, peers = by_kind(found, "default").get(("default", NONE), {}), by_kind(found, "peers")
-    racers = [ours, *(peers.get((name, NONE), {}) for name in PEERS)]
-    racers = [{key: line for key, line in lines.items() if _is_anew(line)} for lines in racers]
+    raced = [{key: line for key, line in lines.items() if _is_anew(line)} for lines in racers(found).values()]
+    ours = raced[0]
     tables = [table for table in TABLES if any(key[0] == table for key in ours)]
     if not tables:
         return None
@@ -87,11 +87,8 @@ def race(found: dict[Cell, Line]) -> Figure | None:
     for table, axes in zip(tables, panels, strict=True):
         style_axes(axes, x="seconds" if table == tables[-1] else "", y=f"{table}\nrelative RMSE")
         counts = []
-        for index, lines in enumerate(racers):
+        for index, lines in enumerate(raced):
             mine = {key: line for key, line in lines.items() if key[0] == table and key in ours}
-            if lines is racers[0] and any(key[0] == table for keys in racers[1:] for key in keys):
-                # On the seeds that a peer has, too.
-                mine = {key: line for key, line in mine.items() if any(key in keys for keys in racers[1:])}
             counts += [str(len(mine))] if lines else []
             if mine:
                 _draw(axes, mine, ours, ANEW_TEST, "seconds", index)
@@ -100,7 +97,7 @@ def race(found: dict[Cell, Line]) -> Figure | None:
         _frame(axes, "seconds")
     handles = [
         Line2D([], [], color=colour, linestyle=style, marker=marker, markersize=4, label=name)
-        for name, (colour, style, marker), lines in zip(_RACERS, _STYLES, racers, strict=True)
+        for name, (colour, style, marker), lines in zip(_RACERS, _STYLES, raced, strict=True)
         if lines
     ]
     # Where curves have come down.

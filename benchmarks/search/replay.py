@@ -24,8 +24,9 @@ from benchmarks.search.scoring import kept, trained_anew
 from regsweep.config.space import SpaceConfig
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
+from regsweep.folder import write_text
 from regsweep.space import draw
-from regsweep.trial import State, TrialResult, TrialSpec, spec_from_values, trial_seed
+from regsweep.trial import State, TrialResult, spec_from_values, trial_seed
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
         cell = Cell(**{name: line[name] for name in names})
         if cell.system == "keras_tuner_random" and "kept" not in line:
             lines[position] = replayed(cell, line)
-            place.write_text("".join(json.dumps(one, separators=(",", ":")) + "\n" for one in lines), encoding="utf-8")
+            write_text(place, "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in lines))
             print(f"{cell.name}: test R² trained anew {line['best'][-1]['anew']['test_r2']:.4f}, with its best epochs "
                   f"{lines[position]['best'][-1]['anew']['test_r2']:.4f}", flush=True)  # fmt: skip
 
@@ -47,8 +48,7 @@ def replayed(cell: Cell, line: dict[str, Any]) -> dict[str, Any]:
     found = material(cell)
     space, epochs = unconditional(found.config.space), line["epochs"]
     for seed in [cell.seed] if cell.seed else range(1, 10_001):
-        drawn = zip(draws(space, seed), epochs, strict=False)
-        if all(spec.epochs == trained for spec, trained in drawn):
+        if all(values["epochs"] == trained for values, trained in zip(values_of(space, seed), epochs, strict=False)):
             break
     else:
         raise LookupError(f"{cell.name}: no seed draws its epochs")
@@ -63,12 +63,6 @@ def replayed(cell: Cell, line: dict[str, Any]) -> dict[str, Any]:
     ]
     told = {"command": "python -m benchmarks.search.replay", "commit": Environment.here().commit, "seed": seed}
     return {**line, "kept": "best", "best": best, "replayed": told}
-
-
-def draws(space: SpaceConfig, seed: int) -> Iterator[TrialSpec]:
-    """The specs that RandomSearch proposes, in order."""
-    for values in values_of(space, seed):
-        yield spec_from_values(values, seed=0)
 
 
 def values_of(space: SpaceConfig, seed: int) -> Iterator[dict[str, Any]]:

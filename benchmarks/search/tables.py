@@ -16,7 +16,6 @@ from benchmarks.search.cells import (
     FINITE,
     NONE,
     PARTS,
-    PEERS,
     PRUNERS,
     SAMPLERS,
     SEEDS,
@@ -25,7 +24,7 @@ from benchmarks.search.cells import (
     Limits,
     all_cells,
 )
-from benchmarks.search.numbers import ANEW_VALIDATION, by_kind, epochs_share, final_r2, mean_interval, paired, ratio
+from benchmarks.search.numbers import ANEW_VALIDATION, by_kind, epochs_share, final_r2, mean_interval, paired, racers, ratio
 from benchmarks.search.scoring import AGAIN
 from benchmarks.search.sitting import hours
 from benchmarks.search.store import Line
@@ -84,24 +83,17 @@ def state(found: dict[Cell, Line]) -> str:
 
 def race(found: dict[Cell, Line]) -> str:
     """The default study beside the libraries' own loops, table by table."""
-    ours = by_kind(found, "default").get(("default", NONE), {})
-    rows = []
+    raced, rows = racers(found), []
     for table in TABLES:
-        theirs = [{key for key in lines if key[0] == table} for system, lines in _racers(found) if system != "default"]
-        for system, lines in _racers(found):
+        for system, lines in raced.items():
             mine = {key: line for key, line in lines.items() if key[0] == table}
-            if system == "default" and any(theirs):
-                # Of seeds that no peer has, rows and luck are others.
-                mine = {key: line for key, line in mine.items() if any(key in keys for keys in theirs)}
             if not mine:
                 continue
-            own, anew = (
-                [value for line in mine.values() if math.isfinite(value := final_r2(line, anew=again))] for again in (False, True)
-            )
+            own, anew = (_scores(mine, anew=again) for again in (False, True))
             trials = sorted(len(line["seconds"]) for line in mine.values())
             rows.append(
                 [table, NAMES[system], str(len(mine)), f"{trials[len(trials) // 2]:,}", _spread(mean_interval(own)),
-                 _spread(mean_interval(anew)), *(_lead(ours, mine) if system != "default" else ("", ""))]
+                 _spread(mean_interval(anew)), *(_lead(raced["default"], mine) if system != "default" else ("", ""))]
             )  # fmt: skip
     if not rows:
         return NOTHING
@@ -118,11 +110,10 @@ def race(found: dict[Cell, Line]) -> str:
 
 def verdict(found: dict[Cell, Line]) -> str:
     """What can be said of the default against each peer, in a sentence each."""
-    ours = by_kind(found, "default").get(("default", NONE), {})
-    sentences = []
+    raced, sentences = racers(found), []
     for table in TABLES:
-        for system, lines in _racers(found):
-            pairs = _differences(ours, {key: line for key, line in lines.items() if key[0] == table})
+        for system, lines in raced.items():
+            pairs = _differences(raced["default"], {key: line for key, line in lines.items() if key[0] == table})
             if system == "default" or not pairs:
                 continue
             sentences.append(f"- On {table}, against {NAMES[system]}: {_concluded(paired(pairs), len(pairs))}")
@@ -218,10 +209,9 @@ def rules() -> str:
     )
 
 
-def _racers(found: dict[Cell, Line]) -> list[tuple[str, Lines]]:
-    peers = by_kind(found, "peers")
-    ours = by_kind(found, "default").get(("default", NONE), {})
-    return [("default", ours), *((name, peers.get((name, NONE), {})) for name in PEERS)]
+def _scores(lines: Lines, *, anew: bool) -> list[float]:
+    """Test R² of the best trials, where there is one."""
+    return [value for line in lines.values() if math.isfinite(value := final_r2(line, anew=anew))]
 
 
 def _differences(ours: Lines, theirs: Lines) -> list[float]:
