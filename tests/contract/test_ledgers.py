@@ -160,7 +160,9 @@ def test_a_replay_gives_the_same_bytes(recorded: Callable[[str], Workspace]) -> 
     assert len(children(workspace)) == 8
 
 
-@pytest.mark.parametrize("models,stored", [("all", "complete"), ("none", ""), ("top:1", "best")])
+@pytest.mark.parametrize(
+    "models,stored", [pytest.param("all", "complete", marks=pytest.mark.slow), ("none", ""), ("top:1", "best")]
+)
 def test_models_are_stored_as_asked(models: str, stored: str, tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     outcome = run_study(gather(tiny(f"tracking.models={models}", "baselines=none")), Workspace(workspace), Silent(), bare=True)
     sync(Workspace(workspace), outcome.book, lambda _: None)

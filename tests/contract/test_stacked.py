@@ -220,7 +220,7 @@ class Rule:
 RULED = [spec(epochs=5), spec(epochs=6, seed=8)]
 
 
-@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+@pytest.mark.parametrize("kind", [pytest.param("keras_fit", marks=pytest.mark.slow), "stacked"])
 def test_a_rule_is_asked_at_its_epochs_but_the_last_and_stops_whom_it_names(kind: str, data: Prepared) -> None:
     trainer, idle, rule = make(kind), Rule(), Rule({8: 4})
     free, found = trainer.fit(RULED, data, idle), trainer.fit(RULED, data, rule)
@@ -259,7 +259,7 @@ def test_a_rule_is_not_asked_about_a_member_whose_patience_has_ended(data: Prepa
     assert {epochs for seed, epochs in rule.asked if seed == 7} == set(range(2, ended, 2))
 
 
-@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+@pytest.mark.parametrize("kind", [pytest.param("keras_fit", marks=pytest.mark.slow), "stacked"])
 def test_a_rule_is_not_asked_about_a_spec_that_has_diverged(kind: str, data: Prepared) -> None:
     rule, wild = Rule(), spec(widths=(), optimizer="sgd", learning_rate=1e38, epochs=6)
     good, bad = make(kind).fit([spec(epochs=6, seed=8), wild], data, rule)
@@ -331,7 +331,7 @@ def test_folds_of_unequal_size_are_what_they_are_in_keras(stacked: Trainer, kera
     assert_close(found, *keras_fit.fit([one], folds))
 
 
-@pytest.mark.parametrize("kind", ["keras_fit", "stacked"])
+@pytest.mark.parametrize("kind", [pytest.param("keras_fit", marks=pytest.mark.slow), "stacked"])
 def test_a_rule_is_asked_about_all_folds_at_equal_epochs_and_stops_them_together(kind: str, folds: Prepared) -> None:
     rule = Rule({8: 4})
     found = make(kind).fit([spec(epochs=6), spec(epochs=6, seed=8)], folds, rule)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.conftest import ROOT, run_cli
+from tests.helpers import of_group
 
 
 def test_help_and_config_errors_import_nothing_heavy(tmp_path: Path) -> None:
@@ -65,6 +67,16 @@ def test_a_mistake_costs_a_message_and_an_exit_code(tmp_path: Path, arguments: l
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir()), "nothing is written before input has been checked"
+
+
+def test_a_message_is_the_end_of_what_was_loading_beside(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "regsweep.cli", "run", "dataset=csv", "dataset.path=none.csv", "dataset.target=y"]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+    assert running.wait() == 3
+    for process in of_group(running.pid):
+        # What only notes that its parent has ended may end right now.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            assert b"forkserver" not in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def test_debug_shows_the_traceback_and_leaves_the_exit_code(tmp_path: Path) -> None:

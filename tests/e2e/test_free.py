@@ -188,7 +188,7 @@ def test_too_many_failures_end_a_study_without_gaps(workspace: Path) -> None:
     assert len(kept_trials(Workspace(workspace), "free")) == len(numbers)
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+@pytest.mark.parametrize("pruner", ["median", pytest.param("hyperband", marks=pytest.mark.slow)])
 def test_a_pruned_trial_whose_record_is_lost_comes_out_the_same(workspace: Path, tmp_path: Path, pruner: str) -> None:
     looks = "pruner.min_epochs=2" if pruner == "hyperband" else "pruner.interval=2"
     start = ("pruner.warmup_epochs=2", "pruner.startup_trials=2") if pruner == "median" else ()
@@ -206,6 +206,7 @@ def test_a_pruned_trial_whose_record_is_lost_comes_out_the_same(workspace: Path,
     assert reproduce(tmp_path, tolerance=0.0, announce=lambda _: None).sentence == "identical"
 
 
+@pytest.mark.slow
 def test_repair_leaves_what_is_held_back_and_tells_what_is_not(workspace: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         ran(workspace, waits=(1,), after=4, stop_after=4)

@@ -31,6 +31,7 @@ def seconds(text: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.slow
 def test_configurations_to_try_first_are_no_part_of_a_rehearsal(tmp_path: Path) -> None:
     # More of them than a batch has trials, and one with more epochs than a rehearsal's.
     tried = ",".join(f"{{depth: 0, batch_size: {size}, epochs: 2000}}" for size in (8, 16, 32))

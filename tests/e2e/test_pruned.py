@@ -174,6 +174,7 @@ def test_saved_epochs_are_counted(whole: Callable[[str], Path], kind: str) -> No
     assert by_hand > 0
 
 
+@pytest.mark.slow
 @HARDEST
 def test_repair_brings_reports_and_marks_back_from_the_records(whole: Callable[[str], Path], workspace: Path, kind: str) -> None:
     run_study(gather(config(kind)), Workspace(workspace), Silent())

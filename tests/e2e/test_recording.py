@@ -102,6 +102,7 @@ def test_two_recorders_of_one_study_do_not_double_a_run(
     assert keys(runs_of(away)) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_study_whose_table_was_renamed_is_recorded_on(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     study = tiny("dataset=line", "experiment=lines", "study=s", "baselines=none", "n_trials=1")
     renamed = study.model_copy(update={"n_trials": 2, "dataset": study.dataset.model_copy(update={"name": "renamed"})})

@@ -123,6 +123,7 @@ def test_a_damaged_champion_is_not_reproduced(study: Path, reproduced: Reproduce
         place.write_text(before)
 
 
+@pytest.mark.slow
 def test_another_training_differs_from_the_first_epoch_on(study: Path, edited) -> None:  # type: ignore[no-untyped-def]
     refused = run_cli("reproduce", edited("seed"), cwd=study, code=6).stderr
     assert "differs from epoch 1 (largest relative difference" in refused

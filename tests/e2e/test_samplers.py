@@ -59,11 +59,10 @@ def inline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("sampler", "workers"),
     [
         ("tpe", 4),
-        ("kt_random", 2),
         ("kt_hyperband", 2),
         *(pytest.param(sampler, 1, marks=pytest.mark.slow) for sampler in ("tpe", "kt_random", "kt_hyperband")),
         *(pytest.param(sampler, 4, marks=pytest.mark.slow) for sampler in ("kt_random", "kt_hyperband")),
-        pytest.param("tpe", 2, marks=pytest.mark.slow),
+        *(pytest.param(sampler, 2, marks=pytest.mark.slow) for sampler in ("tpe", "kt_random")),
     ],
 )
 def test_the_number_of_workers_changes_nothing(workspace: Path, inline: Path, sampler: str, workers: int) -> None:

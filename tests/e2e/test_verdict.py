@@ -125,6 +125,7 @@ def test_a_verdict_that_says_the_same_again_adds_no_metric(judged: Path) -> None
     record_verdict(repeats, workspace)
 
 
+@pytest.mark.slow
 def test_texts_are_classes_for_a_verdict_as_for_a_run(tmp_path: Path, workspace: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=60)

@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -129,9 +131,25 @@ def warm_up(backend: Backend) -> None:
             forkserver.ensure_running()
 
 
+@cache
+def _server_ends_with_us() -> None:
+    # Below 0: after the workers, which count as dead as soon as it is.
+    Finalize(None, _end_server, exitpriority=-1)
+
+
+def _end_server() -> None:
+    """End the fork server. Left alone after a message, it would go on to import, and hold what is piped, for some seconds."""
+    pid = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if pid is not None:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
 def _context(backend: Backend) -> ForkServerContext | SpawnContext:
     if METHOD == "spawn" or backend != "tensorflow":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["regsweep.runner.preload"])
+    _server_ends_with_us()
     return context
