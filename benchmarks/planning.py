@@ -47,7 +47,7 @@ from regsweep.config import compose
 from regsweep.planning import estimate
 from regsweep.runner import warm_up
 from regsweep.study import gather
-import regsweep.console
+import regsweep.show.plan
 if __name__ == "__main__":
     (config,) = compose(sys.argv[1:])
     warm_up(config)

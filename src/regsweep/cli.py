@@ -57,7 +57,7 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
         for config in studies:
             click.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
         return 0
-    from regsweep.console import run_and_show
+    from regsweep.show.run import run_and_show
 
     codes = []
     for position, config in enumerate(studies):
@@ -85,7 +85,7 @@ def verdict(overrides: tuple[str, ...], splits: int) -> None:
 
     (config,) = compose(overrides)
     configs = splits_of(config, splits)
-    from regsweep.verdict_view import verdict_and_show
+    from regsweep.show.verdict import verdict_and_show
 
     verdict_and_show(configs)
 
@@ -101,7 +101,7 @@ def plan(overrides: tuple[str, ...]) -> None:
     from regsweep.config import compose
 
     (config,) = compose(overrides)
-    from regsweep.plan_view import plan_and_show
+    from regsweep.show.plan import plan_and_show
 
     plan_and_show(config, _BEGAN)
 
@@ -116,8 +116,8 @@ def compare(experiment: str | None, study: str | None, trials: int, folder: str)
 
     Without EXPERIMENT: of the study that ran last.
     """
-    from regsweep.console import show_leaderboard
     from regsweep.paths import Workspace
+    from regsweep.show.studies import show_leaderboard
 
     show_leaderboard(Workspace(Path(folder)), experiment=experiment, study=study, trials=trials)
 
@@ -126,8 +126,8 @@ def compare(experiment: str | None, study: str | None, trials: int, folder: str)
 @FOLDER
 def studies(folder: str) -> None:
     """List the studies of a workspace: how far each is, its best objective, its state."""
-    from regsweep.console import show_studies
     from regsweep.paths import Workspace
+    from regsweep.show.studies import show_studies
 
     show_studies(Workspace(Path(folder)))
 
@@ -140,8 +140,8 @@ def sync(experiment: str | None, folder: str) -> None:
 
     Without EXPERIMENT: of all studies.
     """
-    from regsweep.console import sync_and_show
     from regsweep.paths import Workspace
+    from regsweep.show.upkeep import sync_and_show
 
     sync_and_show(Workspace(Path(folder)), experiment)
 
@@ -154,8 +154,8 @@ def fsck(study: str | None, folder: str) -> None:
 
     Without STUDY: all studies.
     """
-    from regsweep.console import check_and_show
     from regsweep.paths import Workspace
+    from regsweep.show.upkeep import check_and_show
 
     sys.exit(check_and_show(Workspace(Path(folder)), study))
 
@@ -168,8 +168,8 @@ def repair(study: str | None, folder: str) -> None:
 
     Without STUDY: all studies.
     """
-    from regsweep.console import repair_and_show
     from regsweep.paths import Workspace
+    from regsweep.show.upkeep import repair_and_show
 
     sys.exit(repair_and_show(Workspace(Path(folder)), study))
 
@@ -186,8 +186,8 @@ def reproduce(target: str, experiment: str | None, tolerance: float, folder: str
 
     TARGET is champion, best (the best trial by validation) or the id of a run. Exit code 6 if it differs.
     """
-    from regsweep.console import reproduce_and_show
     from regsweep.paths import Workspace
+    from regsweep.show.reproduce import reproduce_and_show
 
     reproduce_and_show(Workspace(Path(folder)), target, experiment=experiment, tolerance=tolerance)
 
@@ -197,8 +197,8 @@ def reproduce(target: str, experiment: str | None, tolerance: float, folder: str
 @FOLDER
 def ui(port: int, folder: str) -> None:
     """Open the MLflow UI on the workspace, on this machine only."""
-    from regsweep.console import experiment_pages
     from regsweep.paths import Workspace
+    from regsweep.show.pages import experiment_pages
 
     workspace = Workspace(Path(folder))
     if not workspace.mlflow_db.is_file():

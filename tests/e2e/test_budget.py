@@ -9,10 +9,10 @@ from mlflow import MlflowClient
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
-from regsweep.console import run_and_show
 from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.repair import repair
+from regsweep.show.run import run_and_show
 from regsweep.study import Clock, Outcome, gather, run_study, wall_clock
 from tests.conftest import TINY
 from tests.helpers import Silent

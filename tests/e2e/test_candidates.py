@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 
 from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.config import StudyConfig, compose
-from regsweep.console import reproduce_and_show
 from regsweep.folder import read_folder
 from regsweep.fsck import check
 from regsweep.leaderboard import leaderboard
 from regsweep.paths import Workspace
 from regsweep.repair import repair
+from regsweep.show.reproduce import reproduce_and_show
 from regsweep.study import Outcome, gather, run_study
 from tests.conftest import TINY
 from tests.e2e.test_models import predict_elsewhere

@@ -15,12 +15,14 @@ import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
-from regsweep.console import find_books, repair_and_show, show_studies, sync_and_show
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.repair import repair
+from regsweep.show.console import find_books
+from regsweep.show.studies import show_studies
+from regsweep.show.upkeep import repair_and_show, sync_and_show
 from regsweep.study import gather, run_study
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from regsweep.console import reproduce_and_show
 from regsweep.errors import ConfigError, DataError, UnreadableError
 from regsweep.paths import Workspace
+from regsweep.show.reproduce import reproduce_and_show
 from regsweep.sums import write_sums
 from tests.conftest import run_cli
 

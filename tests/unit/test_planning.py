@@ -15,7 +15,6 @@ import pytest
 from regsweep.config import StudyConfig, compose
 from regsweep.config.space import SpaceConfig
 from regsweep.paths import Workspace
-from regsweep.plan_view import _lines
 from regsweep.planning import Estimate, compared, count, promise
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
@@ -24,6 +23,7 @@ from regsweep.planning.preference import forest_to_linear, lean_of
 from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Course, Machine, _growth, makespan, simulate
 from regsweep.search import Search
+from regsweep.show.plan import _lines
 from regsweep.space import draw
 from regsweep.study import gather
 from regsweep.train.plan import Load

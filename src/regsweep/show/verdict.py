@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from regsweep.config import StudyConfig
-from regsweep.console import plain_console, where
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.repeats import record_verdict, repeat, write_verdict
 from regsweep.runner import warm_up
+from regsweep.show.console import plain_console, where
 
 if TYPE_CHECKING:
     from regsweep.search.source import Told

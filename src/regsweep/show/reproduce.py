@@ -1,0 +1,42 @@
+"""What `regsweep reproduce` shows."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from regsweep.champion import best_trial
+from regsweep.errors import ConfigError, NotReproducedError
+from regsweep.paths import Workspace
+from regsweep.show.console import find_books, plain_console
+
+
+def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:
+    """Reproduce a run, print the answer and leave it on the run. Raises NotReproducedError if it differs."""
+    from regsweep.reproduce import reproduce
+    from regsweep.tracking.runs import Runs
+
+    # A run can be reproduced without the records of its study.
+    books = find_books(workspace, experiment) if workspace.records.is_dir() else []
+    runs = Runs(workspace, books[0].facts().config.tracking.uri if books else None)
+    if target == "champion":
+        run = runs.champion(experiment or find_books(workspace, None)[0].facts().config.experiment)
+    elif target == "best":
+        book = find_books(workspace, experiment)[0]
+        facts = book.facts()
+        best = best_trial(book.trials(), facts.config.objective)
+        if best is None:
+            raise ConfigError(f"study {facts.study!r} has no complete trial")
+        run = runs.trial(facts.config.experiment, facts.study, best.number)
+    else:
+        run = runs.by_id(target)
+    console = plain_console()
+    console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})")
+    with tempfile.TemporaryDirectory() as folder:
+        answer = reproduce(runs.fetch(run, Path(folder)), tolerance=tolerance, announce=console.print)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    runs.tag(run, {"regsweep.reproduced": answer.sentence, "regsweep.reproduced.at": when})
+    if not answer.reproduced:
+        raise NotReproducedError(answer.sentence)
+    console.print(answer.sentence)
