@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from benchmarks.search.cells import NONE, PEERS, Cell
 from benchmarks.search.store import Line
-from regsweep.judgement import Interval
+from regsweep.bootstrap import Interval
 from regsweep.repeats import corrected_interval
 
 Array = npt.NDArray[np.float64]

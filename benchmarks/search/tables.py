@@ -29,7 +29,7 @@ from benchmarks.search.scoring import AGAIN
 from benchmarks.search.sitting import hours
 from benchmarks.search.store import Line
 from experiments.page import markdown
-from regsweep.judgement import Interval
+from regsweep.bootstrap import Interval
 
 PART_NAMES: Final = {"default": "regsweep's default", "ours": "sampler × pruner", "peers": "the libraries' own loops"}
 NAMES: Final = {

@@ -3,20 +3,12 @@
 In: the target of the test rows and predictions for them, each of shape (n,) in target units. Out: `TestScores`,
 `PairedDifference`, a sentence. Main calls: `score_with_intervals`, `paired_difference`, `verdict`; of classes
 `class_scores_with_intervals`.
-
-Intervals are percentile bootstrap intervals over rows (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
-They take the rows for independent: of rows ordered in time or in groups they are too narrow.
-
-Every metric is a function of means over rows, so a resample is known by the mean of a few columns (|error|, error², ...), and
-all metrics share it: counts of rows times columns, in batches of some megabytes. Where resamples times rows exceeds
-`MOST_DRAWS`, only the `FAR_ROWS` rows with the farthest values are drawn one by one; the sum of the others, none of which is far
-out, is drawn from its normal limit. 9,999 resamples take some tenths of a second for any number of rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -25,29 +17,13 @@ import numpy.typing as npt
 
 from regsweep import metrics
 from regsweep.baselines import describe
+from regsweep.bootstrap import FloatArray, Interval, percentile_interval, resampled_aucs, resampled_means
 from regsweep.tasks import METRICS, REGRESSION
-
-FloatArray = npt.NDArray[np.float64]
-
-MOST_DRAWS: Final = 50_000_000
-
-FAR_ROWS: Final = 500
 
 FEWEST_ROWS: Final = 10
 
 # Stands for the best networks where baselines are named; no baseline has this name.
 NETWORK: Final = "network"
-
-_BATCH: Final = 250_000
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value on the test rows and the ends of its interval, all in the unit of the value; nan where it is undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -117,15 +93,15 @@ def score_with_intervals(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         error = target - predicted
         columns = np.column_stack([error**2, np.abs(error), centred, centred**2])
-        mse, mae, mean, square = _resampled_means(columns, resamples, seed).T
+        mse, mae, mean, square = resampled_means(columns, resamples, seed).T
         variance = square - mean**2
         r2 = 1 - mse / (scale**2 * variance)
         return TestScores(
-            mse=_interval(scores.mse, mse, level),
-            rmse=_interval(scores.rmse, np.sqrt(mse), level),
-            mae=_interval(scores.mae, mae, level),
+            mse=percentile_interval(scores.mse, mse, level),
+            rmse=percentile_interval(scores.rmse, np.sqrt(mse), level),
+            mae=percentile_interval(scores.mae, mae, level),
             # Below this the variance of a resample is rounding: all its targets are equal.
-            r2=_interval(scores.r2, r2[variance > 1e-10 * square], level),
+            r2=percentile_interval(scores.r2, r2[variance > 1e-10 * square], level),
         )
 
 
@@ -139,11 +115,11 @@ def class_scores_with_intervals(
     """
     target, predicted = metrics.checked_pair(y, probability)
     losses, errors = metrics.row_log_losses(target, predicted), metrics.row_errors(target, predicted)
-    log_loss, error_rate = _resampled_means(np.column_stack([losses, errors]), resamples, seed).T
+    log_loss, error_rate = resampled_means(np.column_stack([losses, errors]), resamples, seed).T
     return ClassTestScores(
-        log_loss=_interval(float(losses.mean()), log_loss, level),
-        accuracy=_interval(1.0 - float(errors.mean()), 1.0 - error_rate, level),
-        auc=_interval(metrics.auc(target, predicted), _resampled_aucs(target, predicted, resamples, seed), level),
+        log_loss=percentile_interval(float(losses.mean()), log_loss, level),
+        accuracy=percentile_interval(1.0 - float(errors.mean()), 1.0 - error_rate, level),
+        auc=percentile_interval(metrics.auc(target, predicted), resampled_aucs(target, predicted, resamples, seed), level),
     )
 
 
@@ -167,7 +143,7 @@ def paired_difference(
     with np.errstate(over="ignore", invalid="ignore"):
         column = _row_errors(metric, target, rival) - _row_errors(metric, target, champion)
         value = float(column.mean())
-        found = _interval(value, _resampled_means(column[:, None], resamples, seed)[:, 0], level)
+        found = percentile_interval(value, resampled_means(column[:, None], resamples, seed)[:, 0], level)
     return PairedDifference(baseline, metric, value, found.low, found.high, rows=len(target), level=level)
 
 
@@ -279,108 +255,3 @@ def _rounded(number: float, decimals: int) -> str:
     if not -9 <= decimals <= 8:
         return f"{number:.3g}"
     return f"{round(number, decimals):,.{max(decimals, 0)}f}"
-
-
-def _interval(value: float, resampled: FloatArray, level: float) -> Interval:
-    if not math.isfinite(value) or not resampled.size:
-        return Interval(value, math.nan, math.nan)
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
-
-
-def _resampled_means(columns: FloatArray, resamples: int, seed: int) -> FloatArray:
-    """Means of `columns` (n, k) over n rows drawn with replacement, `resamples` times: (resamples, k).
-
-    nan for a column that is not finite. The draws depend on n, `resamples` and `seed` alone, so that calls on the same rows
-    see the same resamples (beyond `MOST_DRAWS`, the rows drawn one by one depend on the columns too).
-    """
-    rng = np.random.default_rng(seed)
-    found = np.full((resamples, columns.shape[1]), np.nan)
-    finite = np.isfinite(columns).all(axis=0)
-    if finite.any():
-        many = resamples * len(columns) > MOST_DRAWS and len(columns) >= 4 * FAR_ROWS
-        found[:, finite] = (_mixed_means if many else _drawn_means)(columns[:, finite], resamples, rng)
-    return found
-
-
-def _drawn_means(columns: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
-    found = np.empty((resamples, columns.shape[1]))
-    for part, counts in _drawn_counts(len(columns), resamples, rng):
-        found[part] = counts @ columns
-    return found / len(columns)
-
-
-def _drawn_counts(rows: int, resamples: int, rng: np.random.Generator) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
-    """How often each row is drawn, in batches of shape (size, rows), each with its place among the resamples."""
-    for part in _batches(resamples, rows):
-        size = part.stop - part.start
-        drawn = rng.integers(rows, size=(size, rows)) + rows * np.arange(size)[:, None]
-        yield part, np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
-
-
-def _resampled_aucs(target: FloatArray, predicted: FloatArray, resamples: int, seed: int) -> FloatArray:
-    """AUC of rows drawn with replacement, of every resample with both classes; beyond `MOST_DRAWS` its linear part.
-
-    That is a mean over rows of DeLong's components: how a row's probability ranks among those of the other class (DeLong, DeLong
-    and Clarke-Pearson 1988).
-    """
-    rows, ones = len(target), target > 0.5
-    order = np.argsort(predicted, kind="stable")
-    ties = np.flatnonzero(np.diff(predicted[order], prepend=-np.inf))
-    ones = ones[order]
-    if not ones.any() or ones.all():
-        return np.empty(0)
-    if resamples * rows > MOST_DRAWS and rows >= 4 * FAR_ROWS:
-        column = _ranked_components(ones, predicted[order])
-        return _resampled_means(column[:, None], resamples, seed)[:, 0]
-    found = np.empty(resamples)
-    for part, counts in _drawn_counts(rows, resamples, np.random.default_rng(seed)):
-        drawn = counts[:, order]
-        of_one, of_zero = (np.add.reduceat(drawn * kept, ties, axis=1) for kept in (ones, ~ones))
-        wins = (of_one * (np.cumsum(of_zero, axis=1) - 0.5 * of_zero)).sum(axis=1)
-        pairs = of_one.sum(axis=1) * of_zero.sum(axis=1)
-        found[part] = np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
-    return found[~np.isnan(found)]
-
-
-def _ranked_components(ones: npt.NDArray[np.bool_], predicted: FloatArray) -> FloatArray:
-    """A column (n,) whose mean is AUC, and whose mean over a resample is AUC's linear part there."""
-    column = np.empty(len(ones))
-    for mine, sign in ((ones, 1.0), (~ones, -1.0)):
-        others = np.sort(predicted[~mine])
-        below = 0.5 * (np.searchsorted(others, predicted[mine], "left") + np.searchsorted(others, predicted[mine], "right"))
-        wins = below / len(others)
-        column[mine] = wins if sign > 0 else 1 - wins
-    area = column[ones].mean()
-    share = np.where(ones, ones.mean(), 1 - ones.mean())
-    linear: FloatArray = area + (column - area) / share
-    return linear
-
-
-def _mixed_means(columns: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
-    """As `_drawn_means`: how often a far row is drawn exactly, the sum over the m draws of near rows by its normal limit.
-
-    That sum has mean m μ and covariance m Σ, with μ and Σ of the near rows.
-    """
-    rows = len(columns)
-    spread = columns.std(axis=0)
-    distance = np.abs(columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    order = np.argpartition(distance.max(axis=1), -FAR_ROWS)
-    near, far = columns[order[:-FAR_ROWS]], columns[order[-FAR_ROWS:]]
-    centre, spread = near.mean(axis=0), near.std(axis=0)
-    # Columns differ in size by many powers of ten; the eigenvalues of their correlations do not.
-    standard = (near - centre) / np.where(spread > 0, spread, 1)
-    correlation = standard.T @ standard / len(near)
-    found = np.empty((resamples, columns.shape[1]))
-    for part in _batches(resamples, FAR_ROWS):
-        of_far = rng.binomial(rows, FAR_ROWS / rows, size=part.stop - part.start)
-        of_near = (rows - of_far)[:, None]
-        noise = rng.multivariate_normal(np.zeros(len(centre)), correlation, size=len(of_far), method="eigh", check_valid="ignore")
-        counts = rng.multinomial(of_far, np.full(FAR_ROWS, 1 / FAR_ROWS))
-        found[part] = counts @ far + of_near * centre + np.sqrt(of_near) * noise * spread
-    return found / rows
-
-
-def _batches(resamples: int, width: int) -> Iterator[slice]:
-    size = max(1, _BATCH // width)
-    return (slice(start, min(start + size, resamples)) for start in range(0, resamples, size))

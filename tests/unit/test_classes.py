@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from regsweep import judgement, metrics
+from regsweep import bootstrap, judgement, metrics
 from regsweep.baselines import fit_baseline
 from regsweep.config import StudyConfig, compose
 from regsweep.config.names import CLASSIFIERS
@@ -60,7 +60,7 @@ def test_bootstrap_intervals_are_those_of_resampling_rows_one_by_one() -> None:
 def test_aucs_of_many_rows_are_resampled_by_their_linear_part(monkeypatch: pytest.MonkeyPatch) -> None:
     y, p = np.tile(Y, 10), np.tile(P, 10)
     exact = judgement.class_scores_with_intervals(y, p, resamples=2000, seed=1).auc
-    monkeypatch.setattr(judgement, "MOST_DRAWS", 1)
+    monkeypatch.setattr(bootstrap, "MOST_DRAWS", 1)
     linear = judgement.class_scores_with_intervals(y, p, resamples=2000, seed=1).auc
     assert linear.value == exact.value
     assert linear.low != exact.low, "another way, by the same seed"

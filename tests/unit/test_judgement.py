@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from regsweep import judgement
-from regsweep.judgement import Interval, PairedDifference, paired_difference, score_with_intervals, verdict
+from regsweep import bootstrap
+from regsweep.bootstrap import Interval
+from regsweep.judgement import PairedDifference, paired_difference, score_with_intervals, verdict
 from regsweep.metrics import score
 
 FloatArray = npt.NDArray[np.float64]
@@ -89,7 +90,7 @@ def test_far_rows_drawn_one_by_one_agree_with_all_rows_drawn_one_by_one(monkeypa
     y, prediction = target_and_prediction(4_000)
     prediction[:2] += 30_000
     exact = score_with_intervals(y, prediction, resamples=5_000, seed=1)
-    monkeypatch.setattr(judgement, "MOST_DRAWS", 0)
+    monkeypatch.setattr(bootstrap, "MOST_DRAWS", 0)
     mixed = score_with_intervals(y, prediction, resamples=5_000, seed=1)
     assert mixed.mae.low != exact.mae.low, "another way, by the same seed"
     for one, other in ((exact.mse, mixed.mse), (exact.rmse, mixed.rmse), (exact.mae, mixed.mae), (exact.r2, mixed.r2)):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from regsweep.judgement import Interval
+from regsweep.bootstrap import Interval
 
 
 def corrected_interval(differences: Sequence[float], *, test_rows: float, train_rows: float, level: float = 0.95) -> Interval:
