@@ -190,7 +190,7 @@ def compiled(spec: TrialSpec, fold: FoldData, epochs: int | None = None, **optio
     """
     import keras
 
-    from regsweep.train.keras_fit import OPTIMIZERS
+    from regsweep.train.keras_model import OPTIMIZERS
 
     keras.utils.set_random_seed(spec.seed)
     model = keras.Sequential([keras.Input((fold.inputs,))])

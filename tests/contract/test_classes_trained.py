@@ -42,7 +42,7 @@ def test_a_training_is_that_of_plain_keras(kind: str, data: Prepared) -> None:
     (result,) = make_trainer(compose([f"trainer={kind}"])[0].trainer).fit([SPEC], data)
     import keras
 
-    from regsweep.train.keras_fit import build
+    from regsweep.train.keras_model import build
 
     fold, model = data.folds[0], build(SPEC, 2)
     model.compile(

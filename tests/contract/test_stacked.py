@@ -413,7 +413,7 @@ def test_masks_do_not_depend_on_how_an_epoch_is_cut(ends: Sequence[int]) -> None
 def test_training_with_dropout_is_what_numpy_gets_from_the_same_masks(
     rates: tuple[float, float], stacked: Trainer, data: Prepared
 ) -> None:
-    from regsweep.train.keras_fit import build
+    from regsweep.train.keras_model import build
     from regsweep.train.stacked import draws
 
     one = spec(widths=(12, 8), dropouts=rates, optimizer="sgd", learning_rate=0.05, batch_size=16, epochs=3)

@@ -48,7 +48,7 @@ def equal(a: TrialResult, b: TrialResult) -> bool:
 def bare_fit(fold: FoldData, *, epochs: int, batch_size: int, seed: int) -> list[list[float]]:
     """Train the network of `spec(optimizer="sgd")` with NumPy, batch by batch, in the order both sides draw; float64."""
 
-    from regsweep.train.keras_fit import build
+    from regsweep.train.keras_model import build
 
     weights = [w.astype(np.float64) for w in build(spec(seed=seed, batch_size=batch_size), fold.inputs).get_weights()]
     x, z = fold.x_train, fold.z_train.astype(np.float64)[:, None]
@@ -249,7 +249,8 @@ def test_a_training_that_goes_on_equals_one_that_never_stood_still(trainer: Trai
 def test_adam_goes_on_with_new_moments(trainer: Trainer, data: Prepared) -> None:
     first = one(trainer, data, epochs=2)
     fold, start = data.folds[0], first.folds[0].network
-    from regsweep.train.keras_fit import batches, build
+    from regsweep.train.keras_fit import batches
+    from regsweep.train.keras_model import build
 
     model = build(spec(), fold.inputs)
     model.set_weights([array for pair in zip(start.kernels, start.biases, strict=True) for array in pair])

@@ -317,7 +317,7 @@ def test_a_models_spec_builds_a_network_that_computes_the_same(write: Write) -> 
     spec = spec_from_values({**values, "epochs": 3}, seed=5)
     assert (spec.widths, spec.activations, spec.dropouts) == ((5, 4), ("tanh", "silu"), (0.25, 0.0))
     assert (spec.l2, spec.optimizer, spec.learning_rate) == (0.01, "sgd_momentum", 0.02)
-    from regsweep.train.keras_fit import OPTIMIZERS, build
+    from regsweep.train.keras_model import OPTIMIZERS, build
 
     ours = build(spec, inputs=3)
     theirs: Any = sys.modules[str(config.space.function).partition(":")[0]].define(None)

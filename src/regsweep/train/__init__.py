@@ -35,7 +35,7 @@ def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared) -> T
 def save_networks(model: Model, folder: Path, backend: Backend = "tensorflow") -> dict[str, Path]:
     """Write each network of a model as a `.keras` file, for Keras users; its input is the encoded table."""
     start_backend(backend, threads=1)
-    from regsweep.train.keras_fit import rebuild
+    from regsweep.train.keras_model import rebuild
 
     places = {}
     for index, member in enumerate(model.networks):
