@@ -12,7 +12,8 @@ from typing import Any
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, load_saved
 from regsweep.config.enqueue import enqueue_problems
-from regsweep.config.space import Scalar, SpaceConfig
+from regsweep.config.parameters import Scalar
+from regsweep.config.space import SpaceConfig
 from regsweep.errors import ConfigError, nearest
 from regsweep.paths import Workspace
 from regsweep.space import parameter_of

@@ -12,7 +12,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from regsweep.config import StudyConfig, compose
-from regsweep.config.space import Choice, FloatRange, IntRange, SteppedRange
+from regsweep.config.parameters import Choice, FloatRange, IntRange, SteppedRange
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.search import Search

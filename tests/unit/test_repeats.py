@@ -11,8 +11,8 @@ from scipy import stats
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.config.parameters import IntRange
 from regsweep.config.repeats import splits_of
-from regsweep.config.space import IntRange
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.errors import ConfigError
 from regsweep.folder import read_content

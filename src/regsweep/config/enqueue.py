@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, Scalar, SpaceConfig, keys, name_and_layer, parents
+from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter, Scalar
+from regsweep.config.space import SpaceConfig, keys, name_and_layer, parents
 from regsweep.errors import nearest
 
 Given = Mapping[str, Scalar]

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from regsweep.config.base import Count, Model
-from regsweep.config.space import FloatRange, IntRange, SpaceConfig, configurations
+from regsweep.config.parameters import FloatRange, IntRange
+from regsweep.config.space import SpaceConfig, configurations
 
 # So many configurations of a grid are counted and put in order at most.
 LARGEST_GRID = 100_000

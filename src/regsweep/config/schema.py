@@ -18,10 +18,11 @@ from regsweep.config.champion import ChampionConfig
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.names import BASELINES, CLASSIFIERS, baselines_of, check_names
+from regsweep.config.parameters import Scalar
 from regsweep.config.pruner import PrunerConfig
 from regsweep.config.sampler import SamplerConfig, sampler_problems, space_searched
 from regsweep.config.search import SearchConfig, order_problems
-from regsweep.config.space import Scalar, SpaceConfig
+from regsweep.config.space import SpaceConfig
 from regsweep.config.split import SplitConfig
 from regsweep.errors import nearest
 from regsweep.tasks import BINARY, TASKS, Task, task_named

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter, SpaceConfig, name_and_layer
+from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter
+from regsweep.config.space import SpaceConfig, name_and_layer
 from regsweep.metrics import fenced
 from regsweep.record import TrialRecord
 from regsweep.space import as_seen, middle_of, parameter_of

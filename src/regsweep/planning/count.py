@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from regsweep.config.space import Choice, Condition, Fixed, FloatRange, IntRange, Parameter, Scalar, SpaceConfig
+from regsweep.config.parameters import Choice, Condition, Fixed, FloatRange, IntRange, Parameter, Scalar
+from regsweep.config.space import SpaceConfig
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, load_saved
+from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter
 from regsweep.config.sampler import RandomSampler
 from regsweep.config.schema import BudgetConfig
-from regsweep.config.space import Choice, Fixed, FloatRange, IntRange, Parameter
 from regsweep.data.features import Prepared
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace

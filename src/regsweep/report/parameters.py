@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, SpaceConfig, name_and_layer
+from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter
+from regsweep.config.space import SpaceConfig, name_and_layer
 from regsweep.record import TrialRecord
 from regsweep.report.scale import FloatArray, Scale
 from regsweep.report.style import STEPS, number

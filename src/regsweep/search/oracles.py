@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter, parents
+from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter
+from regsweep.config.space import parents
 from regsweep.search.source import Params, Proposal, Told
 from regsweep.space import Middle, calling_for, draw, every_key, greatest
 from regsweep.train.runtime import import_keras

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Choice, FloatRange, IntRange, Parameter
+from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter
 from regsweep.space import always, every_key
 
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from regsweep.config.names import ENCODINGS
-from regsweep.config.space import (
-    Choice,
-    FloatRange,
-    Found,
-    IntRange,
-    Parameter,
-    SpaceConfig,
-    SteppedRange,
-    keys,
-    name_and_layer,
-    parents,
-    widened,
-)
+from regsweep.config.parameters import Choice, FloatRange, Found, IntRange, Parameter, SteppedRange, widened
+from regsweep.config.space import SpaceConfig, keys, name_and_layer, parents
 from regsweep.space.function import call, explored, found_in
 from regsweep.space.suggesters import Middle, Suggester
 from regsweep.trial import Scalar

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Choice, FloatRange, Found, IntRange, SpaceConfig, SteppedRange
+from regsweep.config.parameters import Choice, FloatRange, Found, IntRange, SteppedRange
+from regsweep.config.space import SpaceConfig
 from regsweep.errors import ConfigError, nearest
 from regsweep.space.drawing import written
 from regsweep.space.function import Drawn, call, explored, found_in

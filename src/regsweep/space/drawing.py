@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from regsweep.config.space import Choice, FloatRange, Found, IntRange, Scalar, SteppedRange
+from regsweep.config.parameters import Choice, FloatRange, Found, IntRange, Scalar, SteppedRange
 from regsweep.space.suggesters import OutsideError, Suggester
 
 # MLflow takes no others for the names of parameters.

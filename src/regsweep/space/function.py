@@ -18,18 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from regsweep.config.function import digest, locate
-from regsweep.config.space import (
-    KNOWN,
-    Choice,
-    Fixed,
-    FloatRange,
-    Found,
-    IntRange,
-    SpaceConfig,
-    name_and_layer,
-    value_problems,
-    widened,
-)
+from regsweep.config.parameters import Choice, Fixed, FloatRange, Found, IntRange, value_problems, widened
+from regsweep.config.space import KNOWN, SpaceConfig, name_and_layer
 from regsweep.errors import ConfigError, nearest
 from regsweep.space.hyperparameters import HyperParameters
 from regsweep.space.network import Reading, UnreadableModelError, looks_like_model, read_network

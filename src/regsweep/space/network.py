@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from regsweep.config.names import ACTIVATIONS
-from regsweep.config.space import Scalar
+from regsweep.config.parameters import Scalar
 
 # Other names of activations, in Keras too.
 ALIASES = {"swish": "silu"}

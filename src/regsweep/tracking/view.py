@@ -16,7 +16,8 @@ from typing import Any
 from mlflow import MlflowClient
 
 from regsweep.config import StudyConfig
-from regsweep.config.space import Fixed, Parameter, keys
+from regsweep.config.parameters import Fixed, Parameter
+from regsweep.config.space import keys
 from regsweep.tracking.names import KIND, PARETO, STUDY
 from regsweep.trial import higher_is_better
 
