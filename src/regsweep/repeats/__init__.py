@@ -4,8 +4,9 @@ In: a study's config and how many splits. Out: `Repeats`: table, frame, sentence
 `read_repeats` makes it of records alone.
 """
 
+from regsweep.repeats.comparison import Repeats, Standing
 from regsweep.repeats.interval import corrected_interval
-from regsweep.repeats.reading import Repeats, Standing, read_repeats
+from regsweep.repeats.reading import read_repeats
 from regsweep.repeats.running import SplitsWatcher, Unattended, repeat, repeat_splits
 from regsweep.repeats.writing import record_verdict, verdict_folder, verdict_name, write_verdict
 

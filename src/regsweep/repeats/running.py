@@ -17,7 +17,8 @@ from regsweep.data import load_dataset, make_split, undefined_objective
 from regsweep.errors import DataError, StorageError, TooManyFailuresError, UnreadableError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
-from regsweep.repeats.reading import Repeats, read_repeats, split_words
+from regsweep.repeats.comparison import Repeats
+from regsweep.repeats.reading import read_repeats, split_words
 from regsweep.study import Unwatched, Watcher, gather, run_study
 from regsweep.tracking.drain import sync
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from regsweep.book import RecordBook
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace
-from regsweep.repeats.reading import Repeats
+from regsweep.repeats.comparison import Repeats
 from regsweep.report.write import save
 
 FIGURE, SPLITS, SENTENCE = "repeated_splits.png", "splits.csv", "verdict.md"
