@@ -9,7 +9,8 @@ import pytest
 
 from regsweep.config import compose
 from regsweep.data import Dataset, Fold, Split
-from regsweep.data.features import Encoding, fit_columns, fit_target, prepare, segments
+from regsweep.data.encoders import fit_columns, fit_target, segments
+from regsweep.data.features import Encoding, prepare
 from regsweep.errors import DataError
 from regsweep.predictor import CategoryColumn, NumberColumn, OrdinalColumn, SegmentsColumn, encode
 
