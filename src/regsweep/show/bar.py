@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ class Bar:
     """Shows a study's progress: trials done, best objective, time."""
 
     def __init__(self, console: Console, config: StudyConfig) -> None:
-        self._config, self._best, self.told = config, float("nan"), 0
+        self._config, self._best, self.told = config, math.nan, 0
         self._redone: set[int] = set()
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
@@ -39,7 +40,7 @@ class Bar:
             self._progress.console.print(f"{len(told)} of {self._config.n_trials} trials are there already")
         for one in told:
             self._take(one.value)
-        self._progress.update(self._task, completed=min(len(told), self._config.n_trials))
+        self._progress.update(self._task, completed=min(len(told), self._config.n_trials), description=self._words())
         self._progress.start()
 
     def redoing(self, numbers: Sequence[int]) -> None:
@@ -50,12 +51,15 @@ class Bar:
     def trial(self, record: TrialRecord) -> None:
         self._take(record.objective)
         advance = 0 if record.number in self._redone else 1
-        self._progress.update(self._task, advance=advance, description=f"best {self._config.objective} {self._best:,.4g}")
+        self._progress.update(self._task, advance=advance, description=self._words())
+
+    def _words(self) -> str:
+        return "trials" if math.isnan(self._best) else f"best {self._config.objective} {self._best:,.4g}"
 
     def _take(self, value: float | None) -> None:
         if value is not None:
             better = max if higher_is_better(self._config.objective) else min
-            self._best = value if self._best != self._best else better(self._best, value)
+            self._best = value if math.isnan(self._best) else better(self._best, value)
 
     def judging(self) -> None:
         self.close()

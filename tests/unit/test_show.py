@@ -1,0 +1,85 @@
+"""What the commands show, as far as no study has to be run for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from regsweep.book import RecordBook
+from regsweep.config import compose
+from regsweep.record import TrialRecord
+from regsweep.search import Told
+from regsweep.show.bar import Bar
+from regsweep.show.console import where
+from regsweep.show.studies import print_study
+from regsweep.trial import State
+from tests.helpers import features, trained
+from tests.unit.test_record import facts
+
+
+def record(number: int, mse: float = 4.0, state: State = State.COMPLETE) -> TrialRecord:
+    return TrialRecord(facts(), number, {"depth": number}, trained(number, mse=mse, state=state), 0, 1)
+
+
+@pytest.fixture
+def drawn() -> Callable[..., str]:
+    """Draws a bar that is told these trials, and returns the last of it."""
+
+    def draw(*records: TrialRecord, told: tuple[Told, ...] = (), lost: tuple[int, ...] = (), objective: str = "val/mse") -> str:
+        screen = StringIO()
+        bar = Bar(Console(file=screen, force_terminal=True, width=120), compose([f"objective={objective}", "n_trials=5"])[0])
+        bar.begin(facts(), told)
+        bar.redoing(lost)
+        for one in records:
+            bar.trial(one)
+        bar.judging()
+        # Without colours, and with a new line wherever the cursor goes elsewhere.
+        lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())).splitlines()
+        return [line for line in lines if line.strip()][-1]
+
+    return draw
+
+
+def test_the_bar_shows_how_many_trials_are_done_and_the_best_of_them(drawn: Callable[..., str]) -> None:
+    assert "best val/mse 4 " in (line := drawn(record(0, mse=9.0), record(1, mse=4.0), record(2, mse=16.0)))
+    assert "3/5" in line
+    assert "best val/mse 2 " in (line := drawn(record(1, mse=9.0), told=(Told(0, State.COMPLETE, 2.0, {}),)))
+    assert "2/5" in line
+
+
+def test_the_bar_takes_the_greatest_where_more_is_better(drawn: Callable[..., str]) -> None:
+    told = tuple(Told(number, State.COMPLETE, value, {}) for number, value in enumerate([0.25, 0.75, 0.5]))
+    assert "best val/r2 0.75 " in drawn(told=told, objective="val/r2")
+
+
+def test_a_trial_that_is_trained_again_is_not_counted_twice(drawn: Callable[..., str]) -> None:
+    told = tuple(Told(number, State.COMPLETE, 9.0, {}) for number in range(2))
+    assert "2/5" in drawn(record(0), told=told, lost=(0,))
+    assert "3/5" in drawn(record(0), record(2), told=told, lost=(0,))
+
+
+def test_commands_to_copy_are_quoted_for_a_shell() -> None:
+    assert where(compose([])[0]) == ""
+    config = compose([])[0]
+    spaced = config.model_copy(update={"tracking": config.tracking.model_copy(update={"dir": "my runs"})})
+    assert where(spaced) == " --dir 'my runs'"
+
+
+def test_a_studys_title_counts_what_failed_and_what_is_not_shown(tmp_path: Path) -> None:
+    book = RecordBook(tmp_path / "s")
+    book.open(facts(), features())
+    for number, mse in enumerate([9.0, 4.0, 16.0, 25.0]):
+        book.write_trial(record(number, mse))
+    book.write_trial(record(4, state=State.FAILED))
+    console = Console(width=200)
+    with console.capture() as capture:
+        print_study(console, book, trials=1)
+    title = capture.get().splitlines()[0]
+    assert "5 trials, 1 failed, " in title
+    # The best one is shown, and three complete ones and the failed one are not.
+    assert title.rstrip().endswith("4 not shown")
