@@ -16,7 +16,7 @@ from regsweep.paths import Workspace
 from regsweep.search.fresh import Fresh
 from regsweep.search.optuna_study import Search
 from regsweep.search.pruning import AsBefore, Asked, PruneRule, Reports
-from regsweep.search.source import Proposal, Told, make_source
+from regsweep.search.source import Proposal, Told
 from regsweep.trial import State, TrialSpec
 
 
@@ -100,7 +100,7 @@ class FreeSearch(Search):
         return replace(told, marks=marks)
 
     def _gone_on(self) -> Fresh:
-        fresh = Fresh(self._config, make_source(self._config))
+        fresh = Fresh(self._config)
         fresh.take_up(self._so_far)
         return fresh
 

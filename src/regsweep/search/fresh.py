@@ -25,8 +25,8 @@ ATTEMPTS, DRAWS, LOOKED_AT = 4, 20, 100_000
 class Fresh:
     """The proposals of one study, by number, and why there are no more."""
 
-    def __init__(self, config: StudyConfig, source: Source) -> None:
-        self._config, self._source = config, source
+    def __init__(self, config: StudyConfig) -> None:
+        self._config, self._source = config, _source(config)
         self._proposals: list[Proposal] = []
         self._starts: list[int] = []
         self._known: set[frozenset[tuple[str, object]]] = set()
@@ -187,3 +187,19 @@ def random_params(config: StudyConfig, number: int, attempt: int, given: Params 
 
 def _key(params: Params) -> frozenset[tuple[str, object]]:
     return frozenset(params.items())
+
+
+def _source(config: StudyConfig) -> Source:
+    """The configured one."""
+    if config.sampler.kind.startswith("kt_"):
+        # It imports TensorFlow, which takes seconds.
+        from regsweep.search.oracles import OracleSource
+
+        return OracleSource(config)
+    if config.sampler.kind == "grid":
+        from regsweep.search.grid import GridSource
+
+        return GridSource(config)
+    from regsweep.search.optuna_source import OptunaSource
+
+    return OptunaSource(config)

@@ -28,7 +28,7 @@ from regsweep.paths import Workspace
 from regsweep.search.fresh import Fresh
 from regsweep.search.optuna_source import STATES, directions, frozen, told_from
 from regsweep.search.pruning import Asked, PruneRule, Reports, compared_with
-from regsweep.search.source import Proposal, Told, make_source
+from regsweep.search.source import Proposal, Told
 from regsweep.space import draw
 from regsweep.trial import State, TrialSpec
 
@@ -175,7 +175,7 @@ class Search:
 
     def _gone_on(self) -> Fresh:
         """A source that was asked and told what this study has been told."""
-        fresh = Fresh(self._config, make_source(self._config))
+        fresh = Fresh(self._config)
         fresh.go_on(self._told, self._config.parallel_trials)
         return fresh
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from regsweep.config import StudyConfig
 from regsweep.trial import Rung, Scalar, State
 
 Params = Mapping[str, Scalar]
@@ -80,19 +79,3 @@ class Source(Protocol):
     def recall(self, told: Sequence[Told]) -> None:
         """Take in trials without having been asked for them; called once, first, where `recalls`."""
         ...
-
-
-def make_source(config: StudyConfig) -> Source:
-    """Make the configured one."""
-    if config.sampler.kind.startswith("kt_"):
-        # It imports TensorFlow, which takes seconds.
-        from regsweep.search.oracles import OracleSource
-
-        return OracleSource(config)
-    if config.sampler.kind == "grid":
-        from regsweep.search.grid import GridSource
-
-        return GridSource(config)
-    from regsweep.search.optuna_source import OptunaSource
-
-    return OptunaSource(config)
