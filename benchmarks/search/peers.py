@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.peers import Declared, compiled, pipelines, unconditional
+from benchmarks.keras_parts import Declared, compiled, pipelines, unconditional
 from benchmarks.search.cells import Cell
 from benchmarks.search.scoring import Searched
 from regsweep.config import compose

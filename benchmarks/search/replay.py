@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-from benchmarks.peers import Declared, unconditional
+from benchmarks.keras_parts import Declared, unconditional
 from benchmarks.search.__main__ import FOLDER
 from benchmarks.search.cells import Cell
 from benchmarks.search.peers import material

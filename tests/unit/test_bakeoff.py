@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.peers import Declared, unconditional
+from benchmarks.keras_parts import Declared, unconditional
 from benchmarks.search.__main__ import chosen, main
 from benchmarks.search.cells import BUDGET, NONE, PRUNERS, SAMPLERS, SEEDS, TABLES, Cell, Limits, all_cells, jobs
 from benchmarks.search.numbers import ANEW_VALIDATION, TEST, VALIDATION, by_kind, curve, final_r2
