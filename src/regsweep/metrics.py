@@ -7,6 +7,7 @@ outliers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -140,6 +141,15 @@ def score(y: npt.ArrayLike, prediction: npt.ArrayLike, task: Task = REGRESSION) 
 def score_numbers(y: npt.ArrayLike, prediction: npt.ArrayLike) -> Scores:
     """All four metrics of `prediction` against `y`, both of shape (n,) in target units; ValueError for other shapes."""
     return Scores(mse=mse(y, prediction), rmse=rmse(y, prediction), mae=mae(y, prediction), r2=r2(y, prediction))
+
+
+def unit_factor(values: FloatArray) -> float:
+    """The power of two by which values (n,) come to a standard deviation of about 1; 1 where they have none.
+
+    scikit-learn's trees stop at absolute constants, which small values would fall below. Powers of two change nothing else.
+    """
+    deviation = float(values.std())
+    return 2.0 ** -round(math.log2(deviation)) if math.isfinite(deviation) and deviation > 0 else 1.0
 
 
 def fenced(values: FloatArray, *, upward: bool) -> FloatArray:

@@ -125,6 +125,14 @@ def test_svr_does_not_depend_on_the_unit_of_the_target() -> None:
     np.testing.assert_allclose(scaled.predict(x), 1000 * fitted("svr").predict(x), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", estimators.TREES)
+def test_trees_do_not_depend_on_the_unit_of_the_target(name: str) -> None:
+    x, y = diabetes()
+    small = fit_baseline(name, x[:300], 1e-10 * y[:300], seed=3)
+    assert small.parameters.keys() == fitted(name).parameters.keys()
+    assert r2(1e-10 * y[300:], small.predict(x[300:])) == pytest.approx(r2(y[300:], fitted(name).predict(x[300:])), abs=0.02)
+
+
 def test_svr_takes_a_seeded_sample_of_a_long_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "SVR_ROWS", 50)
     x, y = diabetes()

@@ -13,6 +13,7 @@ from regsweep.folder import read_json
 from regsweep.insight import look_into, read_insight
 from regsweep.insight.surface import surface
 from regsweep.record import TrialRecord
+from regsweep.report.space_plots import contour
 from regsweep.runner.executor import Executor
 from regsweep.search.importance import FANOVA, MOST, PED_ANOVA, importances
 from regsweep.space import draw
@@ -71,6 +72,40 @@ def test_higher_is_better_for_r2() -> None:
     records = drawn(80, lambda p: by_rate(p) * (1 + 3 * (p["optimizer"] == "sgd_momentum")))
     errors, ratios = (importances(records, name, seed=0)[1].values for name in ("val/mse", "val/r2"))
     assert ratios == pytest.approx(errors)
+
+
+@pytest.mark.parametrize("unit", [2.0**-40, 1.0, 2.0**40])
+def test_the_unit_of_the_target_is_no_hyperparameter(unit: float) -> None:
+    records, scaled = drawn(60, by_rate), drawn(60, lambda p: unit * by_rate(p))
+    for one, other in zip(importances(scaled, "val/mse", seed=0), importances(records, "val/mse", seed=0), strict=True):
+        assert one.values == other.values
+    found, plain = (surface(some, "val/mse", ["learning_rate", "width"], seed=0) for some in (scaled, records))
+    assert found is not None
+    assert plain is not None
+    np.testing.assert_array_equal(found["mean"], unit * np.array(plain["mean"]))
+
+
+def test_a_surface_may_have_one_column_alone() -> None:
+    study = facts("space.parameters.depth.high=1")
+    params = [draw(study.config.space, Drawing(number)) for number in range(40)]
+    records = [record(number, [by_rate(one)], params=one, study=study) for number, one in enumerate(params)]
+    found = surface(records, "val/mse", ["depth", "width"], seed=0)
+    assert found is not None
+    assert found["x"] == [1]
+    (axes, _) = contour(records, found, "val/mse", "points").axes
+    assert axes.get_xlim()[0] < axes.get_xlim()[1]
+
+
+def test_a_constant_is_on_no_axis(tmp_path: Path) -> None:
+    constants = {"depth": 1, "width": 8, "activation": "relu", "epochs": 3, "batch_size": 16, "dropout": 0, "l2": 0}
+    fixed = [f"space.parameters.{name}={value}" for name, value in constants.items()]
+    study = facts("insight.ablation=false", *fixed, "space.parameters.optimizer.choices=[adam]")
+    params = [draw(study.config.space, Drawing(number)) for number in range(40)]
+    records = [record(number, [by_rate(one)], params=one, study=study) for number, one in enumerate(params)]
+    nobody: Executor = None  # type: ignore[assignment]
+    content = look_into(RecordBook(tmp_path), study, records, records[3], nobody)
+    assert content["importance"][0]["values"]["learning_rate"] == pytest.approx(1)
+    assert content["surface"] is None
 
 
 def test_one_diverged_trial_does_not_decide() -> None:

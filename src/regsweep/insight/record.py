@@ -35,7 +35,7 @@ def look_into(
     objective = facts.config.objective
     found = importances(records, objective, seed=facts.config.seed)
     # The first method's, fANOVA's: it looks at the whole space, as the surface does.
-    greatest = list(found[0].values)[:2] if found else []
+    greatest = [name for name, share in found[0].values.items() if share > 0][:2] if found else []
     content = _about(facts, records, champion) | {
         "importance": [asdict(one) for one in found],
         "surface": surface(records, objective, greatest, seed=facts.config.seed),

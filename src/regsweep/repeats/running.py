@@ -5,12 +5,12 @@ In: a study's config and how many splits. Out: `Repeats`. Main calls: `repeat_sp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from regsweep.book import RecordBook, read_champion
-from regsweep.config import StudyConfig, compose
+from regsweep.config import StudyConfig, compose, load_saved
 from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.data import load_dataset, make_split, undefined_objective
@@ -28,6 +28,8 @@ class SplitsWatcher(Watcher, Protocol):
 
     def split(self, position: int, study: str, *, done: bool) -> None: ...
 
+    def note(self, text: str) -> None: ...
+
     def problem(self, text: str) -> None: ...
 
 
@@ -35,6 +37,8 @@ class Unattended(Unwatched):
     """A watcher that looks away."""
 
     def split(self, position: int, study: str, *, done: bool) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
     def problem(self, text: str) -> None: ...
 
@@ -71,12 +75,15 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
     for position, (config, book) in enumerate(zip(configs, books, strict=True)):
         done = _is_done(book, config)
         watcher.split(position, book.folder.name, done=done)
-        if done:
-            continue
-        try:
-            run_study(gather(config), workspace, watcher, bare=True)
-        except TooManyFailuresError as error:
-            raise TooManyFailuresError([f"{book.folder.name} ({split_words(config)}):", *error.problems]) from error
+        if not done:
+            try:
+                outcome = run_study(gather(config), workspace, watcher, bare=True)
+            except TooManyFailuresError as error:
+                raise TooManyFailuresError([f"{book.folder.name} ({split_words(config)}):", *error.problems]) from error
+            if outcome.judgement.note is not None:
+                watcher.note(f"{split_words(config)}: {outcome.judgement.note}")
+        if (there := len(book.numbers())) > config.n_trials:
+            watcher.note(f"{split_words(config)}: its study has {there} trials, more than n_trials={config.n_trials}")
     leads = len(books) - 1 if isinstance(configs[0].split, TimeOrderedSplit) else 0
     _copy(books, leads, workspace, watcher)
     # To other commands the configured split's study is the one that ran last.
@@ -87,13 +94,21 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
 def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     """Whether the study has been judged just as it is configured now."""
     try:
-        if not book.begun or _as_composed(book.facts().config) != _as_composed(config) or read_champion(book) is None:
+        if not book.begun or _as_composed(book.facts().config) != _as_composed(config):
+            return False
+        if (champion := read_champion(book)) is None or not _named_as(champion, config):
             return False
     except UnreadableError:
         return False
     ended = book.ended()
     # A longer study that was stopped right at its beginning has the new config and the old end.
     return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={config.n_trials}")
+
+
+def _named_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
+    """Whether a champion was named as is asked for now; if not, judging says whether it would be another one."""
+    then = load_saved(champion["config"])
+    return (then.n_trials, then.champion, then.baselines) == (config.n_trials, config.champion, config.baselines)
 
 
 def _as_composed(config: StudyConfig) -> StudyConfig:

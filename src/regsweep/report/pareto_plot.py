@@ -64,7 +64,8 @@ def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str], unit
     for column, axes in enumerate(np.atleast_1d(figure.subplots(1, len(objectives) - 1, sharey=True)), start=1):
         scales = [_scale(points[:, index], objectives[index]) for index in (column, 0)]
         style_axes(axes, x=_label(objectives[column], unit), y=_label(objectives[0], unit) if column == 1 else "")
-        _draw(axes, points[:, [column, 0]], front, best, scales, joined=len(objectives) == 2)
+        steps = "" if len(objectives) > 2 else "steps-pre" if higher_is_better(objectives[column]) else "steps-post"
+        _draw(axes, points[:, [column, 0]], front, best, scales, steps)
         if front.sum() <= LABELLED:
             shown = np.column_stack([_held(points[:, column], scales[0]), _held(points[:, 0], scales[1])])
             ranked = np.flatnonzero(front)[np.argsort(shown[front][:, 0], kind="stable")]
@@ -83,16 +84,14 @@ def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str], unit
     return figure
 
 
-def _draw(
-    axes: Axes, points: FloatArray, front: npt.NDArray[np.bool_], best: int, scales: Sequence[Scale], *, joined: bool
-) -> None:
-    """Draw points, shape (trials, 2)."""
+def _draw(axes: Axes, points: FloatArray, front: npt.NDArray[np.bool_], best: int, scales: Sequence[Scale], steps: str) -> None:
+    """Draw points, shape (trials, 2); the front is joined by what it reaches between them, in `steps`, or not at all."""
     x, y = _held(points[:, 0], scales[0]), _held(points[:, 1], scales[1])
     axes.plot(x[~front], y[~front], "o", markersize=5, color=GREY, fillstyle="none", label="other trial", zorder=2)
     order = np.flatnonzero(front)[np.argsort(x[front], kind="stable")]
     axes.plot(
-        x[order], y[order], "D", markersize=6, color=BLUE, linestyle="--" if joined else "none", linewidth=1.2,
-        drawstyle="steps-post", label="Pareto front", zorder=3,
+        x[order], y[order], "D", markersize=6, color=BLUE, linestyle="--" if steps else "none", linewidth=1.2,
+        drawstyle=steps or "default", label="Pareto front", zorder=3,
     )  # fmt: skip
     axes.plot([x[best]], [y[best]], "*", markersize=15, color=ORANGE, markeredgecolor="white", label="best", zorder=4)
     frames = [scale.widened(0.06, 0.06) for scale in scales]

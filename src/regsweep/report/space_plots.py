@@ -190,5 +190,8 @@ def _medians(axis: ParameterAxis, values: FloatArray) -> list[tuple[float, float
 
 def _edges(centres: FloatArray) -> FloatArray:
     """The edges of cells around their centres, the outer ones as far from them as the inner ones; shape (n + 1,)."""
+    if len(centres) == 1:
+        # The one value of a hyperparameter at which the other one exists.
+        return np.array([centres[0] - 0.1, centres[0] + 0.1])
     middles = (centres[1:] + centres[:-1]) / 2
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])

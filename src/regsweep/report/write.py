@@ -22,8 +22,6 @@ from regsweep.report.style import DPI
 from regsweep.tasks import REGRESSION
 from regsweep.trial import best_of
 
-# Figures of a champion that is a network.
-OF_NETWORKS: Final = ("learning_curves", "ablation_path", "model_diagram")
 NO_NETWORK: Final = (
     "There are no learning curves, no path through the space and no model diagram: the champion ({}) is no network."
 )
@@ -50,18 +48,19 @@ def write_report(
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     if judgement is not None and judgement.baseline is not None:
         sentence += f"\n\n{NO_NETWORK.format(judgement.content['name'])}"
-        for name in OF_NETWORKS:
-            (folder / f"{name}.png").unlink(missing_ok=True)
     (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
-    if insight is None:
-        # Those of a shorter search would stand beside a table that they don't belong to.
-        for place in [*folder.glob("*.png"), folder / book.insight.name]:
+    drawn = set()
+    if insight is not None:
+        for name, figure in _figures(book, facts, records, judgement, insight, rows):
+            save(figure, folder / f"{name}.png")
+            drawn.add(f"{name}.png")
+        # MLflow's study run takes this folder.
+        shutil.copy(book.insight, folder)
+        drawn.add(book.insight.name)
+    # Those of a shorter search, or of another champion, would stand beside a table that they don't belong to.
+    for place in [*folder.glob("*.png"), folder / book.insight.name]:
+        if place.name not in drawn:
             place.unlink(missing_ok=True)
-        return folder
-    for name, figure in _figures(book, facts, records, judgement, insight, rows):
-        save(figure, folder / f"{name}.png")
-    # MLflow's study run takes this folder.
-    shutil.copy(book.insight, folder)
     return folder
 
 

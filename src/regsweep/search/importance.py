@@ -23,7 +23,7 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from optuna.trial import FixedTrial, TrialState, create_trial
 
 from regsweep.config.space import SpaceConfig
-from regsweep.metrics import fenced
+from regsweep.metrics import fenced, unit_factor
 from regsweep.record import TrialRecord
 from regsweep.search.samplers import distribution_of
 from regsweep.space import as_seen, draw, middle_of
@@ -62,12 +62,13 @@ def importances(records: Sequence[TrialRecord], objective: str, *, seed: int) ->
     space = as_seen(complete[0].facts.config.space, [record.params for record in complete])
     drawn = [_drawn(record, space) for record in complete]
     chosen = np.unique(np.linspace(0, len(complete) - 1, min(MOST, len(complete))).round().astype(int))
+    tamed = fenced(values[chosen], upward=upward)
     return (
         _importance(
             FANOVA,
             FanovaImportanceEvaluator(seed=seed),
             _filled(space, [drawn[index] for index in chosen]),
-            fenced(values[chosen], upward=upward),
+            unit_factor(tamed) * tamed,
             upward=upward,
         ),
         _importance(PED_ANOVA, PedAnovaImportanceEvaluator(), drawn, values, upward=upward),

@@ -43,12 +43,11 @@ class SplitsBar:
         for note in facts.dataset.notes:
             if note not in self._noted:
                 self._noted.add(note)
-                self._progress.console.print(f"note: {note}", style="yellow", soft_wrap=True)
+                self.note(note)
         self._progress.update(self._task, completed=min(len(told), self._n_trials))
 
     def redoing(self, numbers: Sequence[int]) -> None:
-        listed = ", ".join(map(str, numbers))
-        self._progress.console.print(f"note: records that are missing or damaged are made again: trial {listed}", style="yellow")
+        self.note(f"records that are missing or damaged are made again: trial {', '.join(map(str, numbers))}")
 
     def trial(self, record: TrialRecord) -> None:
         self._progress.update(self._task, completed=record.number + 1)
@@ -58,11 +57,14 @@ class SplitsBar:
     def recording(self, done: int, of: int) -> None:
         self._progress.update(self._task, description="copying records into MLflow", total=of, completed=done)
 
+    def note(self, text: str) -> None:
+        self._progress.console.print(f"note: {text}", style="yellow", soft_wrap=True)
+
     def problem(self, text: str) -> None:
         self.problems += 1
         note = "nothing is lost; the same command copies the records into MLflow when it works again"
-        self._progress.console.print(f"note: {text}", style="yellow", soft_wrap=True)
-        self._progress.console.print(f"note: {note}", style="yellow", soft_wrap=True)
+        self.note(text)
+        self.note(note)
 
     def close(self) -> None:
         if self._progress.live.is_started:
