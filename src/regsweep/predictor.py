@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,9 @@ FORMAT = "regsweep-model/2"
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+
+# The only texts that mean "missing". "None" and "-" are not among them: they are levels in real tables.
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "null", "NULL", "Null")
 
 # What skops may make of an estimator's file besides scikit-learn's public classes. Each was looked at: arrays of trees, of
 # neighbours and of a split, and nothing that runs what the file says.
@@ -109,14 +113,14 @@ class CategoryColumn:
 
     def encode(self, values: pd.Series) -> Array64:
         """Return shape (n, levels) or (n, levels + 1)."""
-        positions = {level: index for index, level in enumerate(self.levels)}
-        missing = len(self.levels) if self.missing_level else len(self.unknown)
-        codes = np.fromiter(
-            (missing if pd.isna(v) else positions.get(str(v), len(self.unknown)) for v in values), np.int64, len(values)
-        )
         width = len(self.unknown)
-        table = np.vstack([np.eye(width), np.array(self.unknown).reshape(1, width)])
-        return np.asarray(table[codes], dtype=np.float64)
+        missing = len(self.levels) if self.missing_level else width
+        codes = _positions(self.levels, values, missing=missing, unknown=width).astype(np.int64)
+        known = codes < width
+        encoded = np.zeros((len(values), width))
+        encoded[known, codes[known]] = 1.0
+        encoded[~known] = self.unknown
+        return encoded
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,9 @@ class OrdinalColumn:
 
     def encode(self, values: pd.Series) -> Array64:
         """Return shape (n, 1)."""
-        positions = {level: float(index) for index, level in enumerate(self.levels)}
         missing = float(len(self.levels)) if self.missing_level else self.unknown
-        codes = (missing if pd.isna(v) else positions.get(str(v), self.unknown) for v in values)
-        scaled: Array64 = (np.fromiter(codes, np.float64, len(values))[:, None] - self.shift) / self.scale
+        found = _positions(self.levels, values, missing=missing, unknown=self.unknown)
+        scaled: Array64 = (found[:, None] - self.shift) / self.scale
         return scaled
 
 
@@ -347,8 +350,8 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
 
 
 def days(values: pd.Series) -> Array64:
-    """Turn dates into days since 1970-01-01; missing ones into NaN."""
-    moments = pd.to_datetime(values).to_numpy().astype("datetime64[us]")
+    """Turn dates, or ISO texts of them, into days since 1970-01-01 (UTC); missing ones into NaN."""
+    moments = pd.to_datetime(values, format="ISO8601", utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[us]")
     since = (moments - np.datetime64("1970-01-01", "us")) / np.timedelta64(1, "D")
     return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
 
@@ -398,10 +401,41 @@ def _named(network: Weighted) -> dict[str, Array32]:
     return {f"{kind}/{layer}": array for kind, arrays in kinds for layer, array in enumerate(arrays)}
 
 
+def blank(values: pd.Series) -> pd.Series:
+    """Which texts mean "missing"; spaces around them don't count."""
+    return values.map(lambda value: isinstance(value, str) and value.strip() in MISSING).astype(bool)
+
+
+def _positions(levels: Sequence[str], values: pd.Series, *, missing: float, unknown: float) -> Array64:
+    """The position of every value among the levels. A number is found whose text another reading of the table has changed.
+
+    Codes such as 01 are texts in a table that has 2A, too, and the number 1 in one that does not.
+    """
+    positions = {level: index for index, level in enumerate(levels)}
+    numbers: dict[float, int] = {}
+    for level, index in positions.items():
+        with suppress(ValueError):
+            numbers.setdefault(float(level), index)
+
+    def position(value: Any) -> float:
+        if pd.isna(value):
+            return missing
+        if (found := positions.get(str(value))) is not None:
+            return found
+        if isinstance(value, str):
+            return missing if value.strip() in MISSING else unknown
+        return numbers.get(value, unknown)
+
+    return np.asarray([position(value) for value in values], dtype=np.float64)
+
+
 def _numbers(values: pd.Series) -> Array64:
+    if getattr(values.dtype, "kind", "") == "m":
+        # Durations are days, as in training.
+        return np.asarray(pd.to_timedelta(values).dt.total_seconds() / 86_400, dtype=np.float64)
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(pd.to_numeric(values), dtype=np.float64)
+    return np.asarray(pd.to_numeric(values.mask(blank(values))), dtype=np.float64)
 
 
 def _finite(name: str, values: pd.Series, *, date: bool) -> Array64:

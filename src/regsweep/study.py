@@ -23,7 +23,7 @@ from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
 from regsweep.config.backend import Backend, missing_backend
 from regsweep.config.function import locate
-from regsweep.data import Dataset, Split, duplicates_across, load_dataset, make_split, undefined_objective
+from regsweep.data import Dataset, Split, duplicates_across, groups_across, load_dataset, make_split, undefined_objective
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
@@ -220,7 +220,8 @@ def _begun(material: Material, workspace: Workspace, book: RecordBook) -> Search
 
 def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
     shared = {field.name: getattr(dataset, field.name) for field in fields(DatasetFacts) if field.name != "notes"}
-    return DatasetFacts(**shared, notes=(*dataset.notes, *filter(None, [duplicates_across(split, dataset)])))
+    across = filter(None, (duplicates_across(split, dataset), groups_across(split, dataset)))
+    return DatasetFacts(**shared, notes=(*dataset.notes, *across))
 
 
 def _lost(search: Search, book: RecordBook) -> tuple[Told, ...]:

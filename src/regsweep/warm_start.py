@@ -14,8 +14,10 @@ from regsweep.config import StudyConfig, load_saved
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.parameters import Scalar
 from regsweep.config.space import SpaceConfig
+from regsweep.data import load_dataset
 from regsweep.errors import ConfigError, nearest
 from regsweep.paths import Workspace
+from regsweep.record import StudyFacts
 from regsweep.space import parameter_of
 from regsweep.trial import higher_is_better
 
@@ -36,8 +38,9 @@ def with_best_of(config: StudyConfig, workspace: Workspace) -> StudyConfig:
     if name is None:
         return config
     book = _book(workspace, name)
-    other = book.facts().config
-    _same_test_rows(config, other, name)
+    facts = book.facts()
+    other = facts.config
+    _same_test_rows(config, facts, name)
     ranked = _ranked(book, other.objective, name)
     fitting: list[Params] = []
     wrong = ""
@@ -62,9 +65,15 @@ def _book(workspace: Workspace, name: str) -> RecordBook:
     return RecordBook(workspace.records / name)
 
 
-def _same_test_rows(config: StudyConfig, other: StudyConfig, name: str) -> None:
-    if (config.dataset.name, config.dataset.target) != (other.dataset.name, other.dataset.target):
+def _same_test_rows(config: StudyConfig, facts: StudyFacts, name: str) -> None:
+    other, same = facts.config, load_dataset(config.dataset, config.predicts).sha256 == facts.dataset.sha256
+    if not same and (config.dataset.name, config.dataset.target) != (other.dataset.name, other.dataset.target):
         return
+    if not same:
+        raise ConfigError(
+            f"enqueue_best_of: {name} was searched on {config.dataset.name} when that was another table, so its choice may have "
+            "seen this study's test rows; if it is another table indeed, give it another dataset.name"
+        )
     here, there = _sealing(config), _sealing(other)
     if differing := [f"{key} is {there.get(key)} there and {here.get(key)} here" for key in here if there.get(key) != here[key]]:
         raise ConfigError(
@@ -76,7 +85,7 @@ def _same_test_rows(config: StudyConfig, other: StudyConfig, name: str) -> None:
 def _sealing(config: StudyConfig) -> dict[str, Any]:
     """What says which rows are sealed; how the others validate is left out, and all that shuffle seal the same."""
     split = config.split.model_dump()
-    ways = {"time_ordered": "in time", "group": f"by {config.dataset.group}"}
+    ways = {"time_ordered": f"in time by {config.dataset.time or 'row'}", "group": f"by {config.dataset.group}"}
     return {"split": ways.get(split["kind"], "shuffled"), **{f"split.{key}": split.get(key) for key in ("test", "seed", "until")}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import parse_table, table_from_frame
 from regsweep.errors import ConfigError, DataError
+from regsweep.tasks import BINARY
 
 
 @cache
@@ -46,6 +48,15 @@ REFUSED = {
     "decimal comma": ('x,y\n"1,5",2\n2,3\n', r"data\.csv:2: feature 'x' is '1,5', but a number is written with a decimal point"),
     "thousands": ('x,y\n999,2\n"1,234.5",3\n', r"data\.csv:3: feature 'x' is '1,234\.5', but .*without thousands separators"),
     "no such date": ("x,y\n2020-01-01,2\n2020-02-30,3\n", r"data\.csv:3: feature 'x' is '2020-02-30', but there is no such date"),
+    "no such date among texts with times": (
+        "x,y\n2020-02-12 10:00,2\n2020-02-30,3\n2020-02-13,4\n",
+        r"data\.csv:3: feature 'x' is '2020-02-30', but there is no such date \(1 of 3",
+    ),
+    "a mark that stands for missing": (
+        "x,y\n1,2\n1.7976931348623157e308,3\n",
+        r"data\.csv:3: feature 'x' is 1\.797.*at most 1e150",
+    ),
+    "a huge target": ("x,y\n1,2\n2,-1e200\n", r"data\.csv:3: target 'y' is -1e\+200, but a finite number is needed, of at most"),
     "constant": ("x,y\n1,2\n1,3\n", r"data\.csv: no feature is left beside target 'y' in 2 row\(s\): 'x' constant or missing"),
     "target alone": ("y\n1\n2\n", r"data\.csv: no feature is left .*: the others are dropped"),
 }
@@ -150,7 +161,7 @@ def test_a_constant_target_is_noted() -> None:
 def leaky() -> dict[str, object]:
     y = np.random.default_rng(2).normal(size=40)
     tilt = np.random.default_rng(3).normal(size=40)
-    return {"copy": y, "cents": -100 * y + 3, "near": y + 0.01 * tilt, "far": y + 0.1 * tilt, "huge": y * 1e250, "y": y}
+    return {"copy": y, "cents": -100 * y + 3, "near": y + 0.01 * tilt, "far": y + 0.1 * tilt, "huge": y * 1e140, "y": y}
 
 
 def test_features_that_give_the_target_away_are_noted() -> None:
@@ -164,7 +175,7 @@ def test_features_that_give_the_target_away_are_noted() -> None:
 
 def test_strict_refuses_features_that_give_the_target_away() -> None:
     with pytest.raises(
-        DataError, match=r"frame: feature 'copy' equals target 'y'; set 'dataset\.drop=\[\"copy\"\]', or set"
+        DataError, match=r"frame: feature 'copy' equals target 'y'; set 'dataset\.drop=\[\"copy\", \"cents\", .*\]', or set"
     ) as caught:
         check_frame(leaky(), "dataset.strict=true")
     assert len(caught.value.problems) == 4
@@ -197,3 +208,21 @@ def test_the_advice_to_drop_a_column_can_be_followed() -> None:
         check('"a, 🏠",x,y\ninf,1,2\n2,4,3\n')
     advice = caught.value.problems[0].rpartition("set ")[2].strip("'")
     assert check('"a, 🏠",x,y\ninf,1,2\n2,4,3\n', advice).features == ("x",)
+
+
+def test_the_advice_to_leave_a_column_out_keeps_what_is_left_out_already() -> None:
+    rows = "".join(f"{i * i},{2 * i},{i % 3},{i}\n" for i in range(20))
+    (note,) = (note for note in check(f"id,a b's,x,y\n{rows}", "dataset.drop=[id]").notes if "correlates" in note)
+    assert shlex.split(note.rpartition("set ")[2]) == ["""dataset.drop=["id", "a b's"]"""]
+
+
+def test_numbers_that_are_read_as_categories_are_noted() -> None:
+    rows = "".join(f"{'?' if i == 7 else i % 3},{'ab'[i % 2]},{i}\n" for i in range(40))
+    (note,) = (note for note in check(f"t,s,y\n{rows}").notes if "'t'" in note)
+    assert note == "read as categories, though most of their values are numbers: 't' (because of '?')"
+
+
+def test_a_class_may_have_any_name() -> None:
+    table = parse_table(b"x,self\n1,a\n2,b\n3,a\n", "data.csv")
+    dataset = check_table(table, config("dataset.target=self"), BINARY)
+    assert dataset.y.tolist() == [0, 1, 0]

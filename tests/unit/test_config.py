@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,21 @@ WRONG = {
     "trainer.kind=pytorch": "trainer.kind: must be one of stacked, keras_fit, but got 'pytorch'",
     "foo": "'foo' can't be read; write key=value",
     "a b=3": "'a b=3' is not an override; write key=value",
+    "dataset.unit=€": "'dataset.unit=€' can't be read; a value that is not plain needs quotes of its own: 'dataset.unit=\"€\"'",
+    "hydra.run.dir=x": "Hydra only composes here, its own settings have no effect",
+    "experiments=insurance epochs=budget": "the experiment insurance says its own epochs; add space.parameters.epochs=60",
+    "experiments=xor_blobs epochs=early_stopping": "experiment xor_blobs says its own epochs; add space.parameters.epochs=200",
+    "champion.finalists.top=5": "says which trial leads, but an ensemble weighs them by itself; add champion=bag",
+    "champion.rule=one_standard_error": "champion.rule: says which trial leads",
+    "executor=inline executor.workers=2": "executor.workers: has no effect in the study's own process; add executor=processes",
     "seed=0,1": "'seed=0,1' names several values: add -m to run a study for each",
 }
 
 
 @pytest.mark.parametrize("override", WRONG)
 def test_a_mistake_is_named_with_its_place_and_value(override: str) -> None:
-    overrides = override.split(" ") if override.startswith(("split=", "dataset=insurance ")) else [override]
+    several = ("split=", "dataset=insurance ", "experiments=", "executor=")
+    overrides = override.split(" ") if override.startswith(several) else [override]
     found = problems(*overrides)
     assert any(WRONG[override] in problem for problem in found), found
 
@@ -150,6 +159,28 @@ def test_users_bring_experiments_and_options_from_their_own_folder(tmp_path: Pat
     (tmp_path / "conf" / "space" / "narrow.yaml").write_text(yaml.safe_dump(space))
     config = compose(["experiments=mine"], folder=tmp_path)[0]
     assert (config.n_trials, config.space.parameters["optimizer"].values()) == (5, ("sgd",))
+
+
+def test_a_file_of_the_users_that_hydra_would_not_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "sampler").mkdir(parents=True)
+    shutil.copy(shipped("conf") / "sampler" / "tpe.yaml", tmp_path / "conf" / "sampler")
+    compose([], folder=tmp_path)
+    (tmp_path / "conf" / "sampler" / "tpe.yaml").write_text("kind: tpe\nstartup_trials: 3\n")
+    with pytest.raises(ConfigError, match=r"conf/sampler/tpe\.yaml: is not read, as a shipped file has its name"):
+        compose([], folder=tmp_path)
+
+
+def test_choices_take_the_place_of_a_range_and_a_range_that_of_choices() -> None:
+    config = compose(
+        ["space.parameters.l2={type: choice, choices: [0.0, 0.1]}", "space.parameters.batch_size={type: int, low: 8, high: 64}"]
+    )[0]
+    assert config.space.parameters["l2"].values() == (0.0, 0.1)
+    assert config.space.parameters["batch_size"].values() == (8, 64)
+
+
+def test_a_sweep_that_can_not_be_listed_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'seed=interval\(0,3\)': a sweep lists its values"):
+        compose(["seed=interval(0,3)"], multirun=True)
 
 
 def test_what_a_study_saves_can_be_read_back() -> None:

@@ -191,3 +191,14 @@ def test_segments_are_fitted_on_training_rows_and_stand_beside_the_plain_numbers
     np.testing.assert_array_equal(seen.x_train[:, : fold.inputs], fold.x_train)
     np.testing.assert_allclose(seen.x_train[:, fold.inputs :].mean(axis=0), 0, atol=1e-9)
     assert Encoding.from_json(json.loads(json.dumps(prepared.encoding.to_json()))) == prepared.encoding
+
+
+def test_ids_are_refused_before_they_fill_the_memory() -> None:
+    ids = pd.DataFrame({"x": np.arange(60_000) % 7, "id": [f"C-{number}" for number in range(60_000)], "y": np.arange(60_000)})
+    dataset = Dataset("table", ids, "y", ("x", "id"), "", "", "")
+    rows = Split((Fold(np.arange(50_000), np.arange(50_000, 55_000)),), np.arange(55_000, 60_000))
+    with pytest.raises(
+        DataError, match=r"table: a column for each of 60,000 levels, .* of 'id', takes 29 GB; name 'id' in dataset"
+    ):
+        prepare(dataset, rows, FEATURES)
+    assert prepare(dataset, rows, FEATURES.model_copy(update={"category": "ordinal"})).folds[0].inputs == 2

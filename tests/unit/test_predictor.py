@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from regsweep.config.names import ACTIVATIONS as NAMES
-from regsweep.predictor import ACTIVATIONS, CategoryColumn, Member, Model, NumberColumn, TargetScale, encode
+from regsweep.predictor import ACTIVATIONS, CategoryColumn, Member, Model, NumberColumn, OrdinalColumn, TargetScale, encode
 
 
 def test_activations_are_kerass() -> None:
@@ -48,6 +50,46 @@ def test_dates_count_days_from_1970() -> None:
     column = NumberColumn("d", 0.0, 1.0, 0.0, indicator=False, date=True)
     for values in (pd.Series(["1970-01-02", "1971-01-01"]), pd.to_datetime(pd.Series(["1970-01-02", "1971-01-01"]))):
         np.testing.assert_array_equal(column.encode(values), [[1.0], [365.0]])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["1970-01-02", "1971-01-01 12:00"],
+        ["1970-01-02T00:00:00", "1971-01-01T12:00:00.0"],
+        ["1970-01-02T01:00+01:00", "1971-01-01T14:00+02:00"],
+        [date(1970, 1, 2), datetime(1971, 1, 1, 12)],
+        pd.to_datetime(pd.Series(["1970-01-02T01:00+01:00", "1971-01-01T13:00+01:00"])),
+    ],
+)
+def test_a_date_may_be_written_in_any_way_that_training_takes(values: Any) -> None:
+    column = NumberColumn("d", 0.0, 1.0, 0.0, indicator=False, date=True)
+    np.testing.assert_array_equal(column.encode(pd.Series(values)), [[1.0], [365.5]])
+
+
+@pytest.mark.parametrize("kind", ["timedelta64[ns]", "timedelta64[s]", "duration[ns][pyarrow]"])
+def test_durations_are_days(kind: str) -> None:
+    column = NumberColumn("t", 0.0, 1.0, 7.0, indicator=False, date=False)
+    values = pd.Series(pd.to_timedelta(["36h", None, "1D"])).astype(kind)  # type: ignore[call-overload]
+    np.testing.assert_array_equal(column.encode(values), [[1.5], [7.0], [1.0]])
+
+
+def test_what_is_missing_in_training_is_missing_in_prediction() -> None:
+    number = NumberColumn("n", 0.0, 1.0, 7.0, indicator=False, date=False)
+    np.testing.assert_array_equal(number.encode(pd.Series(["1", " ", " NA"])), [[1.0], [7.0], [7.0]])
+    category = CategoryColumn("c", ("a", "b"), missing_level=True, unknown=(0.5, 0.3, 0.2))
+    np.testing.assert_array_equal(category.encode(pd.Series([" ", "NA"])), [[0, 0, 1], [0, 0, 1]])
+
+
+def test_codes_are_found_that_another_reading_made_numbers() -> None:
+    # Of a table with 2A among them, pandas reads texts; of one without it, numbers, and with gaps, 1.0.
+    levels = ("01", "02", "2A")
+    category = CategoryColumn("c", levels, missing_level=False, unknown=(0.5, 0.3, 0.2))
+    for values in ([1, 2], [1.0, 2.0], ["01", "02"]):
+        np.testing.assert_array_equal(category.encode(pd.Series(values)), [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(category.encode(pd.Series(["1", "x"])), [[0.5, 0.3, 0.2]] * 2)
+    ordinal = OrdinalColumn("c", levels, False, 0.0, 1.0, 0.7)
+    np.testing.assert_array_equal(ordinal.encode(pd.Series([2.0, np.nan, 9.0])), [[1.0], [0.7], [0.7]])
 
 
 def test_an_unseen_category_goes_to_the_bucket_and_a_missing_one_to_its_level() -> None:

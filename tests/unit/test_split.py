@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupShuffleSplit, KFold, train_test_split
 
 from regsweep.config import compose
 from regsweep.config.split import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
-from regsweep.data import Dataset, Fold, Split, duplicates_across, make_split, undefined_objective
+from regsweep.data import Dataset, Fold, Split, duplicates_across, groups_across, make_split, undefined_objective
 from regsweep.errors import ConfigError, DataError
 
 
@@ -190,6 +190,15 @@ def test_rows_in_test_and_elsewhere_are_counted() -> None:
         "2 of 3 test rows stand in train or val too (equal features and target): the test score flatters"
     )
     assert duplicates_across(Split((Fold(np.array([0, 3]), np.array([1, 4])),), np.array([2, 5])), dataset) is None
+
+
+def test_groups_in_test_and_elsewhere_are_counted() -> None:
+    table = pd.DataFrame({"x": range(6), "town": ["a", "b", "a", "b", "c", None], "y": range(6)})
+    dataset = Dataset("table", table, "y", ("x",), "", "", "", group="town")
+    found = groups_across(Split((Fold(np.array([0, 5]), np.array([1])),), np.array([2, 3, 4])), dataset)
+    assert found is not None
+    assert found.startswith("2 groups of 'town' have rows in test and in train or val")
+    assert groups_across(Split((Fold(np.array([0, 2]), np.array([1, 3])),), np.array([4, 5])), dataset) is None
 
 
 def test_an_objective_without_a_value_in_a_fold_is_named() -> None:

@@ -35,6 +35,8 @@ REFUSED = {
     "row after a blank line": (b"a,b\n\n1\n", r"data\.csv:3: 1 field"),
     "separators at line ends": (b"a,b\n1,2,\n3,4,\n", r"end with separators that the header lacks"),
     "decimal comma": (b"a,b\n1,5,2,5\n", r"data\.csv: is this a decimal comma"),
+    "row names": (b"a,b\n1,5.5,2\n2,6.5,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
+    "row names that are texts": (b"a,b\nMazda,5,2\nFiat,6,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
     "blank name": (b"a,,c\n1,2,3\n", r"data\.csv:1: column 2 has no name; name it"),
     "pandas index": (b",a\n0,2\n", r"data\.csv:1: column 1 has no name .*index=False"),
     "duplicate name": (b"a,b,a\n1,2,3\n", r"data\.csv:1: duplicate column 'a'"),
@@ -42,7 +44,8 @@ REFUSED = {
     "tabs": (b"a\tb\n1\t2\n", r"data\.csv:1: is separated by a tab, but ',' was expected; set dataset\.separator=\$'\"\\t\"'"),
     "unterminated quote": (b'a,b\n1,2\n3,"4\n5,6\n', r"data\.csv:3: a quote in the row that begins here is not closed"),
     "text after a quote": (b'a,b\n"1"x,2\n', r"data\.csv:2: a quote .*',' expected after '\"'"),
-    "never-ending quote": (b'a,b\n1,"' + b"x,\n" * 60_000, r"data\.csv:2: a quote .*field larger than field limit"),
+    "never-ending quote": (b'a,b\n1,"' + b"x,\n" * 60_000, r"data\.csv:2: a quote in the row that begins here is not closed"),
+    "a quote behind a long text": (b"a,b\n1," + b"x" * 200_000 + b'\n2,"y\n', r"data\.csv:3: a quote in the row"),
     "Latin-1": (b"a,b\r\n1,2\r\ncaf\xe9,2\r\n", r"data\.csv:3: byte 4 of the line is 0xe9, which is no UTF-8.*'café,2'"),
     "Latin-1 after a BOM": (b"\xef\xbb\xbfa\xe9,b\n1,2\n", r"data\.csv:1: byte 2 of the line is 0xe9"),
     "NUL": (b"a,b\n1,\x00\n", r"data\.csv:2: byte 3 of the line is NUL"),
@@ -172,6 +175,8 @@ def test_only_the_markers_of_missing_values_are_missing() -> None:
         ("2020-02-30 2020-01-01 2020-01-03", "str", ["2020-02-30", "2020-01-01", "2020-01-03"]),
         ("01.02.2020 2020 x", "str", ["01.02.2020", "2020", "x"]),
         ("1 2.50 x", "str", ["1", "2.50", "x"]),
+        ("1~ ~2.50 ~ ~NA", "float64", [1.0, 2.5, None, None]),
+        ("a ~ ~NA", "str", ["a", None, None]),
         ("18446744073709551615 -3 NA", "float64", [18446744073709551615.0, -3, None]),
         ("18446744073709551615 -3 NA x", "str", ["18446744073709551615", "-3", None, "x"]),
         ("99999999999999999999999 1 2", "float64", [1e23, 1, 2]),
@@ -180,7 +185,7 @@ def test_only_the_markers_of_missing_values_are_missing() -> None:
     ],
 )  # fmt: skip
 def test_a_column_has_one_type(cells: str, dtype: str, values: list[Any]) -> None:
-    table = parse_table("\n".join(["x,y", *(f"{cell},1" for cell in cells.split(" "))]).encode(), "data.csv")
+    table = parse_table("\n".join(["x,y", *(f"{cell.replace('~', ' ')},1" for cell in cells.split(" "))]).encode(), "data.csv")
     pd.testing.assert_series_equal(table.frame["x"], pd.Series(values, dtype=dtype, name="x"))
 
 

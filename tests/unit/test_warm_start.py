@@ -78,7 +78,7 @@ def test_constants_of_the_new_space_hold_and_what_lies_outside_is_passed_over(be
         (("enqueue_best_of=befor",), "has no study 'befor' (did you mean before?); known: before"),
         (("enqueue_best_of=before", FAST), "no trial of before lies in this study's space"),
         (("enqueue_best_of=before", "split.seed=1"), "split.seed is 0 there and 1 here"),
-        (("enqueue_best_of=before", "split=time_ordered"), "split is shuffled there and in time here"),
+        (("enqueue_best_of=before", "split=time_ordered"), "split is shuffled there and in time by row here"),
         (("enqueue_best_of=before", "enqueue_top=6"), "enqueue: has 6 configurations, but n_trials=3"),
     ],
 )  # fmt: skip

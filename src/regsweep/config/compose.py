@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from regsweep.config.backend import missing_backend
 from regsweep.config.function import with_source
+from regsweep.config.idle import idle_settings
 from regsweep.config.messages import composition_problem, secret_problem, validation_problems
 from regsweep.config.names import baselines_of
 from regsweep.config.sampler import missing_package
@@ -55,11 +57,14 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
     studies, problems = [], []
     for combination in _combinations(overrides, multirun=multirun):
         try:
-            config = _checked(compose_plain(combination, folder=folder))
+            plain = compose_plain(combination, folder=folder)
+            _check_epochs(combination, plain, folder)
+            config = _checked(plain)
             # Neither is in the schema: records are read where packages and the user's functions aren't.
             studies.append(config.model_copy(update={"space": with_source(config.space)}))
-            if missing := [*filter(None, (missing_package(studies[-1].sampler), missing_backend(studies[-1].trainer.backend)))]:
-                raise ConfigError(missing)
+            missing = filter(None, (missing_package(studies[-1].sampler), missing_backend(studies[-1].trainer.backend)))
+            if problems_here := [*missing, *idle_settings(config)]:
+                raise ConfigError(problems_here)
         except ConfigError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
@@ -76,6 +81,7 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
+    _check_names(folder or Path.cwd())
     OmegaConf.register_new_resolver("stem", _stem, replace=True)
     OmegaConf.register_new_resolver("of_task", _of_task, replace=True)
     search = [_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd())]
@@ -104,6 +110,35 @@ def _checked(values: Mapping[str, Any]) -> StudyConfig:
         return StudyConfig.model_validate(dict(values))
     except ValidationError as error:
         raise ConfigError(validation_problems(error, StudyConfig)) from None
+
+
+def _check_names(folder: Path) -> None:
+    """Raise ConfigError for files of the user's that Hydra does not read, as it looks into the shipped `conf/` first."""
+    own, ours = folder / "conf", shipped("conf")
+    if own.is_dir() and not own.samefile(ours):
+        twins = [(place, ours / place.relative_to(own)) for place in sorted(own.rglob("*.yaml"))]
+        taken = [place for place, twin in twins if twin.is_file() and twin.read_bytes() != place.read_bytes()]
+        if taken:
+            raise ConfigError(
+                [
+                    f"{place}: is not read, as a shipped file has its name; call it something else, and choose it"
+                    for place in taken
+                ]
+            )
+
+
+def _check_epochs(overrides: Sequence[str], plain: Mapping[str, Any], folder: Path | None) -> None:
+    """Raise ConfigError where an experiment's own epochs take the place of those that the chosen way of training has."""
+    chosen = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+    if not {"epochs", "experiments"} <= {*chosen} or any(key.startswith("space.parameters.epochs") for key in chosen):
+        return
+    alone = compose_plain([override for override in overrides if not override.startswith("experiments=")], folder=folder)
+    meant = alone["space"]["parameters"]["epochs"]
+    if isinstance(meant, int) and plain["space"]["parameters"]["epochs"] != meant:
+        raise ConfigError(
+            f"epochs={chosen['epochs']}: the experiment {chosen['experiments']} says its own epochs; add "
+            f"space.parameters.epochs={meant}, or another number, and enqueue=[] where it tries others first"
+        )
 
 
 def _refuse_secrets(strings: Iterable[tuple[str, str]]) -> None:
@@ -162,21 +197,31 @@ def _forced(override: str) -> str:
 def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     """Expand sweeps (`seed=0,1`, `seed=range(3)`) into their product, in the order of the command line."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException, OverrideParseException
 
     for text in overrides:
         if not re.match(r"^(\+{1,2}|~)?[\w./@:-]+(=|$)", text):
             raise ConfigError(f"{text!r} is not an override; write key=value, for example dataset=economics n_trials=200")
+        if text.lstrip("+~").startswith("hydra."):
+            raise ConfigError(
+                f"{text!r}: Hydra only composes here, its own settings have no effect; set tracking.dir for the folder"
+            )
     try:
         parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
     except OverrideParseException as error:
-        raise ConfigError(f"{error.override!r} can't be read; write key=value, and quote a value that has , = [ or {{") from None
+        key, equals, value = str(error.override).partition("=")
+        quoted = shlex.quote(f'{key}="{value.strip(chr(34))}"')
+        remedy = f"a value that is not plain needs quotes of its own: {quoted}" if equals else "write key=value"
+        raise ConfigError(f"{error.override!r} can't be read; {remedy}") from None
     choices = []
     for text, override in zip(overrides, parsed, strict=True):
         if override.is_sweep_override():
             if not multirun:
                 raise ConfigError(f"{text!r} names several values: add -m to run a study for each")
-            choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+            try:
+                choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
+            except HydraException:
+                raise ConfigError(f"{text!r}: a sweep lists its values: a,b,c or choice(a,b,c) or range(1,4)") from None
         else:
             choices.append([text])
     return [list(combination) for combination in itertools.product(*choices)]

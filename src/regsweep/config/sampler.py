@@ -141,7 +141,7 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) 
         if size > LARGEST_GRID:
             counted, advice = f"more than {LARGEST_GRID:,}", ""
         wide = [name for name, one in space.parameters.items() if isinstance(one, IntRange) and len(one.grid()) > 10]
-        hint = f" ({', '.join(wide)}: give a step or choices)" if wide else ""
+        hint = f" ({', '.join(wide)}: give choices, or a step and log=false)" if wide else ""
         problem = f"the grid has {counted} configurations, but n_trials={n_trials}"
         return [f"sampler={sampler.kind}: {problem}; {advice}narrow it{hint}"]
     return []

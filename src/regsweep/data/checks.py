@@ -7,6 +7,7 @@ In: a `Table` and the data set's config. Out: a `Dataset`, with its features cho
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 
 from regsweep.config.dataset import DatasetConfig
 from regsweep.data.dataset import Dataset
-from regsweep.data.table import ISO_DATE, Table
+from regsweep.data.table import ISO_DATE, NUMBER, Table
 from regsweep.errors import ConfigError, DataError, nearest
 from regsweep.tasks import BINARY, REGRESSION, Task
 
@@ -27,9 +28,11 @@ FEW = 10
 # Above, float64 no longer tells neighbouring integers apart.
 EXACT = 2**53
 COUNTED = 10**30
+# Squares, and sums of them, must stay below the end of float64, which is 1.8e308.
+MOST = 1e150
+OUT = "a finite number is needed, of at most 1e150"
 
 _SHOWN = 30  # names that are listed before "and N more"
-_NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
 _COMMA_NUMBER = r"\s*[+-]?[\d.']*\d,\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?\s*"
 
 
@@ -52,7 +55,7 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
         raise DataError(problems)
     used = [column for column in table.columns if column not in {config.target, config.time, config.group, *config.drop}]
     problems = (_class_problems if task == BINARY else _target_problems)(table, config.target)
-    problems += [problem for column in used for problem in _feature_problems(table, column)]
+    problems += [problem for column in used for problem in _feature_problems(table, column, config.drop)]
     if problems:
         raise DataError(problems)
     constant = [column for column in used if _is_constant(table.frame[column])]
@@ -63,14 +66,15 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
     classes = _classes(table.frame[config.target]) if task == BINARY else None
     seen = table.frame
     if classes is not None:
-        seen = seen.assign(**{config.target: (seen[config.target] == classes[1]).astype(np.int64)})
+        seen = seen.copy()
+        seen[config.target] = (seen[config.target] == classes[1]).astype(np.int64)
     leaks = _leaks(seen, features, config.target)
     if leaks and config.strict:
         raise DataError(
-            [f"{table.name}: {leak}; {_drop([column])}, or set dataset.strict=false" for column, leak in leaks.items()]
+            [f"{table.name}: {leak}; {_drop([*config.drop, *leaks])}, or set dataset.strict=false" for leak in leaks.values()]
         )
     notes = [f"not used as features, because constant or all missing: {_names(constant)}"] if constant else []
-    notes += [f"{leak}; if it is not known when predicting, {_drop([column])}" for column, leak in leaks.items()]
+    notes += [f"{leak}; if it is not known when predicting, {_drop([*config.drop, column])}" for column, leak in leaks.items()]
     return Dataset(
         name=config.name,
         table=table.frame,
@@ -107,7 +111,7 @@ def _target_problems(table: Table, target: str) -> list[str]:
         *_found(
             table, values, values.isna(), f"target {target!r}", "it must be known in every row", "fill in or remove these rows"
         ),
-        *_found(table, values, np.isinf(numbers), f"target {target!r}", "a finite number is needed", advice),
+        *_found(table, values, _is_out(numbers), f"target {target!r}", OUT, advice),
     ]
 
 
@@ -148,22 +152,25 @@ def _said(target: str, classes: tuple[str, str] | tuple[int, int] | None) -> lis
     return [f"predictions are the probability that {target!r} is {classes[1]!r}, not {classes[0]!r}"]
 
 
-def _feature_problems(table: Table, column: str) -> list[str]:
-    values, what, advice = table.frame[column], f"feature {column!r}", f"correct these rows, or {_drop([column])}"
+def _feature_problems(table: Table, column: str, dropped: Sequence[str]) -> list[str]:
+    values, what, drop = table.frame[column], f"feature {column!r}", _drop([*dropped, column])
+    advice = f"correct these rows, or {drop}"
     if pd.api.types.is_numeric_dtype(values):
-        limit = "a finite number is needed (float64 ends at 1.8e308)"
-        return _found(
-            table, values, np.isinf(values), what, limit, f"leave the field empty if it is unknown, or {_drop([column])}"
-        )
+        return _found(table, values, _is_out(values), what, OUT, f"leave the field empty if it is unknown, or {drop}")
     if pd.api.types.is_datetime64_any_dtype(values):
         return []
     comma = values.str.fullmatch(_COMMA_NUMBER, na=False)
-    if comma.any() and (comma | values.str.fullmatch(_NUMBER, na=True)).all():
+    if comma.any() and (comma | values.str.fullmatch(NUMBER, na=True)).all():
         rule = "a number is written with a decimal point and without thousands separators, not with a comma"
         return _found(table, values, comma, what, rule, advice)
     if values.str.fullmatch(ISO_DATE, na=True).all():
-        return _found(table, values, pd.to_datetime(values, errors="coerce").isna(), what, "there is no such date", advice)
+        dates = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
+        return _found(table, values, dates.isna() & values.notna(), what, "there is no such date", advice)
     return []
+
+
+def _is_out(values: pd.Series) -> pd.Series:
+    return values.abs() > MOST
 
 
 def _found(table: Table, values: pd.Series, bad: pd.Series, what: str, rule: str, advice: str) -> list[str]:
@@ -236,11 +243,22 @@ def _notes(frame: pd.DataFrame, features: Sequence[str], target: str) -> list[st
     found = (
         ([f"{column!r} (as {first!r})" for column, first in _duplicates(frame, features)], "features with the same values"),
         (map(repr, ids), "features that look like row ids, which a model can only memorise"),
+        (
+            [f"{column!r} (because of {first!r})" for column in texts if (first := _stray(frame[column])) is not None],
+            "read as categories, though most of their values are numbers",
+        ),
         (map(repr, wide), f"categories with more than {len(frame) / 10:g} levels, a tenth of the rows"),
         (map(repr, huge), "columns with integers beyond 2^53, which are rounded"),
         ([repr(target)] if _is_constant(frame[target]) else [], "the target is constant, so R² is undefined"),
     )
     return [f"{what}: {', '.join(names)}" for names, what in ((list(names), what) for names, what in found) if names]
+
+
+def _stray(texts: pd.Series) -> str | None:
+    """The first text that is no number, where most are."""
+    present = texts.dropna()
+    numbers = present.str.fullmatch(NUMBER)
+    return None if numbers.all() or numbers.mean() <= 0.5 else str(present[~numbers].iloc[0])
 
 
 def _duplicates(frame: pd.DataFrame, features: Sequence[str]) -> list[tuple[str, str]]:
@@ -261,7 +279,7 @@ def _is_id_like(values: pd.Series) -> bool:
         return False
     if _is_text(values):
         return bool(values.is_unique)
-    return bool(values.max() - values.min() == len(values) - 1 and (values % 1 == 0).all() and values.is_unique)
+    return bool(float(values.max()) - float(values.min()) == len(values) - 1 and (values % 1 == 0).all() and values.is_unique)
 
 
 def _has_huge_integers(values: pd.Series) -> bool:
@@ -276,4 +294,5 @@ def _names(columns: Iterable[str]) -> str:
 
 
 def _drop(columns: Sequence[str]) -> str:
-    return f"set 'dataset.drop={json.dumps(columns, ensure_ascii=False)}'"
+    """What to set: all that is to be left out, as one setting replaces another."""
+    return f"set {shlex.quote(f'dataset.drop={json.dumps(list(dict.fromkeys(columns)), ensure_ascii=False)}')}"

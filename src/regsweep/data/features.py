@@ -37,6 +37,9 @@ Array64 = npt.NDArray[np.float64]
 
 PLAIN = "plain"
 
+# What encoded categories may take of the memory, of all folds together.
+MOST_BYTES = 4e9
+
 # A class is 0 or 1 to the network; it is neither standardised nor logged.
 LOGIT = TargetScale(log=False, shift=0.0, scale=1.0, logistic=True)
 
@@ -168,6 +171,8 @@ def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: S
 
     Raises DataError if a log target is asked for and a training or validation target is not positive.
     """
+    if config.category == "one_hot":
+        _check_size(dataset, len(split.folds))
     folds = tuple(_prepare_fold(dataset, fold, config) for fold in split.folds)
     if "piecewise" in encodings:
         trains = [dataset.x.iloc[fold.train] for fold in split.folds]
@@ -177,6 +182,18 @@ def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: S
             for fold, more, train, rows in zip(folds, pieces, trains, split.folds, strict=True)
         )
     return Prepared(dataset.target, dataset.unit, folds)
+
+
+def _check_size(dataset: Dataset, folds: int) -> None:
+    """Raise DataError where a column per level takes more than `MOST_BYTES`, as it does of ids."""
+    levels = {name: dataset.x[name].nunique() for name in dataset.features if pd.api.types.is_string_dtype(dataset.x[name].dtype)}
+    size = 8 * folds * dataset.rows * sum(levels.values())
+    if size > MOST_BYTES:
+        widest = max(levels, key=lambda name: levels[name])
+        raise DataError(
+            f"{dataset.name}: a column for each of {sum(levels.values()):,} levels, {levels[widest]:,} of them of {widest!r}, "
+            f"takes {size / 1e9:,.0f} GB; name {widest!r} in dataset.drop, or set features.category=ordinal"
+        )
 
 
 def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:

@@ -1,7 +1,7 @@
 """Row indices of train, val and test. Test rows are drawn first and belong to no fold.
 
-In: a data set and the split's config. Out: `Split`. Main calls: `make_split`; `duplicates_across` for what no split prevents, and
-`undefined_objective` for what a split may leave undefined.
+In: a data set and the split's config. Out: `Split`. Main calls: `make_split`; `duplicates_across` and `groups_across` for what
+a split does not prevent, and `undefined_objective` for what a split may leave undefined.
 """
 
 from __future__ import annotations
@@ -73,6 +73,21 @@ def duplicates_across(split: Split, dataset: Dataset) -> str | None:
         return None
     return (
         f"{count} of {len(split.test)} test rows stand in train or val too (equal features and target): the test score flatters"
+    )
+
+
+def groups_across(split: Split, dataset: Dataset) -> str | None:
+    """Say how many groups of `dataset.group` have rows both in test and in train or val; None if none has."""
+    if dataset.group is None:
+        return None
+    groups = dataset.table[dataset.group]
+    others = {group for fold in split.folds for rows in (fold.train, fold.val) for group in groups.iloc[rows].dropna()}
+    count = len(others & {*groups.iloc[split.test].dropna()})
+    if not count:
+        return None
+    return (
+        f"{count} groups of {dataset.group!r} have rows in test and in train or val: the test score flatters; split=group keeps "
+        "them together"
     )
 
 

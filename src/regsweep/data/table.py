@@ -23,17 +23,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from regsweep.errors import ConfigError, DataError, nearest
+from regsweep.predictor import MISSING, blank
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 Kind = Literal["csv", "parquet"]
 
-# The only texts that mean "missing". "None" and "-" are not among them: they are levels in real tables.
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "null", "NULL", "Null")
-
 SHOWN = 5  # problems of one sort that are listed one by one
 
+NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 
 _BOM = b"\xef\xbb\xbf"
@@ -194,6 +193,8 @@ def _check_text(data: bytes, name: str) -> None:
 
 
 def _reader(data: bytes, separator: str) -> Reader:
+    # Else a long text counts as a quote that is not closed.
+    csv.field_size_limit(max(csv.field_size_limit(), len(data) + 1))
     return csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), delimiter=separator, strict=True)
 
 
@@ -238,9 +239,18 @@ def _check_structure(data: bytes, name: str, separator: str) -> None:
 def _advice(wrong: Sequence[Sequence[str]], width: int) -> str:
     if all(len(fields) > width and not any(fields[width:]) for fields in wrong):
         return "these rows end with separators that the header lacks: remove them, or add column names"
+    if all(len(fields) == width + 1 for fields in wrong) and _are_names([fields[0] for fields in wrong]):
+        return "do rows begin with a name, as R writes it, that the header has no column for? write without row names"
     if all(len(fields) > width and re.search(r"(?<![\d.])\d+,\d+(?![\d.])", ",".join(fields)) for fields in wrong):
         return "is this a decimal comma (1,5)? write numbers with a point (1.5)"
     return "each row needs one field per column name; quote text that holds the separator"
+
+
+def _are_names(firsts: Sequence[str]) -> bool:
+    """Whether texts look like names of rows: they count up, or are distinct and no numbers."""
+    counted = firsts[0].isdecimal() and list(firsts) == [str(int(firsts[0]) + row) for row in range(len(firsts))]
+    texts = len(set(firsts)) == len(firsts) and not any(re.fullmatch(NUMBER, one) for one in firsts)
+    return len(firsts) > 1 and (counted or texts)
 
 
 def _name_problems(names: Sequence[str], place: str) -> list[str]:
@@ -263,12 +273,13 @@ def _other_separator(data: bytes, separator: str) -> str | None:
 
 
 def _unread_numbers(values: pd.Series) -> pd.Series:
-    # pandas leaves integers as text or objects where no one integer type holds them all, and "NA" as text among them.
+    # pandas leaves integers as text or objects where no one integer type holds them all, and numbers as text that have " " or
+    # " NA" among them.
     if pd.api.types.is_numeric_dtype(values):
         return values
-    values = values.mask(values.isin(MISSING))
+    values = values.mask(blank(values))
     present = values.dropna()
-    if present.empty or not re.fullmatch(r"\s*[+-]?\d+\s*", str(present.iloc[0])):
+    if present.empty or not re.fullmatch(NUMBER, str(present.iloc[0])):
         return values
     numbers = pd.to_numeric(present, errors="coerce")
     return values if numbers.isna().any() else numbers.astype(np.float64).reindex(values.index)

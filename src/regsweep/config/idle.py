@@ -1,0 +1,24 @@
+"""Settings that would have no effect beside others: they are refused where a config is composed, and left alone in records."""
+
+from __future__ import annotations
+
+from regsweep.config.schema import StudyConfig
+
+
+def idle_settings(config: StudyConfig) -> list[str]:
+    """Say what is set without effect, and what it takes to have one, a line each."""
+    champion, executor, problems = config.champion, config.executor, []
+    if champion.kind == "ensemble":
+        idle = {"rule": champion.rule != "best", "finalists": champion.finalists.top > 1}
+        problems += [
+            f"champion.{name}: says which trial leads, but an ensemble weighs them by itself; add champion=bag or champion=refit"
+            for name, is_set in idle.items()
+            if is_set
+        ]
+    if executor.kind == "inline":
+        problems += [
+            f"executor.{name}: has no effect in the study's own process; add executor=processes"
+            for name in ("workers", "trial_seconds", "memory_gb")
+            if getattr(executor, name) is not None
+        ]
+    return problems
