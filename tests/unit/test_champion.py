@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -11,13 +12,15 @@ import pytest
 from regsweep.book import judged_model, read_champion
 from regsweep.champion.choice import choose, simplest_within_one_error
 from regsweep.champion.ensemble import _distances, _greedy, _row_weights, _squares, validation_predictions
-from regsweep.champion.training import whole
+from regsweep.champion.training import Trainings, whole
 from regsweep.config import StudyConfig
 from regsweep.metrics import score
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
+from regsweep.runner import make_executor
 from regsweep.study import Material, Outcome, gather, run_study
 from regsweep.train import make_trainer
+from regsweep.train.contract import StopAfter
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, trial_seed
 from tests.helpers import Silent, spec
 
@@ -138,6 +141,23 @@ def test_a_refitted_champion_is_one_network_of_all_rows_but_the_sealed(
     assert sorted(data.folds[0].y_train) == sorted(np.delete(material.dataset.y, material.split.test))
     (again,) = make_trainer(material.config.trainer).fit([outcome.judgement.trial.result.spec], data)
     np.testing.assert_array_equal(member.kernels[0], again.folds[0].network.kernels[0])
+
+
+def test_a_refit_takes_the_course_of_its_trial_up_to_the_epochs_that_were_kept(
+    studied: Callable[..., tuple[Material, Outcome]],
+) -> None:
+    material, outcome = studied("champion=refit")
+    result = outcome.judgement.trial.result
+    assert result.spec.schedule == "cosine"
+    earlier = replace(result, folds=tuple(replace(fold, kept_epoch=1) for fold in result.folds))
+    with make_executor(material.config, material.prepared) as executor:
+        (member,) = Trainings(material.config, material.dataset, material.split, executor).refitted(earlier).members
+    data = whole(material.config, material.dataset, material.split, result.spec.encoding)
+    trainer = make_trainer(material.config.trainer)
+    ((two,),) = (one.folds for one in trainer.fit([result.spec], data, StopAfter(2, folds=1)))
+    ((short,),) = (one.folds for one in trainer.fit([replace(result.spec, epochs=2)], data))
+    np.testing.assert_array_equal(member.kernels[0], two.network.kernels[0])
+    assert not np.array_equal(member.kernels[0], short.network.kernels[0]), "its rate would have fallen to 0 in two epochs"
 
 
 def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tuple[Material, Outcome]]) -> None:

@@ -16,6 +16,7 @@ from regsweep.errors import RegsweepError
 from regsweep.predictor import Model
 from regsweep.runner import Executor
 from regsweep.train import train_elsewhere
+from regsweep.train.contract import StopAfter
 from regsweep.trial import State, TrialResult, TrialSpec
 
 
@@ -32,16 +33,18 @@ class Trainings:
     def refitted(self, result: TrialResult) -> Model:
         """Train a trial's spec on training and validation rows together, for as many epochs as its folds kept on average.
 
-        Raises RegsweepError if that diverges.
+        Its learning rate takes the course that it took in the trial. Raises RegsweepError if that diverges.
         """
         kept = [result.spec.initial_epoch + fold.kept_epoch + 1 for fold in result.folds]
+        epochs = max(1, round(float(np.mean(kept))))
         # In one go, also where the trial went on with another one.
-        spec = replace(result.spec, epochs=max(1, round(float(np.mean(kept)))), rounds=())
+        spec = replace(result.spec, rounds=())
+        rule = StopAfter(epochs, folds=1) if epochs < spec.epochs else None
         data = whole(self._config, self._dataset, self._split, spec.encoding)
         # There are no validation rows left to stop or choose an epoch by.
         trainer = self._config.trainer.model_copy(update={"patience": None, "keep": "last"})
-        again = self._executor.call(train_elsewhere, trainer, spec, data)
-        if again.state is not State.COMPLETE:
+        again = self._executor.call(train_elsewhere, trainer, spec, data, rule)
+        if again.state is State.FAILED:
             raise RegsweepError(f"the champion could not be refitted ({again.cause}); try champion=bag")
         return data.encoding.model(again)
 

@@ -8,7 +8,7 @@ from regsweep.config.backend import Backend
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.predictor import Model
-from regsweep.train.contract import Trainer
+from regsweep.train.contract import StopRule, Trainer
 from regsweep.train.runtime import start_backend
 from regsweep.trial import TrialResult, TrialSpec
 
@@ -27,9 +27,9 @@ def make_trainer(config: TrainerConfig) -> Trainer:
     return Stacked(config)
 
 
-def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared) -> TrialResult:
-    """Train one spec on other data than the study's folds."""
-    return make_trainer(config).fit([spec], data)[0]
+def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared, stop: StopRule | None = None) -> TrialResult:
+    """Train one spec on other data than the study's folds, until the rule stops it, if there is one."""
+    return make_trainer(config).fit([spec], data, stop)[0]
 
 
 def save_networks(model: Model, folder: Path, backend: Backend = "tensorflow") -> dict[str, Path]:
