@@ -100,6 +100,14 @@ def write_text(place: Path, text: str) -> None:
     _flush(place.parent)
 
 
+def put(draft: Path, place: Path) -> None:
+    """Have a folder of files take its place, durably. Raises OSError."""
+    for file in (*draft.iterdir(), draft):
+        _flush(file)
+    draft.rename(place)
+    _flush(place.parent)
+
+
 def tidy(folder: Path) -> None:
     """Clear away what a crash left half written among a study's records; nothing else may be writing there."""
     for place in leftovers(folder):

@@ -68,12 +68,13 @@ def _set_aside(database: Path, announce: Announce) -> None:
             with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
                 connection.execute("SELECT count(*) FROM alembic_version")
     except sqlite3.DatabaseError as error:
-        if "locked" in str(error):
+        if not any(said in str(error) for said in ("not a database", "malformed", "no such table")):
+            # Locked, or not ours to read: nothing says that there is anything wrong with it.
             return
         aside = database.with_name(f"{database.name}.unusable")
-        for end in ("-wal", "-shm"):
-            database.with_name(database.name + end).unlink(missing_ok=True)
-        database.replace(aside)
+        for end in ("-wal", "-shm", ""):
+            if (part := database.with_name(database.name + end)).exists():
+                part.replace(aside.with_name(aside.name + end))
         announce(f"{database}: is no database of ours ({error}); it lies in {aside.name} now")
 
 
@@ -108,6 +109,9 @@ def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announ
             copies["champion"] = run.folder / "champion"
         if run.folder is not None:
             runs[run.folder] = run.id
+    # MLflow keeps the runs of baselines that the champion is no longer compared with.
+    wanted = _compared(book)
+    copies = {name: copy for name, copy in copies.items() if wanted is None or not name.startswith("baseline-") or name in wanted}
     places = [place for pattern in ("trial-*", "baseline-*", "champion") for place in book.folder.glob(pattern)]
     for name in sorted({*copies, *(place.name for place in places)}):
         place = book.folder / name
@@ -121,6 +125,15 @@ def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announ
             shutil.copytree(copies[name], place)
             announce(f"{place}: copied back from MLflow's artifacts")
     return foreign
+
+
+def _compared(book: RecordBook) -> set[str] | None:
+    """The records of the baselines that the last opening of the test rows was for; None where nothing says."""
+    try:
+        openings = read_openings(book)
+    except UnreadableError:
+        return None
+    return {f"baseline-{name}" for name in openings[-1]["baselines"]} if openings else None
 
 
 def _is_of(facts: StudyFacts, copy: Path) -> bool:

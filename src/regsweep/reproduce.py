@@ -159,7 +159,9 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
         # R² is 1 minus a ratio: near 0 its rounding is that of 1.
         names = before.task.curves
         least = np.array([1.0 if name.endswith("r2") else 0.0 for name in names])
-        difference = relative_difference(old.curves, new.curves, least)
+        # Records have null for whatever is not finite.
+        now = np.where(np.isfinite(new.curves), new.curves, np.nan)
+        difference = relative_difference(old.curves, now, least)
         found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(names)]
         unequal = np.flatnonzero(difference.any(axis=1))
         epoch = min(epoch or len(difference) + 1, int(unequal[0]) + 1) if len(unequal) else epoch

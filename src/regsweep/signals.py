@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from threading import Timer
 from types import FrameType
@@ -90,7 +90,9 @@ class Signals:
             self._hurried = True
             last = Timer(GRACE, os._exit, [code])
             last.daemon = True
-            last.start()
+            # At the interpreter's own end some versions start no thread any more; that end is near then.
+            with suppress(RuntimeError):
+                last.start()
 
 
 @contextmanager

@@ -22,13 +22,13 @@ from regsweep.budget import Budget
 from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
 from regsweep.config.backend import Backend, missing_backend
-from regsweep.config.function import locate
 from regsweep.data import Dataset, Split, duplicates_across, groups_across, load_dataset, make_split, undefined_objective
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, DataError, StorageError, TooManyFailuresError
 from regsweep.flight import Flight, Pace, tell
+from regsweep.folder import put
 from regsweep.free import FreeLoop
 from regsweep.insight import kept_insight, look_into
 from regsweep.paths import Workspace
@@ -38,9 +38,10 @@ from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
 from regsweep.search import FreeSearch, Search, Told, open_search
 from regsweep.space import choices, explored, found_in, function_problems, greatest
+from regsweep.sums import is_whole, write_sums
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
-from regsweep.train.runtime import start_backend
+from regsweep.train.runtime import start_for_function
 from regsweep.trial import State
 
 Clock = Callable[[], int]
@@ -132,9 +133,7 @@ def gather(config: StudyConfig, environment: Environment | None = None, *, recor
 
 def _tried(config: StudyConfig, rows: int, prepared: Prepared) -> StudyConfig:
     """The config with what the space's function draws, as far as trying it shows. Raises ConfigError where it won't do."""
-    if b"keras" in locate(str(config.space.function)).read_bytes():
-        # It builds models in this process.
-        start_backend(config.trainer.backend, config.trainer.threads)
+    start_for_function(config)
     if problems := function_problems(config, rows, lambda encoding: prepared.folds[0].encoded(encoding).inputs):
         raise ConfigError(problems)
     drawn = explored(config.space)
@@ -187,13 +186,14 @@ def run_study(
                 drawn = ReportRows(material.dataset, material.split, material.prepared, rows)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
+                if judgement is not None and judgement.baseline is None:
+                    # First of all: a champion that is recorded after a stop is recorded with its networks.
+                    _save_networks(book, judgement, executor, config.trainer.backend)
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 about = book, facts, records, leader
                 insight = kept_insight(*about) if bare else look_into(*about, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
-                if judgement is not None and judgement.baseline is None:
-                    _save_networks(book, judgement, executor, config.trainer.backend)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
         except OSError as error:
@@ -291,9 +291,11 @@ def _causes(book: RecordBook) -> list[str]:
 def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor, backend: Backend) -> None:
     """Put the champion's networks beside its record, as `.keras` files for Keras users."""
     place = book.networks(len(judgement.content["openings"]))
-    if not place.is_dir():
+    if not is_whole(place):
         draft = place.with_name(f".{place.name}")
-        shutil.rmtree(draft, ignore_errors=True)
+        for former in (draft, place):
+            shutil.rmtree(former, ignore_errors=True)
         draft.mkdir()
         executor.call(save_networks, judged_model(book), draft, backend)
-        draft.rename(place)
+        write_sums(draft)
+        put(draft, place)

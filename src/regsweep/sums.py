@@ -47,6 +47,14 @@ def digest(folder: Path) -> str | None:
         return None
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder is there with just the files that its list names, as they are listed."""
+    try:
+        return not differences(folder, read_sums(folder))
+    except (OSError, ValueError):
+        return False
+
+
 def differences(folder: Path, listed: dict[str, str]) -> list[str]:
     """The files below a folder that are missing, unlisted or other than listed."""
     found = sums(folder)

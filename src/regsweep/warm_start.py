@@ -18,7 +18,8 @@ from regsweep.data import load_dataset
 from regsweep.errors import ConfigError, nearest
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts
-from regsweep.space import parameter_of
+from regsweep.space import Given, Middle, call, parameter_of
+from regsweep.train.runtime import start_for_function
 from regsweep.trial import higher_is_better
 
 Params = dict[str, Scalar]
@@ -46,8 +47,8 @@ def with_best_of(config: StudyConfig, workspace: Workspace) -> StudyConfig:
     wrong = ""
     for number, params in ranked:
         given = {key: value for key, value in params.items() if not _constant(config.space, key)}
-        if problems := enqueue_problems([given], config.space, 1):
-            wrong = wrong or f"trial {number}, its best, {problems[0].removeprefix('enqueue.0.')}"
+        if problem := _problem(given, config):
+            wrong = wrong or f"trial {number}, its best, {problem}"
         elif given not in fitting and given not in config.enqueue:
             fitting.append(given)
         if len(fitting) == config.enqueue_top:
@@ -97,6 +98,18 @@ def _ranked(book: RecordBook, objective: str, name: str) -> list[tuple[int, Para
         raise ConfigError(f"enqueue_best_of: no trial of {name} was completed")
     done.sort(key=lambda content: (sign * content["objective"], content["number"]))
     return [(content["number"], dict(content["params"])) for content in done]
+
+
+def _problem(given: Params, config: StudyConfig) -> str | None:
+    """Why a configuration does not lie in a space; None if it does."""
+    if config.space.function is None:
+        return next((text.removeprefix("enqueue.0.") for text in enqueue_problems([given], config.space, 1)), None)
+    start_for_function(config)
+    try:
+        call(config.space, suggester := Given(given, Middle()))
+    except ConfigError as error:
+        return error.problems[0]
+    return next((f"{name}: is not drawn" for name in given if name not in suggester.used), None)
 
 
 def _constant(space: SpaceConfig, key: str) -> bool:

@@ -14,7 +14,7 @@ import optuna
 import pytest
 
 from regsweep.book import RecordBook
-from regsweep.config import compose
+from regsweep.config import StudyConfig, compose
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
@@ -24,6 +24,7 @@ from regsweep.show.console import find_books
 from regsweep.show.studies import show_studies
 from regsweep.show.upkeep import repair_and_show, sync_and_show
 from regsweep.study import gather, run_study
+from regsweep.sums import is_whole
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent
 
@@ -355,6 +356,31 @@ def test_other_baselines_are_not_scored_on_open_test_rows_without_trace(root: Pa
     assert "other baselines are asked for" in (outcome.judgement.note or "")
     assert {content["name"] for content in outcome.book.contents("baseline")} != {"mean"}
     assert len(outcome.judgement.content["openings"]) == 1
+
+
+@pytest.mark.slow
+def test_repair_brings_no_baseline_back_that_the_champion_is_not_compared_with_any_more(
+    tiny: Callable[..., StudyConfig], workspace: Path
+) -> None:
+    for names in ("[mean,least_squares_qr]", "[mean]"):
+        config = tiny("study=one", f"baselines.names={names}", "reopen_test=true")
+        book = run_study(gather(config), Workspace(workspace), Silent()).book
+    shutil.rmtree(book.place(0))
+    assert repair(Workspace(workspace), book, lambda _: None).findings == ()
+    assert book.place(0).is_dir()
+    assert [content["name"] for content in book.contents("baseline")] == ["mean"]
+
+
+@pytest.mark.slow
+def test_networks_that_were_damaged_are_made_again(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    study = gather(tiny("study=one", "baselines=none"))
+    book = run_study(study, Workspace(workspace), Silent(), bare=True).book
+    (place,) = book.networks(1).glob("*.keras")
+    whole = place.read_bytes()
+    place.write_bytes(b"")
+    run_study(study, Workspace(workspace), Silent(), bare=True)
+    assert len(place.read_bytes()) == len(whole)
+    assert is_whole(book.networks(1))
 
 
 def test_scores_without_any_record_of_an_opening_are_refused(root: Path) -> None:

@@ -22,6 +22,7 @@ from regsweep.search import Search
 from regsweep.space import function
 from regsweep.study import gather, run_study
 from regsweep.trial import State
+from regsweep.warm_start import with_best_of
 from tests.conftest import TINY
 from tests.helpers import Silent
 
@@ -221,3 +222,13 @@ def test_a_plan_of_a_function(here: Path) -> None:
     expected = estimate(gather(config("optuna", "space.parameters.epochs=50")), 0.0)
     assert expected.trials == 4
     assert expected.seconds > expected.search > 0
+
+
+def test_what_a_function_can_not_draw_is_passed_over_when_another_study_seeds(here: Path) -> None:
+    run(config("optuna", "study=before", "sampler=random"), here)
+    (here / "drawn_for_optuna.py").write_text(OPTUNA.replace('"layers", 0, 2', '"layers", 1, 2'))
+    narrower = config("optuna", "space.function=drawn_for_optuna:define", "enqueue_best_of=before", "n_trials=9")
+    trials = sorted(RecordBook(here / "records" / "before").trials(), key=lambda trial: trial.objective or 0.0)
+    expected = [dict(trial.params) for trial in trials if trial.params["layers"] != 0]
+    assert 0 < len(expected) < len(trials), "one has no layers, or this asks nothing"
+    assert [dict(given) for given in with_best_of(narrower, Workspace(here)).enqueue] == expected

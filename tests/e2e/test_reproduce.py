@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
 from regsweep.errors import ConfigError, DataError, UnreadableError
 from regsweep.paths import Workspace
+from regsweep.reproduce import _compare
 from regsweep.show.reproduce import reproduce_and_show
 from regsweep.sums import write_sums
 from tests.conftest import run_cli
+from tests.helpers import trained
 
 
 def client_of(folder: Path) -> MlflowClient:
@@ -147,3 +151,13 @@ def test_what_cannot_be_reproduced_is_said(study: Path, reproduced: Reproduced) 
         reproduced(baseline.info.run_id)
     with pytest.raises(ConfigError, match="'nonsense' is no run here"):
         reproduced("nonsense")
+
+
+def test_what_is_not_finite_is_the_same_when_it_is_so_again() -> None:
+    result = trained()
+    curves = result.folds[0].curves.copy()
+    curves[-1, 3] = np.inf
+    # Records have null for it, which is read as NaN.
+    read = np.where(np.isinf(curves), np.nan, curves)
+    then, now = (replace(result, folds=(replace(result.folds[0], curves=one),)) for one in (read, curves))
+    assert _compare(then, now) == (0.0, "", 0)

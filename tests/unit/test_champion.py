@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from regsweep.book import judged_model, read_champion
+from regsweep.book import RecordBook, judged_model, read_champion
+from regsweep.champion import read_openings
 from regsweep.champion.choice import choose, simplest_within_one_error
 from regsweep.champion.ensemble import _distances, _greedy, _row_weights, _squares, validation_predictions
 from regsweep.champion.training import Trainings, whole
 from regsweep.config import StudyConfig
+from regsweep.errors import RegsweepError
 from regsweep.metrics import score
 from regsweep.paths import Workspace
+from regsweep.predictor import Model
 from regsweep.record import TrialRecord
 from regsweep.runner import make_executor
 from regsweep.study import Material, Outcome, gather, run_study
@@ -158,6 +162,18 @@ def test_a_refit_takes_the_course_of_its_trial_up_to_the_epochs_that_were_kept(
     ((short,),) = (one.folds for one in trainer.fit([replace(result.spec, epochs=2)], data))
     np.testing.assert_array_equal(member.kernels[0], two.network.kernels[0])
     assert not np.array_equal(member.kernels[0], short.network.kernels[0]), "its rate would have fallen to 0 in two epochs"
+
+
+def test_a_champion_that_can_not_be_made_opens_nothing(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverges(*_: object) -> Model:
+        raise RegsweepError("the champion could not be refitted (diverged); try champion=bag")
+
+    monkeypatch.setattr(Trainings, "refitted", diverges)
+    with pytest.raises(RegsweepError, match="try champion=bag"):
+        run_study(gather(tiny("champion=refit", "study=one")), Workspace(tmp_path), Silent(), bare=True)
+    assert read_openings(RecordBook(tmp_path / "records" / "one")) == []
+    outcome = run_study(gather(tiny("champion=bag", "study=one")), Workspace(tmp_path), Silent(), bare=True)
+    assert (outcome.judgement.content["champion"], outcome.judgement.note) == ("bag", None)
 
 
 def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tuple[Material, Outcome]]) -> None:

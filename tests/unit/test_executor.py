@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -17,10 +19,10 @@ from regsweep.data.features import Prepared, prepare
 from regsweep.errors import RegsweepError
 from regsweep.runner import Inline, Processes
 from regsweep.runner.limits import machine_memory, memory_share
-from regsweep.runner.process import METHOD, Died
+from regsweep.runner.process import METHOD, Died, WorkerProcess
 from regsweep.runner.retry import train_apart
-from regsweep.runner.worker import Job
-from regsweep.train.plan import Speed
+from regsweep.runner.worker import Job, Worker
+from regsweep.train.plan import Speed, one_each
 from regsweep.trial import State, TrialResult, TrialSpec
 from tests.helpers import spec, trained
 
@@ -255,6 +257,32 @@ def test_workers_that_do_not_start_are_an_error_and_not_a_wait() -> None:
         pytest.raises(RegsweepError, match=r"ended 3 times while it started \(exit code 3\)"),
     ):
         executor.submit(STACK).result(timeout=60)
+
+
+def test_trainings_one_by_one_are_spread_over_the_workers() -> None:
+    closed = Event()
+
+    def never() -> WorkerProcess:
+        closed.wait()
+        raise Died("was never started")
+
+    pool = [Worker(never, lambda _: None, "keras_fit") for _ in range(4)]
+    taken: Counter[Worker] = Counter()
+    for load in one_each([spec()] * 8):
+        worker = min(pool, key=lambda one: one.ends(load, Speed()))
+        worker.take(Job((spec(),), load), Speed())
+        taken[worker] += 1
+    for worker in pool:
+        worker.stop()
+    closed.set()
+    assert sorted(taken.values()) == [2, 2, 2, 2]
+
+
+def test_classes_are_trained_one_by_one() -> None:
+    config = compose(["experiments=xor_blobs", "trainer=stacked", "executor=inline"])[0]
+    dataset = load_dataset(config.dataset, config.predicts)
+    executor = Inline(config.trainer, prepare(dataset, make_split(config.split, dataset), config.features))
+    assert [load.positions for load in executor.plan([spec()] * 3)] == [(0,), (1,), (2,)]
 
 
 @pytest.mark.slow

@@ -108,6 +108,14 @@ def test_a_constant_is_on_no_axis(tmp_path: Path) -> None:
     assert content["surface"] is None
 
 
+def test_where_the_trials_that_are_looked_at_are_equal_nothing_is_told() -> None:
+    chosen = {*np.unique(np.linspace(0, 999, MOST).round().astype(int)).tolist()}
+    others = iter([number for number in range(1000) if number not in chosen][:5])
+    odd = {number: 1.0 + place for place, number in enumerate(others, start=1)}
+    params = draw(facts().config.space, Drawing(0))
+    assert importances([record(number, [odd.get(number, 1.0)], params=params) for number in range(1000)], "val/mse", seed=0) == ()
+
+
 def test_one_diverged_trial_does_not_decide() -> None:
     records = drawn(80, lambda p: by_rate(p) + (1e12 if p["batch_size"] == 64 and float(p["l2"]) < 1.5e-6 else 0))
     assert next(iter(importances(records, "val/mse", seed=0)[0].values)) == "learning_rate"

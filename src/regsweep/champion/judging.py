@@ -70,7 +70,10 @@ def judge(
     wanted = list(facts.config.baselines.names)
     chosen = best if opened is None else Choice.from_json(opened)
     same_baselines = opened is None or set(opened["baselines"]) == set(wanted)
+    made = None
     if opened is None or (facts.config.reopen_test and not (chosen == best and same_baselines)):
+        # A champion that can't be made opens nothing.
+        made = stand(best, known, fits, data, trainings)
         chosen, same_baselines = best, True
         openings = [*openings, {**best.to_json(), "baselines": wanted, **said, "at": clock()}]
         write_openings(book, openings)
@@ -81,7 +84,7 @@ def judge(
     # Scored again on rows that are open already, a champion comes out the same.
     content = _scored_before(book, openings)
     if content is None:
-        champion, networks = stand(chosen, records, fits, data, trainings)
+        champion, networks = made or stand(chosen, records, fits, data, trainings)
         content = score_all(book, facts, data, chosen, champion, networks, fits, openings, unseal, clock)
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
 

@@ -56,12 +56,12 @@ def importances(records: Sequence[TrialRecord], objective: str, *, seed: int) ->
     found = {record.number: record.result.score(objective) for record in records}
     complete = sorted((record for record in records if found[record.number] is not None), key=lambda record: record.number)
     values = np.array([found[record.number] for record in complete], dtype=np.float64)
-    if len(np.unique(values)) < FEWEST:
+    chosen = np.unique(np.linspace(0, len(complete) - 1, min(MOST, len(complete))).round().astype(int))
+    if len(np.unique(values[chosen])) < FEWEST:
         return ()
     upward = higher_is_better(objective)
     space = as_seen(complete[0].facts.config.space, [record.params for record in complete])
     drawn = [_drawn(record, space) for record in complete]
-    chosen = np.unique(np.linspace(0, len(complete) - 1, min(MOST, len(complete))).round().astype(int))
     tamed = fenced(values[chosen], upward=upward)
     return (
         _importance(

@@ -15,22 +15,25 @@ from regsweep.show.console import find_books, plain_console
 def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | None, tolerance: float) -> None:
     """Reproduce a run, print the answer and leave it on the run. Raises NotReproducedError if it differs."""
     from regsweep.reproduce import reproduce
-    from regsweep.tracking.runs import Runs
+    from regsweep.tracking.runs import Runs, with_run
 
     # A run can be reproduced without the records of its study.
     books = find_books(workspace, experiment) if workspace.records.is_dir() else []
-    runs = Runs(workspace, books[0].facts().config.tracking.uri if books else None)
+    uris = [facts.config.tracking.uri for book in books if (facts := book.known_facts()) is not None] or [None]
     if target == "champion":
+        runs = Runs(workspace, uris[0])
         run = runs.champion(experiment or find_books(workspace, None)[0].facts().config.experiment)
     elif target == "best":
+        runs = Runs(workspace, uris[0])
         book = find_books(workspace, experiment)[0]
         facts = book.facts()
         best = best_trial(book.trials(), facts.config.objective)
         if best is None:
             raise ConfigError(f"study {facts.study!r} has no complete trial")
-        run = runs.trial(facts.config.experiment, facts.study, best.number)
+        shared = book.id if facts.config.tracking.uri is not None else None
+        run = runs.trial(facts.config.experiment, facts.study, best.number, shared)
     else:
-        run = runs.by_id(target)
+        runs, run = with_run(workspace, list(dict.fromkeys(uris)), target)
     console = plain_console()
     console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})")
     with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,8 @@ def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
         elif not book.begun:
             console.print(f"{name}: was written by an earlier version; run it again to record it", soft_wrap=True)
         else:
-            with console.status(name) as status:
+            # To other commands it did not run now.
+            with book.untouched(), console.status(name) as status:
                 count = sync(workspace, book, partial(_show_copied, status, name))
             console.print(f"{name}: {count} trials were missing in MLflow", soft_wrap=True)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from regsweep.errors import ConfigError
+from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
-from regsweep.tracking.names import KEY, KIND, STUDY
+from regsweep.tracking.names import BOOK, KEY, KIND, STUDY
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 
 
@@ -30,10 +32,10 @@ class Runs:
             raise ConfigError(f"experiment {experiment!r} has no champion; run one of its studies to its end first") from None
         return self.by_id(str(version.run_id))
 
-    def trial(self, experiment: str, study: str, number: int) -> Run:
-        """The run of a study's trial."""
+    def trial(self, experiment: str, study: str, number: int, book: str | None = None) -> Run:
+        """The run of a study's trial; `book` is the id of its folder, where several share a server."""
         known = self._client.get_experiment_by_name(experiment)
-        tags = {KIND: "trial", STUDY: study, KEY: str(number)}
+        tags = {KIND: "trial", STUDY: study, KEY: str(number)} | ({BOOK: book} if book is not None else {})
         found = find_runs(self._client, known.experiment_id, tags) if known is not None else []
         if not found:
             raise ConfigError(f"trial {number} of study {study!r} has no run in MLflow yet; run the study again to record it")
@@ -65,3 +67,14 @@ class Runs:
         with self._guard():
             for key, value in values.items():
                 self._client.set_tag(run.info.run_id, key, value)
+
+
+def with_run(workspace: Workspace, uris: Sequence[str | None], run_id: str) -> tuple[Runs, Run]:
+    """A run by its id, and the store that has it, of a workspace's own (None) and servers. Raises ConfigError where none has."""
+    *others, last = uris
+    for uri in others:
+        with suppress(ConfigError, StorageError):
+            runs = Runs(workspace, uri)
+            return runs, runs.by_id(run_id)
+    runs = Runs(workspace, last)
+    return runs, runs.by_id(run_id)

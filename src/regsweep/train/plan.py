@@ -142,9 +142,16 @@ def plan(
     return next(planned for planned, span in zip(plans, spans, strict=True) if span <= 1.05 * min(spans))
 
 
+# Seconds of an epoch of `keras.Model.fit`, roughly.
+EPOCH_ALONE = 0.1
+
+
 def one_each(specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
-    """Every spec by itself, in order."""
-    return tuple(Load((position,), 0.0, (spec.activations, _drops(spec))) for position, spec in enumerate(specs))
+    """Every spec by itself, in order. How long they take is not known; without a guess one worker would get all of a program."""
+    return tuple(
+        Load((position,), EPOCH_ALONE * (spec.epochs - spec.initial_epoch), (spec.activations, _drops(spec)))
+        for position, spec in enumerate(specs)
+    )
 
 
 def stack_size(form: Form, memory: float, *, gpu: bool = False) -> int:

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from regsweep.config import StudyConfig
 from regsweep.config.backend import Backend
+from regsweep.config.function import locate
 from regsweep.errors import ConfigError
 
 # What Keras is imported with; whatever KERAS_BACKEND says outside does not count.
 _chosen: Backend = "tensorflow"
+# The bounds that were set here on TensorFlow's threads.
+_bounds: list[int] = []
 
 
 def choose_backend(backend: Backend) -> None:
@@ -44,6 +48,12 @@ def start_backend(backend: Backend, threads: int) -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
+def start_for_function(config: StudyConfig) -> None:
+    """Start the backend where the space's function builds models, which it does in this process."""
+    if b"keras" in locate(str(config.space.function)).read_bytes():
+        start_backend(config.trainer.backend, config.trainer.threads)
+
+
 def import_keras() -> None:
     """Make Keras ready to be imported for what needs no trainer, on whatever backend it runs here."""
     os.environ["KERAS_BACKEND"] = _chosen
@@ -70,8 +80,14 @@ def start_tensorflow(threads: int) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
+            if _bounds:
+                raise ConfigError(
+                    f"trainer.threads={threads}: TensorFlow is at work here with {_bounds[-1]} already, and can't change; "
+                    "set executor=processes, or run the command for each number by itself"
+                ) from None
             # TensorFlow is at work already, in a process that is not ours alone: its own bound stays.
             return
+        _bounds.append(threads)
     for gpu in tf.config.list_physical_devices("GPU"):
         # Several processes may share a GPU.
         with suppress(RuntimeError):
