@@ -359,9 +359,7 @@ def test_other_baselines_are_not_scored_on_open_test_rows_without_trace(root: Pa
 
 
 @pytest.mark.slow
-def test_repair_brings_no_baseline_back_that_the_champion_is_not_compared_with_any_more(
-    tiny: Callable[..., StudyConfig], workspace: Path
-) -> None:
+def test_repair_brings_no_baseline_back_that_was_dropped(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
     for names in ("[mean,least_squares_qr]", "[mean]"):
         config = tiny("study=one", f"baselines.names={names}", "reopen_test=true")
         book = run_study(gather(config), Workspace(workspace), Silent()).book

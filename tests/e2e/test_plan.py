@@ -50,7 +50,7 @@ def test_a_plan_tells_what_the_run_then_takes_and_is_compared_with_it(tmp_path: 
     folder = tmp_path / "folder"
     folder.mkdir()
     printed = run_cli("plan", *STUDY, cwd=folder, env=env).stdout
-    assert re.search(r"trainings +9 \(3 folds\)", printed)
+    assert re.search(r"trainings +9 \(3 folds\), and some more", printed)
     assert re.search(r"configurations +infinitely many: learning_rate, dropout, l2 are continuous", printed)
     assert re.search(r"disk +about \d+ MB in mlruns", printed)
     assert "the last estimates" not in printed

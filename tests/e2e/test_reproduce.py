@@ -160,4 +160,5 @@ def test_what_is_not_finite_is_the_same_when_it_is_so_again() -> None:
     # Records have null for it, which is read as NaN.
     read = np.where(np.isinf(curves), np.nan, curves)
     then, now = (replace(result, folds=(replace(result.folds[0], curves=one),)) for one in (read, curves))
-    assert _compare(then, now) == (0.0, "", 0)
+    deviation, _, epoch = _compare(then, now)
+    assert (deviation, epoch) == (0.0, 0)

@@ -124,7 +124,7 @@ def test_every_path_ends_at_its_goal() -> None:
 def test_when_it_is_enough_the_rest_is_one_step() -> None:
     goal = {**START, "epochs": 60, "optimizer": "rmsprop", "l2": 1e-6}
     function = Function({("epochs", 60): 5.0})
-    path = ablate(space(), START, goal, 95.0, function, upward=False, enough=lambda: True)
+    path = ablate(space(), START, goal, 95.0, function, upward=False, enough=lambda trainings: trainings < 4)
     assert [step.flipped for step in path.steps] == [("epochs",), ("optimizer", "l2")]
     assert function.rounds == [4]
 

@@ -15,7 +15,7 @@ import pytest
 from regsweep.config import StudyConfig, compose
 from regsweep.config.space import SpaceConfig
 from regsweep.paths import Workspace
-from regsweep.planning import Estimate, compared, count, promise
+from regsweep.planning import Count, Estimate, compared, count, promise, searched
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
@@ -382,3 +382,17 @@ def test_a_plan_says_how_long_and_within_what_range(overrides: list[str], ends: 
     lines = dict(_lines(study(*overrides), Estimate(100.0, *ends, 70.0, 5e6, 12), None, 5))
     assert lines["time"] == time
     assert lines["trainings"] == "60 (5 folds)"
+
+
+def test_what_a_sampler_can_propose_is_counted() -> None:
+    few = ["space.parameters.learning_rate=0.01", "space.parameters.dropout=0", "space.parameters.l2=0", "n_trials=1000"]
+    fixed = [
+        f"space.parameters.{name}" for name in ("optimizer=adam", "encoding=plain", "activation=relu", "width=8", "batch_size=32")
+    ]
+    found = searched(compose(["sampler=kt_hyperband", *few, *fixed])[0])
+    # Depth 0 to 3; the epochs are Hyperband's.
+    assert found == Count(4)
+    (config,) = compose(["sampler=grid", "sampler.points=3", *few[1:], *fixed, "space.parameters.epochs=5"])
+    assert searched(config) == Count(4 * 3)
+    (config,) = compose(["sampler=random", *few[1:], *fixed, "space.parameters.epochs=5"])
+    assert searched(config) == Count(None, ("learning_rate",))

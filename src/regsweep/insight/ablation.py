@@ -51,13 +51,13 @@ def ablate(
     evaluate: Evaluate,
     *,
     upward: bool,
-    enough: Callable[[], bool] = lambda: False,
+    enough: Callable[[int], bool] = lambda _: False,
 ) -> AblationPath:
     """Walk greedily from `start` to `goal`, both complete configurations of `space`.
 
     `evaluate` is given all configurations of a round at once; `upward` says that a higher objective is better; of equal ones
-    the hyperparameter that comes first in the goal is flipped. Before each round but the first, `enough` may end the walk: what
-    is left is then flipped together.
+    the hyperparameter that comes first in the goal is flipped. Before each round, `enough`, which is told how many trainings the
+    round asks for, may end the walk: what is left is then flipped together.
     """
     known: dict[tuple[tuple[str, Scalar], ...], float | None] = {_key(goal): goal_value}
     trainings = 0
@@ -74,11 +74,12 @@ def ablate(
         flipped = {name: one for name in left if (one := _flip(space, here, goal, name)) != here}
         # A function may draw none of these here, or undo one with the other.
         stuck = not flipped or len(steps) > len(goal)
-        if stuck or (steps and len(left) > 1 and enough()):
+        # The start is learnt together with the first flips.
+        asked = [*flipped.values()] if steps else [here, *flipped.values()]
+        if stuck or (len(left) > 1 and enough(sum(_key(one) not in known for one in asked))):
             steps.append(Step(tuple(left), _changes(here, goal), goal_value, {}))
             break
-        # The start is learnt together with the first flips.
-        learn([*flipped.values()] if steps else [here, *flipped.values()])
+        learn(asked)
         tried = {name: known[_key(one)] for name, one in flipped.items()}
         best = min(flipped, key=lambda name: _badness(tried[name], upward=upward))
         steps.append(Step((best,), _changes(here, flipped[best]), tried[best], tried))

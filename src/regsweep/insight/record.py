@@ -25,6 +25,9 @@ from regsweep.search.importance import importances
 from regsweep.space import central, values_of
 from regsweep.trial import State, higher_is_better, spec_from_values
 
+# A round of the ablation path that would take so many times its limit is not begun.
+FAR = 10
+
 
 def look_into(
     book: RecordBook, facts: StudyFacts, records: Sequence[TrialRecord], champion: TrialRecord | None, executor: Executor
@@ -77,7 +80,13 @@ def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> d
     goal_value = champion.result.final[objective]
     if not math.isfinite(goal_value):
         return None
-    began = time.monotonic()
+    began, limit = time.monotonic(), config.insight.ablation_seconds
+    # Side by side they take less than one after the other, but not that much.
+    each = champion.result.seconds / executor.workers
+
+    def enough(trainings: int) -> bool:
+        return time.monotonic() - began > limit or trainings * each > FAR * limit
+
     path = ablate(
         config.space,
         central(config.space),
@@ -85,7 +94,7 @@ def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> d
         goal_value,
         partial(_train, executor, config.space, objective, champion.result.spec.seed),
         upward=higher_is_better(objective),
-        enough=lambda: time.monotonic() - began > config.insight.ablation_seconds,
+        enough=enough,
     )
     return {"objective": objective, "seed": champion.result.spec.seed, **_json(path), "seconds": time.monotonic() - began}
 

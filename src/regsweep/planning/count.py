@@ -11,8 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from regsweep.config import StudyConfig
 from regsweep.config.parameters import Choice, Condition, Fixed, FloatRange, IntRange, Parameter, Scalar
-from regsweep.config.space import SpaceConfig
+from regsweep.config.sampler import GridSampler, KtGridSampler, KtHyperbandSampler
+from regsweep.config.space import SpaceConfig, configurations
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,19 @@ class Count:
 
     total: int | None
     continuous: tuple[str, ...] = ()
+
+
+def searched(config: StudyConfig) -> Count | None:
+    """Count what a study's sampler can propose; None where a function draws."""
+    space, sampler = config.space, config.sampler
+    if space.function is not None:
+        return None
+    if isinstance(sampler, GridSampler | KtGridSampler):
+        return Count(sum(1 for _ in configurations(space, sampler.points)))
+    if isinstance(sampler, KtHyperbandSampler):
+        # Its rounds say how long trials are.
+        space = space.model_copy(update={"parameters": {**space.parameters, "epochs": Fixed(type="fixed", value=1)}})
+    return count(space)
 
 
 def count(space: SpaceConfig) -> Count:

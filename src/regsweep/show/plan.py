@@ -12,7 +12,7 @@ from rich.table import Table
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
 from regsweep.paths import Workspace
-from regsweep.planning import Count, Estimate, compared, count, estimate, promise
+from regsweep.planning import Count, Estimate, compared, estimate, promise, searched
 from regsweep.runner import warm_up
 from regsweep.show.console import plain_console
 from regsweep.study import gather
@@ -36,9 +36,7 @@ def plan_and_show(config: StudyConfig, began: float) -> None:
     promise(workspace, study, config.n_trials, expected.seconds)
     console.print(f"{study}: nothing has been run")
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, text in _lines(
-        config, expected, None if config.space.function else count(config.space), len(material.prepared.folds)
-    ):
+    for name, text in _lines(config, expected, searched(config), len(material.prepared.folds)):
         table.add_row(name, text)
     there = len(RecordBook(workspace.records / study).numbers())
     if there:
@@ -79,7 +77,7 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count | None, folds
     return [
         ("trials", f"{expected.trials}{earlier}"),
         ("configurations", configurations),
-        ("trainings", f"{expected.trials * folds}{each}"),
+        ("trainings", f"{expected.trials * folds}{each}, and some more to judge the study and look into it"),
         ("time", "; ".join([time_, *notes])),
         ("disk", f"about {expected.bytes / 1e6:,.0f} MB in {config.tracking.dir}"),
     ]
