@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mlflow import MlflowClient
 from sklearn.model_selection import train_test_split
 
 from regsweep.book import RecordBook
+from regsweep.config import StudyConfig
 from regsweep.config.repeats import splits_of
 from regsweep.errors import DataError
 from regsweep.folder import read_folder
@@ -146,3 +148,28 @@ def test_a_split_without_rows_is_found_before_any_study_runs(
     with pytest.raises(DataError, match="houses: 7 rows are too few for this split: val would have 1"):
         repeat_splits([*asked, "split=time_ordered", "split.until=0.1"], splits=2, workspace=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_splits_that_are_judged_otherwise_than_asked_are_noted(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    class Noting(Unattended):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    def noted(*overrides: str) -> list[str]:
+        watcher = Noting()
+        repeat(splits_of(tiny("study=one", "baselines=closed_form", *overrides), 2), Workspace(workspace), watcher)
+        return watcher.notes
+
+    assert noted("champion=ensemble") == []
+    for _ in range(2):
+        notes = noted("champion=bag")
+        assert [note.partition(":")[0] for note in notes] == ["seed 0", "seed 1"]
+        assert all("the test rows were opened for" in note for note in notes)
+    assert noted("champion=bag", "reopen_test=true") == []
+    assert noted("champion=bag", "reopen_test=true", "n_trials=2") == [
+        f"seed {seed}: its study has 3 trials, more than n_trials=2" for seed in (0, 1)
+    ]
