@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -125,11 +125,28 @@ class RecordBook:
 
     def ended(self) -> str | None:
         """What ended the search at the trials that there are; None where it has not come to an end, or the note is damaged."""
+        content = self._end()
+        return str(content["reason"]) if content.get("trials") == len(self.numbers()) else None
+
+    def settle(self, note: str | None) -> None:
+        """Write down, where the search has ended, that it was judged as is asked for now, and what there was to say about it."""
+        with suppress(UnreadableError):
+            write_json(self.folder / ENDED_FILE, {**read_json(self.folder / ENDED_FILE), "note": note})
+
+    def settled(self) -> bool:
+        """Whether the end of the search is followed by a judgement, as far as that is written down."""
+        return "note" in self._end()
+
+    def note(self) -> str | None:
+        """What there was to say about the last judgement."""
+        said = self._end().get("note")
+        return None if said is None else str(said)
+
+    def _end(self) -> dict[str, Any]:
         try:
-            content = read_json(self.folder / ENDED_FILE)
+            return read_json(self.folder / ENDED_FILE)
         except UnreadableError:
-            return None
-        return str(content["reason"]) if content["trials"] == len(self.numbers()) else None
+            return {}
 
     def touch(self) -> None:
         """Make this the study that ran last."""

@@ -351,6 +351,8 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
 
 def days(values: pd.Series) -> Array64:
     """Turn dates, or ISO texts of them, into days since 1970-01-01 (UTC); missing ones into NaN."""
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        values = values.mask(blank(values))
     moments = pd.to_datetime(values, format="ISO8601", utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[us]")
     since = (moments - np.datetime64("1970-01-01", "us")) / np.timedelta64(1, "D")
     return np.asarray(np.where(np.isnat(moments), np.nan, since), dtype=np.float64)
@@ -424,6 +426,9 @@ def _positions(levels: Sequence[str], values: pd.Series, *, missing: float, unkn
             return found
         if isinstance(value, str):
             return missing if value.strip() in MISSING else unknown
+        if isinstance(value, bool | np.bool_):
+            texts = (str(value).upper(), str(value).lower())
+            return next((float(positions[text]) for text in texts if text in positions), unknown)
         return numbers.get(value, unknown)
 
     return np.asarray([position(value) for value in values], dtype=np.float64)

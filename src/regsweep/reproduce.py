@@ -80,6 +80,8 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
             where = f"{where} of trial {records[found.index(max(found))].number}"
         if judged is not None:
             chosen, trained = Choice.from_json(judged), {each.number: one for each, one in zip(records, again, strict=True)}
+            if chosen.kind == "refit" and "course" not in judged:
+                announce("made by an earlier version: its refit's learning rate ended its course at the epochs that were kept")
             model = champion_model(chosen, trained, material.prepared, trainings)
             deviation, where = max((deviation, where), _compare_test(judged, model, material))
     return Answer(tolerance, deviation, epoch, where)

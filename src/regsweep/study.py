@@ -21,9 +21,10 @@ from regsweep.book import RecordBook, judged_model
 from regsweep.budget import Budget
 from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
-from regsweep.config.backend import Backend, missing_backend
+from regsweep.config.backend import missing_backend
+from regsweep.config.schema import TrainerConfig
 from regsweep.data import Dataset, Split, duplicates_across, groups_across, load_dataset, make_split, undefined_objective
-from regsweep.data.features import Prepared, prepare
+from regsweep.data.features import Prepared, prepare, too_many_levels
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, DataError, StorageError, TooManyFailuresError
@@ -36,6 +37,7 @@ from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, stu
 from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
+from regsweep.runner.limits import machine_memory
 from regsweep.search import FreeSearch, Search, Told, open_search
 from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.sums import is_whole, write_sums
@@ -119,6 +121,9 @@ def gather(config: StudyConfig, environment: Environment | None = None, *, recor
             f"space.parameters.batch_size: goes up to {largest:g}, but there are {smallest} training rows; "
             f"set smaller ones, for example space.parameters.batch_size={max(1, smallest // 4)}"
         )
+    # Half of the memory, at the most, for what workers copy.
+    if not recorded and (problem := too_many_levels(dataset, split, config.features, machine_memory() / 2)):
+        raise DataError(problem)
     prepared = prepare(dataset, split, config.features, choices(config.space, "encoding"))
     if config.space.function is not None and not recorded:
         config = _tried(config, smallest, prepared)
@@ -186,9 +191,9 @@ def run_study(
                 drawn = ReportRows(material.dataset, material.split, material.prepared, rows)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
-                if judgement is not None and judgement.baseline is None:
+                if judgement is not None:
                     # First of all: a champion that is recorded after a stop is recorded with its networks.
-                    _save_networks(book, judgement, executor, config.trainer.backend)
+                    _settle(book, judgement, executor, config.trainer)
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 about = book, facts, records, leader
@@ -288,14 +293,15 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _save_networks(book: RecordBook, judgement: Judgement, executor: Executor, backend: Backend) -> None:
-    """Put the champion's networks beside its record, as `.keras` files for Keras users."""
+def _settle(book: RecordBook, judgement: Judgement, executor: Executor, trainer: TrainerConfig) -> None:
+    """Note the judgement, and put the champion's networks beside its record, as `.keras` files for Keras users."""
+    book.settle(judgement.note)
     place = book.networks(len(judgement.content["openings"]))
-    if not is_whole(place):
+    if judgement.baseline is None and not is_whole(place):
         draft = place.with_name(f".{place.name}")
         for former in (draft, place):
             shutil.rmtree(former, ignore_errors=True)
         draft.mkdir()
-        executor.call(save_networks, judged_model(book), draft, backend)
+        executor.call(save_networks, judged_model(book), draft, trainer)
         write_sums(draft)
         put(draft, place)

@@ -216,7 +216,7 @@ def test_keras_users_get_a_network_with_the_same_answers(trainer: Trainer, data:
     import keras
 
     result, fold = one(trainer, data, dropout=0.3), data.folds[0]
-    (place,) = save_networks(data.encoding.model(result), tmp_path).values()
+    (place,) = save_networks(data.encoding.model(result), tmp_path, CONFIG.trainer).values()
     z = keras.models.load_model(place, compile=False)(fold.x_val.astype(np.float32)).numpy()[:, 0]
     np.testing.assert_allclose(np.mean((fold.target.to_units(z) - fold.y_val) ** 2), result.final["val/mse"], rtol=1e-5)
 

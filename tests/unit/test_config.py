@@ -164,10 +164,25 @@ def test_users_bring_experiments_and_options_from_their_own_folder(tmp_path: Pat
 def test_a_file_of_the_users_that_hydra_would_not_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "conf" / "sampler").mkdir(parents=True)
     shutil.copy(shipped("conf") / "sampler" / "tpe.yaml", tmp_path / "conf" / "sampler")
+    # Somebody else's Hydra program may have one of this name.
+    (tmp_path / "conf" / "config.yaml").write_text("server: {port: 80}\n")
     compose([], folder=tmp_path)
     (tmp_path / "conf" / "sampler" / "tpe.yaml").write_text("kind: tpe\nstartup_trials: 3\n")
     with pytest.raises(ConfigError, match=r"conf/sampler/tpe\.yaml: is not read, as a shipped file has its name"):
         compose([], folder=tmp_path)
+
+
+def test_a_key_of_another_type_is_refused() -> None:
+    (problem,) = problems("space.parameters.width.choices=[16,32]")
+    assert problem.startswith("space.parameters.width.choices: there is no such key")
+
+
+def test_an_experiments_epochs_are_compared_only_where_the_way_of_training_has_some(tmp_path: Path) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text("# @package _global_\nspace: {parameters: {epochs: 30}}\n")
+    for chosen in ("epochs=hyperparameter", "epochs=early_stopping"):
+        with pytest.raises(ConfigError, match="epochs: is needed"):
+            compose(["experiments=mine", chosen, "~space.parameters.epochs"], folder=tmp_path)
 
 
 def test_choices_take_the_place_of_a_range_and_a_range_that_of_choices() -> None:

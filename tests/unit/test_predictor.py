@@ -77,6 +77,8 @@ def test_durations_are_days(kind: str) -> None:
 def test_what_is_missing_in_training_is_missing_in_prediction() -> None:
     number = NumberColumn("n", 0.0, 1.0, 7.0, indicator=False, date=False)
     np.testing.assert_array_equal(number.encode(pd.Series(["1", " ", " NA"])), [[1.0], [7.0], [7.0]])
+    day = NumberColumn("d", 0.0, 1.0, 7.0, indicator=False, date=True)
+    np.testing.assert_array_equal(day.encode(pd.Series(["1970-01-02", " ", "NA"])), [[1.0], [7.0], [7.0]])
     category = CategoryColumn("c", ("a", "b"), missing_level=True, unknown=(0.5, 0.3, 0.2))
     np.testing.assert_array_equal(category.encode(pd.Series([" ", "NA"])), [[0, 0, 1], [0, 0, 1]])
 
@@ -88,6 +90,8 @@ def test_codes_are_found_that_another_reading_made_numbers() -> None:
     for values in ([1, 2], [1.0, 2.0], ["01", "02"]):
         np.testing.assert_array_equal(category.encode(pd.Series(values)), [[1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(category.encode(pd.Series(["1", "x"])), [[0.5, 0.3, 0.2]] * 2)
+    answers = CategoryColumn("c", ("FALSE", "TRUE", "1"), missing_level=False, unknown=(0.5, 0.3, 0.2))
+    np.testing.assert_array_equal(answers.encode(pd.Series([True, False])), [[0, 1, 0], [1, 0, 0]])
     ordinal = OrdinalColumn("c", levels, False, 0.0, 1.0, 0.7)
     np.testing.assert_array_equal(ordinal.encode(pd.Series([2.0, np.nan, 9.0])), [[1.0], [0.7], [0.7]])
 

@@ -35,6 +35,10 @@ REFUSED = {
     "row after a blank line": (b"a,b\n\n1\n", r"data\.csv:3: 1 field"),
     "separators at line ends": (b"a,b\n1,2,\n3,4,\n", r"end with separators that the header lacks"),
     "decimal comma": (b"a,b\n1,5,2,5\n", r"data\.csv: is this a decimal comma"),
+    "row names or a decimal comma": (
+        b"n,a,b\nAnna,1,70,60\nBert,1,80,75\n",
+        r"decimal comma .* or do rows begin with a name, as R",
+    ),
     "row names": (b"a,b\n1,5.5,2\n2,6.5,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
     "row names that are texts": (b"a,b\nMazda,5,2\nFiat,6,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
     "blank name": (b"a,,c\n1,2,3\n", r"data\.csv:1: column 2 has no name; name it"),

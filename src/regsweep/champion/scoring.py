@@ -108,6 +108,8 @@ def score_all(
         "started": started,
         "finished": clock(),
         "model": champion.model.describe(),
+        # Without it a refit went through its learning rate's course in the epochs that were kept.
+        **({"course": "trial"} if chosen.kind == "refit" else {}),
         **beside,
         **facts.to_json(),
     }

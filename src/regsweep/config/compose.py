@@ -12,6 +12,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
         warnings.simplefilter("ignore")
         try:
             composed = hydra_compose(
-                "config", overrides=[*(_forced(o) for o in overrides), f"hydra.searchpath=[{','.join(search)}]"]
+                "config", overrides=[*(part for o in overrides for part in _forced(o)), f"hydra.searchpath=[{','.join(search)}]"]
             )
             _refuse_secrets(_strings(OmegaConf.to_container(composed)))
             plain = OmegaConf.to_container(composed, resolve=True)
@@ -113,18 +114,17 @@ def _checked(values: Mapping[str, Any]) -> StudyConfig:
 
 
 def _check_names(folder: Path) -> None:
-    """Raise ConfigError for files of the user's that Hydra does not read, as it looks into the shipped `conf/` first."""
+    """Raise ConfigError for options of the user's that Hydra does not read, as it looks into the shipped `conf/` first."""
     own, ours = folder / "conf", shipped("conf")
-    if own.is_dir() and not own.samefile(ours):
-        twins = [(place, ours / place.relative_to(own)) for place in sorted(own.rglob("*.yaml"))]
-        taken = [place for place, twin in twins if twin.is_file() and twin.read_bytes() != place.read_bytes()]
-        if taken:
-            raise ConfigError(
-                [
-                    f"{place}: is not read, as a shipped file has its name; call it something else, and choose it"
-                    for place in taken
-                ]
-            )
+    taken = []
+    for place in sorted(own.glob("*/*.yaml")):
+        twin = ours / place.relative_to(own)
+        # What can't be read is told when it is chosen.
+        with suppress(OSError):
+            if place.parent.name in GROUPS and twin.is_file() and twin.read_bytes() != place.read_bytes():
+                taken.append(f"{place}: is not read, as a shipped file has its name; call it something else, and choose it")
+    if taken:
+        raise ConfigError(taken)
 
 
 def _check_epochs(overrides: Sequence[str], plain: Mapping[str, Any], folder: Path | None) -> None:
@@ -132,9 +132,13 @@ def _check_epochs(overrides: Sequence[str], plain: Mapping[str, Any], folder: Pa
     chosen = dict(override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
     if not {"epochs", "experiments"} <= {*chosen} or any(key.startswith("space.parameters.epochs") for key in chosen):
         return
-    alone = compose_plain([override for override in overrides if not override.startswith("experiments=")], folder=folder)
-    meant = alone["space"]["parameters"]["epochs"]
-    if isinstance(meant, int) and plain["space"]["parameters"]["epochs"] != meant:
+    try:
+        alone = compose_plain([override for override in overrides if not override.startswith("experiments=")], folder=folder)
+    except ConfigError:
+        # What else is set may be about what the experiment alone has.
+        return
+    meant, found = (one.get("space", {}).get("parameters", {}).get("epochs") for one in (alone, plain))
+    if isinstance(meant, int) and found != meant:
         raise ConfigError(
             f"epochs={chosen['epochs']}: the experiment {chosen['experiments']} says its own epochs; add "
             f"space.parameters.epochs={meant}, or another number, and enqueue=[] where it tries others first"
@@ -187,11 +191,15 @@ def _of_task(what: str, task: object) -> object:
     return known.objectives[0] if what == "objective" else list(baselines_of(known.name))
 
 
-def _forced(override: str) -> str:
+def _forced(override: str) -> list[str]:
     key = override.split("=", 1)[0]
     if "=" not in override or key.startswith("~") or key in GROUPS or key.partition("@")[0] in GROUPS:
-        return override
-    return "++" + override.lstrip("+")
+        return [override]
+    forced = "++" + override.lstrip("+")
+    if re.match(r"\+\+space\.parameters\.\w+=\s*\{.*\btype\s*:", forced):
+        # Hydra merges: choices would come with the ends of the range that they replace.
+        return [f"{forced.partition('=')[0]}=0", forced]
+    return [forced]
 
 
 def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:

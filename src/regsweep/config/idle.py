@@ -9,15 +9,16 @@ def idle_settings(config: StudyConfig) -> list[str]:
     """Say what is set without effect, and what it takes to have one, a line each."""
     champion, executor, problems = config.champion, config.executor, []
     if champion.kind == "ensemble":
-        idle = {"rule": champion.rule != "best", "finalists": champion.finalists.top > 1}
+        idle = {"rule": ("best", champion.rule != "best"), "finalists.top": ("0", champion.finalists.top > 1)}
         problems += [
-            f"champion.{name}: says which trial leads, but an ensemble weighs them by itself; add champion=bag or champion=refit"
-            for name, is_set in idle.items()
+            f"champion.{name}: says which trial leads, but an ensemble weighs them by itself; add champion=bag or "
+            f"champion=refit, or set champion.{name}={plain}"
+            for name, (plain, is_set) in idle.items()
             if is_set
         ]
     if executor.kind == "inline":
         problems += [
-            f"executor.{name}: has no effect in the study's own process; add executor=processes"
+            f"executor.{name}: has no effect in the study's own process; add executor=processes, or set executor.{name}=null"
             for name in ("workers", "trial_seconds", "memory_gb")
             if getattr(executor, name) is not None
         ]

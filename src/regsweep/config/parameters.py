@@ -148,21 +148,8 @@ class Fixed(Model):
         return (self.value,)
 
 
-# What another type has that this one lacks.
-LEFT_OVER = {
-    "choice": ("low", "high", "log", "step"),
-    "int": ("choices",),
-    "float": ("choices",),
-}
-
-
 def _bare_value(entry: Any) -> Any:
-    if isinstance(entry, int | float | str):
-        return {"type": "fixed", "value": entry}
-    if isinstance(entry, Mapping) and (others := LEFT_OVER.get(str(entry.get("type")))):
-        # Hydra merges what is set into what was there: choices that replace a range come with its ends.
-        return {key: value for key, value in entry.items() if key not in others}
-    return entry
+    return {"type": "fixed", "value": entry} if isinstance(entry, int | float | str) else entry
 
 
 Parameter = Annotated[

@@ -37,9 +37,6 @@ Array64 = npt.NDArray[np.float64]
 
 PLAIN = "plain"
 
-# What encoded categories may take of the memory, of all folds together.
-MOST_BYTES = 4e9
-
 # A class is 0 or 1 to the network; it is neither standardised nor logged.
 LOGIT = TargetScale(log=False, shift=0.0, scale=1.0, logistic=True)
 
@@ -166,13 +163,25 @@ class Prepared:
         return Encoding(self.target, self.unit, tuple(folds))
 
 
+def too_many_levels(dataset: Dataset, split: Split, config: FeaturesConfig, most: float) -> str | None:
+    """Say what takes the memory where a column per level, as of ids, would take more than `most` bytes; None if none does."""
+    texts = [name for name in dataset.features if pd.api.types.is_string_dtype(dataset.x[name].dtype)]
+    levels = {name: dataset.x[name].nunique() for name in texts}
+    size = 8 * len(split.folds) * dataset.rows * sum(levels.values())
+    if config.category != "one_hot" or size <= most:
+        return None
+    widest = max(levels, key=lambda name: levels[name])
+    return (
+        f"{dataset.name}: a column for each of {sum(levels.values()):,} levels, {levels[widest]:,} of them of {widest!r}, takes "
+        f"{size / 1e9:,.0f} GB; name {widest!r} in dataset.drop, or set features.category=ordinal"
+    )
+
+
 def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: Sequence[str] = (PLAIN,)) -> Prepared:
     """Encode every fold, in every encoding that is asked for, with preprocessing fitted on its own training rows.
 
     Raises DataError if a log target is asked for and a training or validation target is not positive.
     """
-    if config.category == "one_hot":
-        _check_size(dataset, len(split.folds))
     folds = tuple(_prepare_fold(dataset, fold, config) for fold in split.folds)
     if "piecewise" in encodings:
         trains = [dataset.x.iloc[fold.train] for fold in split.folds]
@@ -182,18 +191,6 @@ def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: S
             for fold, more, train, rows in zip(folds, pieces, trains, split.folds, strict=True)
         )
     return Prepared(dataset.target, dataset.unit, folds)
-
-
-def _check_size(dataset: Dataset, folds: int) -> None:
-    """Raise DataError where a column per level takes more than `MOST_BYTES`, as it does of ids."""
-    levels = {name: dataset.x[name].nunique() for name in dataset.features if pd.api.types.is_string_dtype(dataset.x[name].dtype)}
-    size = 8 * folds * dataset.rows * sum(levels.values())
-    if size > MOST_BYTES:
-        widest = max(levels, key=lambda name: levels[name])
-        raise DataError(
-            f"{dataset.name}: a column for each of {sum(levels.values()):,} levels, {levels[widest]:,} of them of {widest!r}, "
-            f"takes {size / 1e9:,.0f} GB; name {widest!r} in dataset.drop, or set features.category=ordinal"
-        )
 
 
 def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:

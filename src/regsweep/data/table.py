@@ -239,10 +239,12 @@ def _check_structure(data: bytes, name: str, separator: str) -> None:
 def _advice(wrong: Sequence[Sequence[str]], width: int) -> str:
     if all(len(fields) > width and not any(fields[width:]) for fields in wrong):
         return "these rows end with separators that the header lacks: remove them, or add column names"
-    if all(len(fields) == width + 1 for fields in wrong) and _are_names([fields[0] for fields in wrong]):
-        return "do rows begin with a name, as R writes it, that the header has no column for? write without row names"
+    named = all(len(fields) == width + 1 for fields in wrong) and _are_names([fields[0] for fields in wrong])
+    r_wrote = "do rows begin with a name, as R writes it, that the header has no column for? write without row names"
     if all(len(fields) > width and re.search(r"(?<![\d.])\d+,\d+(?![\d.])", ",".join(fields)) for fields in wrong):
-        return "is this a decimal comma (1,5)? write numbers with a point (1.5)"
+        return "is this a decimal comma (1,5)? write numbers with a point (1.5)" + (f"; or {r_wrote}" if named else "")
+    if named:
+        return r_wrote
     return "each row needs one field per column name; quote text that holds the separator"
 
 

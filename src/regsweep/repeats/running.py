@@ -77,11 +77,11 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
         watcher.split(position, book.folder.name, done=done)
         if not done:
             try:
-                outcome = run_study(gather(config), workspace, watcher, bare=True)
+                run_study(gather(config), workspace, watcher, bare=True)
             except TooManyFailuresError as error:
                 raise TooManyFailuresError([f"{book.folder.name} ({split_words(config)}):", *error.problems]) from error
-            if outcome.judgement.note is not None:
-                watcher.note(f"{split_words(config)}: {outcome.judgement.note}")
+        if (note := book.note()) is not None:
+            watcher.note(f"{split_words(config)}: {note}")
         if (there := len(book.numbers())) > config.n_trials:
             watcher.note(f"{split_words(config)}: its study has {there} trials, more than n_trials={config.n_trials}")
     leads = len(books) - 1 if isinstance(configs[0].split, TimeOrderedSplit) else 0
@@ -96,7 +96,7 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     try:
         if not book.begun or _as_composed(book.facts().config) != _as_composed(config):
             return False
-        if (champion := read_champion(book)) is None or not _named_as(champion, config):
+        if (champion := read_champion(book)) is None or not (book.settled() or _named_as(champion, config)):
             return False
     except UnreadableError:
         return False
@@ -106,7 +106,7 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
 
 
 def _named_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
-    """Whether a champion was named as is asked for now; if not, judging says whether it would be another one."""
+    """Whether a champion was named as is asked for now; if not, and nothing is settled, judging says what there is to say."""
     then = load_saved(champion["config"])
     return (then.n_trials, then.champion, then.baselines) == (config.n_trials, config.champion, config.baselines)
 

@@ -41,12 +41,18 @@ class Runs:
             raise ConfigError(f"trial {number} of study {study!r} has no run in MLflow yet; run the study again to record it")
         return found[0]
 
+    def find(self, run_id: str) -> Run | None:
+        """The run with an id, if there is one."""
+        try:
+            return self._client.get_run(run_id)
+        except MlflowException:
+            return None
+
     def by_id(self, run_id: str) -> Run:
         """The run with an id; only trials and champions can be rebuilt."""
-        try:
-            run = self._client.get_run(run_id)
-        except MlflowException:
-            raise ConfigError(f"{run_id!r} is no run here; give champion, best or a run id from the MLflow UI") from None
+        run = self.find(run_id)
+        if run is None:
+            raise ConfigError(f"{run_id!r} is no run here; give champion, best or a run id from the MLflow UI")
         kind = run.data.tags.get(KIND)
         if kind not in ("trial", "champion"):
             raise ConfigError(
@@ -75,6 +81,8 @@ def with_run(workspace: Workspace, uris: Sequence[str | None], run_id: str) -> t
     for uri in others:
         with suppress(ConfigError, StorageError):
             runs = Runs(workspace, uri)
-            return runs, runs.by_id(run_id)
-    runs = Runs(workspace, last)
+            if runs.find(run_id) is not None:
+                break
+    else:
+        runs = Runs(workspace, last)
     return runs, runs.by_id(run_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regsweep.config.backend import Backend
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.predictor import Model
@@ -32,9 +31,9 @@ def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared, stop
     return make_trainer(config).fit([spec], data, stop)[0]
 
 
-def save_networks(model: Model, folder: Path, backend: Backend = "tensorflow") -> dict[str, Path]:
+def save_networks(model: Model, folder: Path, config: TrainerConfig) -> dict[str, Path]:
     """Write each network of a model as a `.keras` file, for Keras users; its input is the encoded table."""
-    start_backend(backend, threads=1)
+    start_backend(config.backend, config.threads)
     from regsweep.train.keras_model import rebuild
 
     places = {}
