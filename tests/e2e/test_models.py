@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,10 @@ def _when_up(request: urllib.request.Request) -> bytes:
             if isinstance(error, urllib.error.HTTPError) or time.monotonic() > deadline:
                 raise
             time.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_a_study_of_two_threads_has_networks_for_keras_users_at_its_first_run(run_own: Callable[..., str], own: Path) -> None:
+    run_own("trainer.threads=2", "baselines=none")
+    (place,) = (own / "mlruns" / "records").iterdir()
+    assert list((place / "networks-1").glob("*.keras"))
