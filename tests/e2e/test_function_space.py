@@ -225,7 +225,7 @@ def test_a_plan_of_a_function(here: Path) -> None:
 
 
 def test_what_a_function_can_not_draw_is_passed_over_when_another_study_seeds(here: Path) -> None:
-    run(config("optuna", "study=before", "sampler=random"), here)
+    run(config("optuna", "study=before", "n_trials=6"), here)
     (here / "drawn_for_optuna.py").write_text(OPTUNA.replace('"layers", 0, 2', '"layers", 1, 2'))
     narrower = config("optuna", "space.function=drawn_for_optuna:define", "enqueue_best_of=before", "n_trials=9")
     trials = sorted(RecordBook(here / "records" / "before").trials(), key=lambda trial: trial.objective or 0.0)
