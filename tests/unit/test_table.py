@@ -40,7 +40,7 @@ REFUSED = {
         r"decimal comma .* or do rows begin with a name, as R",
     ),
     "row names": (b"a,b\n1,5.5,2\n2,6.5,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
-    "row names that are texts": (b"a,b\nMazda,5,2\nFiat,6,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
+    "row names that are texts": (b"a,b\nMazda,5.5,2\nFiat,6.5,3\n", r"data\.csv: do rows begin with a name, as R writes it"),
     "blank name": (b"a,,c\n1,2,3\n", r"data\.csv:1: column 2 has no name; name it"),
     "pandas index": (b",a\n0,2\n", r"data\.csv:1: column 1 has no name .*index=False"),
     "duplicate name": (b"a,b,a\n1,2,3\n", r"data\.csv:1: duplicate column 'a'"),
