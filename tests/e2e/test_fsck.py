@@ -371,7 +371,7 @@ def test_repair_brings_no_baseline_back_that_was_dropped(tiny: Callable[..., Stu
 
 @pytest.mark.slow
 def test_networks_that_were_damaged_are_made_again(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
-    study = gather(tiny("study=one", "baselines=none"))
+    study = gather(tiny("study=one", "baselines=none", "champion=bag"))
     book = run_study(study, Workspace(workspace), Silent(), bare=True).book
     (place,) = book.networks(1).glob("*.keras")
     whole = place.read_bytes()
