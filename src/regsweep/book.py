@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,8 @@ class RecordBook:
 
     def settle(self, note: str | None) -> None:
         """Write down, where the search has ended, that it was judged as is asked for now, and what there was to say about it."""
-        with suppress(UnreadableError):
-            write_json(self.folder / ENDED_FILE, {**read_json(self.folder / ENDED_FILE), "note": note})
+        if content := self._end():
+            write_json(self.folder / ENDED_FILE, {**content, "note": note})
 
     def settled(self) -> bool:
         """Whether the end of the search is followed by a judgement, as far as that is written down."""

@@ -37,8 +37,7 @@ def write_folder(place: Path, content: Mapping[str, Any], arrays: Mapping[str, A
         with (draft / _ARRAYS).open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
         write_sums(draft)
-        for name in (_JSON, _ARRAYS, SUMS_FILE, "."):
-            _flush(draft / name)
+        _flush_all(draft)
         reach("record/drafted", place.name)
         shutil.rmtree(former, ignore_errors=True)
         if place.exists():
@@ -102,8 +101,7 @@ def write_text(place: Path, text: str) -> None:
 
 def put(draft: Path, place: Path) -> None:
     """Have a folder of files take its place, durably. Raises OSError."""
-    for file in (*draft.iterdir(), draft):
-        _flush(file)
+    _flush_all(draft)
     draft.rename(place)
     _flush(place.parent)
 
@@ -149,6 +147,11 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(part) for key, part in value.items()}
     return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _flush_all(folder: Path) -> None:
+    for place in (*folder.iterdir(), folder):
+        _flush(place)
 
 
 def _flush(place: Path) -> None:

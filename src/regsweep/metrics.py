@@ -143,6 +143,11 @@ def score_numbers(y: npt.ArrayLike, prediction: npt.ArrayLike) -> Scores:
     return Scores(mse=mse(y, prediction), rmse=rmse(y, prediction), mae=mae(y, prediction), r2=r2(y, prediction))
 
 
+def evenly_chosen(count: int, most: int) -> npt.NDArray[np.int64]:
+    """Positions of at most so many of `count` things, evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(np.int64))
+
+
 def unit_factor(values: FloatArray) -> float:
     """The power of two by which values (n,) come to a standard deviation of about 1; 1 where they have none.
 

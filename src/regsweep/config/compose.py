@@ -55,6 +55,7 @@ def compose(overrides: Sequence[str], *, multirun: bool = False, folder: Path | 
     """
     # Before Hydra reads them: it would stop at a query's = with a problem of grammar.
     _refuse_secrets((key.lstrip("+~"), value) for key, _, value in (text.partition("=") for text in overrides))
+    _check_names(folder or Path.cwd())
     studies, problems = [], []
     for combination in _combinations(overrides, multirun=multirun):
         try:
@@ -82,7 +83,6 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    _check_names(folder or Path.cwd())
     OmegaConf.register_new_resolver("stem", _stem, replace=True)
     OmegaConf.register_new_resolver("of_task", _of_task, replace=True)
     search = [_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd())]

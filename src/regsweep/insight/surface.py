@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter
 from regsweep.config.space import SpaceConfig, name_and_layer
-from regsweep.metrics import fenced, unit_factor
+from regsweep.metrics import evenly_chosen, fenced, unit_factor
 from regsweep.record import TrialRecord
 from regsweep.space import as_seen, middle_of, parameter_of
 from regsweep.trial import Scalar, higher_is_better
@@ -49,8 +49,7 @@ def surface(records: Sequence[TrialRecord], objective: str, names: Sequence[str]
     tamed = fenced(values, upward=higher_is_better(objective))
     factor = unit_factor(tamed)
     forest.fit(_encoded(space, keys, rows), factor * tamed)
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(BACKGROUND, len(rows))).round().astype(int))
-    background = [rows[index] for index in chosen]
+    background = [rows[index] for index in evenly_chosen(len(rows), BACKGROUND)]
     x, y = (_grid(space, name, other) for name, other in (names, reversed(names)))
     asked = [{**row, names[0]: across, names[1]: along} for along in y for across in x for row in background]
     mean = forest.predict(_encoded(space, keys, asked)).reshape(len(y), len(x), len(background)).mean(axis=2) / factor

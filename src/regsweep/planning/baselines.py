@@ -36,13 +36,12 @@ def baseline_seconds(config: BaselinesConfig, data: Prepared, clock: Callable[[]
     few, many = map(len, parts)
     for name in config.names:
         # What it imports is imported once.
-        _fitted(name, config, data, parts[0])
+        fitted = _fitted(name, config, data, parts[1])
         seconds = [min(_timed(partial(_fitted, name, config, data, part), clock) for _ in range(TIMES)) for part in parts]
         steepness = math.log(seconds[1] / seconds[0]) / math.log(many / few) if min(seconds) > 0 and many > few else 0.0
         rows = min(len(order), estimators.SVR_ROWS) if name == "svr" else len(order)
         fitting = seconds[1] * max(1.0, rows / many) ** min(STEEPEST, max(0.0, steepness))
         some = fold.x_val[: PARTS[1]]
-        fitted = _fitted(name, config, data, parts[1])
         predicting = _timed(partial(fitted.predict, some), clock) * len(fold.x_val) / max(1, len(some))
         # A kernel machine's predictions take longer with every row that it was fitted to.
         total += fitting + predicting * (rows / many if name == "svr" else 1.0)

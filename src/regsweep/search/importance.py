@@ -23,7 +23,7 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from optuna.trial import FixedTrial, TrialState, create_trial
 
 from regsweep.config.space import SpaceConfig
-from regsweep.metrics import fenced, unit_factor
+from regsweep.metrics import evenly_chosen, fenced, unit_factor
 from regsweep.record import TrialRecord
 from regsweep.search.samplers import distribution_of
 from regsweep.space import as_seen, draw, middle_of
@@ -56,7 +56,7 @@ def importances(records: Sequence[TrialRecord], objective: str, *, seed: int) ->
     found = {record.number: record.result.score(objective) for record in records}
     complete = sorted((record for record in records if found[record.number] is not None), key=lambda record: record.number)
     values = np.array([found[record.number] for record in complete], dtype=np.float64)
-    chosen = np.unique(np.linspace(0, len(complete) - 1, min(MOST, len(complete))).round().astype(int))
+    chosen = evenly_chosen(len(complete), MOST)
     if len(np.unique(values[chosen])) < FEWEST:
         return ()
     upward = higher_is_better(objective)
