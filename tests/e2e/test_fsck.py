@@ -20,7 +20,7 @@ from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
 from regsweep.paths import Workspace
-from regsweep.repair import repair
+from regsweep.repair import _set_aside, repair
 from regsweep.show.console import find_books
 from regsweep.show.studies import show_studies
 from regsweep.show.upkeep import repair_and_show, sync_and_show
@@ -338,6 +338,18 @@ def test_runs_of_a_former_study_of_the_name_are_not_taken_for_this_ones(root: Pa
     assert repair(Workspace(root), book, lambda _: None).findings == ()
     assert book.numbers() == [0, 1]
     assert {number: book.place(number).joinpath("SHA256SUMS").read_bytes() for number in (0, 1)} == records
+
+
+def test_a_database_that_cannot_be_read_for_now_is_left_where_it_is(tmp_path: Path) -> None:
+    database, said = tmp_path / "optuna.db", list[str]()
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num)")
+        connection.execute("BEGIN EXCLUSIVE")
+        _set_aside(database, said.append)
+    assert (said, list(tmp_path.iterdir())) == ([], [database])
+    database.write_bytes(b"rubbish " * 999)
+    _set_aside(database, said.append)
+    assert (len(said), list(tmp_path.iterdir())) == (1, [tmp_path / "optuna.db.unusable"])
 
 
 def test_an_empty_id_is_written_anew(root: Path) -> None:

@@ -16,6 +16,8 @@ from mlflow.entities import Run
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
 from regsweep.paths import Workspace
+from regsweep.show.console import find_books
+from regsweep.show.upkeep import sync_and_show
 from regsweep.study import gather, run_study
 from regsweep.tracking.drain import Drain, sync
 from tests.conftest import TINY
@@ -120,3 +122,12 @@ def test_a_study_that_was_stopped_is_synced_as_killed(tiny: Callable[..., StudyC
     sync(Workspace(workspace), book, lambda _: None)
     statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
     assert statuses == {"study": "KILLED", "trial": "FINISHED"}
+
+
+def test_sync_does_not_make_a_study_the_one_that_ran_last(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    for name in ("first", "second"):
+        study = tiny(f"study={name}", f"experiment={name}", "baselines=none", "n_trials=1")
+        run_study(gather(study), Workspace(workspace), Silent(), bare=True)
+    sync_and_show(Workspace(workspace), "first")
+    assert keys(runs_of(workspace))[-1] == ("trial", "0")
+    assert [book.folder.name for book in find_books(Workspace(workspace), None)] == ["second", "first"]
