@@ -8,6 +8,7 @@ import yaml
 
 from regsweep.config import compose
 from regsweep.config.compose import GROUPS
+from regsweep.config.parameters import Choice, Condition, IntRange
 from regsweep.errors import ConfigError
 from regsweep.paths import shipped
 from tests.helpers import FINITE, FINITE_SPACE
@@ -183,6 +184,31 @@ def test_an_experiments_epochs_are_compared_only_where_the_way_of_training_has_s
     for chosen in ("epochs=hyperparameter", "epochs=early_stopping"):
         with pytest.raises(ConfigError, match="epochs: is needed"):
             compose(["experiments=mine", chosen, "~space.parameters.epochs"], folder=tmp_path)
+
+
+def test_an_experiments_choices_take_the_place_of_a_range_too(tmp_path: Path) -> None:
+    # Hydra merges an experiment's into those of the space that it chooses.
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text(
+        """# @package _global_
+defaults:
+  - override /space: broad
+space:
+  parameters:
+    width: {type: choice, choices: [16, 32]}
+    batch_size: {type: int, low: 8, high: 64}
+    learning_rate: {type: float, low: 0.1, high: 0.2, choices: [1]}
+"""
+    )
+    # What an experiment says itself without effect is refused.
+    with pytest.raises(ConfigError, match=r"^space\.parameters\.learning_rate\.choices: there is no such key"):
+        compose(["experiments=mine"], folder=tmp_path)
+    config = compose(["experiments=mine", "space.parameters.learning_rate=0.1"], folder=tmp_path)[0]
+    width, batch_size = config.space.parameters["width"], config.space.parameters["batch_size"]
+    assert isinstance(width, Choice)
+    assert (width.values(), width.when) == ((16, 32), Condition(parameter="depth", at_least=1))
+    assert isinstance(batch_size, IntRange)
+    assert (batch_size.low, batch_size.high, batch_size.log) == (8, 64, False)
 
 
 def test_choices_take_the_place_of_a_range_and_a_range_that_of_choices() -> None:

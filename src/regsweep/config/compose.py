@@ -23,6 +23,7 @@ from regsweep.config.function import with_source
 from regsweep.config.idle import idle_settings
 from regsweep.config.messages import composition_problem, secret_problem, validation_problems
 from regsweep.config.names import baselines_of
+from regsweep.config.parameters import keys_of_others
 from regsweep.config.sampler import missing_package
 from regsweep.config.schema import StudyConfig
 from regsweep.errors import ConfigError
@@ -85,20 +86,41 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
 
     OmegaConf.register_new_resolver("stem", _stem, replace=True)
     OmegaConf.register_new_resolver("of_task", _of_task, replace=True)
-    search = [_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd())]
+    search = ",".join(_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd()))
+    where = f"hydra.searchpath=[{search}]"
+    forced = [*(part for override in overrides for part in _forced(override)), where]
     with warnings.catch_warnings(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         warnings.simplefilter("ignore")
         try:
-            composed = hydra_compose(
-                "config", overrides=[*(part for o in overrides for part in _forced(o)), f"hydra.searchpath=[{','.join(search)}]"]
-            )
+            composed = hydra_compose("config", overrides=forced)
             _refuse_secrets(_strings(OmegaConf.to_container(composed)))
             plain = OmegaConf.to_container(composed, resolve=True)
+            if mixed := [entry for entry in _parameters(plain).items() if keys_of_others(entry[1])]:
+                chosen = hydra_compose("config", overrides=forced, return_hydra_config=True).hydra.runtime.choices.get("space")
+                plainly = [f"space={chosen}" if chosen else "~space", where]
+                own = _parameters(OmegaConf.to_container(hydra_compose("config", overrides=plainly)))
+                for name, parameter in mixed:
+                    _take_out_merged(parameter, own.get(name))
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise ConfigError(composition_problem(error)) from None
     assert isinstance(plain, dict)
     _refuse_secrets(_strings(plain))
     return {str(key): value for key, value in plain.items() if key != "experiments"}
+
+
+def _parameters(plain: object) -> dict[str, Any]:
+    """The hyperparameters of a composed config, as far as it has some."""
+    space = plain.get("space") if isinstance(plain, dict) else None
+    found = space.get("parameters") if isinstance(space, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _take_out_merged(parameter: dict[str, Any], own: object) -> None:
+    """Take out what Hydra has merged into a hyperparameter from the one of another type that it replaces, its space's `own`."""
+    if isinstance(own, dict) and own.get("type") != parameter["type"]:
+        for key in keys_of_others(parameter):
+            if key in own and own[key] == parameter[key]:
+                del parameter[key]
 
 
 def load_saved(values: Mapping[str, Any]) -> StudyConfig:

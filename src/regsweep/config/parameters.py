@@ -156,6 +156,15 @@ Parameter = Annotated[
     Annotated[IntRange | FloatRange | Choice | Fixed, Field(discriminator="type")], BeforeValidator(_bare_value)
 ]
 
+
+def keys_of_others(entry: object) -> list[str]:
+    """The keys of a hyperparameter as it is written that its type does not have; none where no type is known."""
+    kinds: dict[object, type[Model]] = {"int": IntRange, "float": FloatRange, "choice": Choice, "fixed": Fixed}
+    if not isinstance(entry, dict) or not isinstance(kind := entry.get("type"), str) or kind not in kinds:
+        return []
+    return [key for key in entry if key not in kinds[kind].model_fields]
+
+
 # name -> (whole numbers only, least value, greatest value, open at the least value)
 LIMITS: dict[str, tuple[bool, float, float, bool]] = {
     "depth": (True, 0, 64, False),
