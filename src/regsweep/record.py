@@ -126,9 +126,10 @@ def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     if config.trainer.kind == "keras_fit":
         # It has no stacks that could be too large.
         del values["trainer"]["memory_gb"]
-    if values["split"].get("until") == 1.0:
-        # Studies of all rows keep the names that they had before there was such a key.
-        del values["split"]["until"]
+    for key, before in (("until", 1.0), ("stratify", False)):
+        # Studies keep the names that they had before there were such keys.
+        if values["split"].get(key) == before:
+            del values["split"][key]
     if config.search.order != "fixed":
         # Nor is the default named: studies from before there was a choice keep their names.
         parts["search.order"] = config.search.order

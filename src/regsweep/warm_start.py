@@ -84,10 +84,13 @@ def _same_test_rows(config: StudyConfig, facts: StudyFacts, name: str) -> None:
 
 
 def _sealing(config: StudyConfig) -> dict[str, Any]:
-    """What says which rows are sealed; how the others validate is left out, and all that shuffle seal the same."""
+    """What says which rows are sealed; how the others validate is left out: all that shuffle do so alike."""
     split = config.split.model_dump()
     ways = {"time_ordered": f"in time by {config.dataset.time or 'row'}", "group": f"by {config.dataset.group}"}
-    return {"split": ways.get(split["kind"], "shuffled"), **{f"split.{key}": split.get(key) for key in ("test", "seed", "until")}}
+    return {
+        "split": ways.get(split["kind"], "shuffled"),
+        **{f"split.{key}": split.get(key) for key in ("test", "seed", "until", "stratify")},
+    }
 
 
 def _ranked(book: RecordBook, objective: str, name: str) -> list[tuple[int, Params]]:

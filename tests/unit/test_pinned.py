@@ -47,7 +47,11 @@ def test_rows_and_masks_are_drawn_from_seeds_as_they_always_were() -> None:
         (["dataset=line"], "0" * 64, "line-tpe-auto-seed0-cabbdd"),
         (["sampler=kt_random", "split=kfold"], "0" * 64, "diabetes-kt_random-kfold-seed0-f79f00"),
         (["trainer=keras_fit"], "0" * 64, "diabetes-tpe-auto-seed0-21581c"),
-        (["dataset=xor_blobs", "task=binary_classification"], "0" * 64, "xor_blobs-tpe-auto-seed0-4b3015"),
+        (
+            ["dataset=xor_blobs", "task=binary_classification", "split.stratify=false"],
+            "0" * 64,
+            "xor_blobs-tpe-auto-seed0-4b3015",
+        ),
         (["search.order=free"], "0" * 64, "diabetes-tpe-auto-seed0-f5efac"),
         (["pruner=median"], "0" * 64, "diabetes-tpe-auto-seed0-955f56"),
     ],

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.model_selection import GroupShuffleSplit, KFold, train_test_split
+from sklearn.model_selection import GroupShuffleSplit, KFold, StratifiedKFold, train_test_split
 
 from regsweep.config import compose
 from regsweep.config.split import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
@@ -28,6 +28,11 @@ def data(rows: int, time: object = None, group: object = None) -> Dataset:
     return Dataset(
         "table", table, "y", ("x",), "", "", "", time=None if time is None else "time", group=None if group is None else "group"
     )
+
+
+def classes(rows: int, ones: int) -> Dataset:
+    table = pd.DataFrame({"x": np.arange(rows) * 1.5, "y": np.arange(rows) < ones}).astype({"y": np.int64})
+    return Dataset("table", table, "y", ("x",), "", "", "", classes=(0, 1))
 
 
 def assert_whole(split: Split, rows: int) -> None:
@@ -59,6 +64,51 @@ def test_kfold_seals_the_same_test_rows_and_folds_the_rest() -> None:
         np.testing.assert_array_equal(fold.train, rest[train])
         np.testing.assert_array_equal(fold.val, rest[val])
     assert sorted(np.concatenate([fold.val for fold in split.folds])) == sorted(rest)
+
+
+def test_of_classes_every_part_gets_its_share_as_scikit_learn_draws_it() -> None:
+    dataset = classes(100, 20)
+    asked = ("task=binary_classification", "split.seed=3")
+    kfold, holdout, auto = (make_split(config(*kind, *asked), dataset) for kind in (["split=kfold"], ["split=holdout"], []))
+    rest, test = train_test_split(np.arange(100), test_size=0.2, random_state=3, stratify=dataset.y)
+    train, val = train_test_split(rest, test_size=0.2, random_state=3, stratify=dataset.y[rest])
+    for split in (kfold, holdout):
+        assert_whole(split, 100)
+        np.testing.assert_array_equal(split.test, test)
+        assert dataset.y[split.test].sum() == 4
+    np.testing.assert_array_equal(holdout.folds[0].train, train)
+    np.testing.assert_array_equal(holdout.folds[0].val, val)
+    # 16 rows of the class are left for 5 folds.
+    assert sorted(dataset.y[fold.val].sum() for fold in kfold.folds) == [3, 3, 3, 3, 4]
+    drawn = StratifiedKFold(5, shuffle=True, random_state=3).split(rest, dataset.y[rest])
+    for fold, (_, rows) in zip(kfold.folds, drawn, strict=True):
+        np.testing.assert_array_equal(fold.val, rest[rows])
+    assert [fold.val.tolist() for fold in auto.folds] == [fold.val.tolist() for fold in kfold.folds]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ones", "message"),
+    [
+        (
+            (),
+            1,
+            "1 of 100 rows to be divided are of one class, and each of 2 parts needs one; add rows of it, or set split.strat",
+        ),
+        # One of the four is sealed.
+        ((), 4, "3 of 80 rows to be divided are of one class, and each of 5 parts needs one; set split.folds=3, add rows of it"),
+        (("split=kfold", "split.test=0.4"), 2, "1 of 60 rows to be divided are of one class, and each of 5 parts needs one; add"),
+        (
+            ("split=holdout", "split.train=0.4", "split.val=0.2", "split.test=0.4"),
+            2,
+            "1 of 60 rows to be divided are of one class",
+        ),
+    ],
+)
+def test_a_part_without_a_class_is_refused(overrides: tuple[str, ...], ones: int, message: str) -> None:
+    asked = ("task=binary_classification", *overrides)
+    with pytest.raises(DataError, match=f"table: {message}"):
+        make_split(config(*asked), classes(100, ones))
+    assert_whole(make_split(config(*asked, "split.stratify=false"), classes(100, ones)), 100)
 
 
 def test_origins_never_train_on_rows_later_than_those_they_test() -> None:
@@ -163,12 +213,14 @@ SHARES = st.floats(0.01, 0.98)
 @given(st.integers(1, 60), SHARES, SHARES, st.integers(2, 12), st.integers(0, 2**32 - 1))
 def test_a_split_is_whole_or_refused(rows: int, test: float, cut: float, folds: int, seed: int) -> None:
     parts = {"train": (1 - test) * (1 - cut), "val": (1 - test) * cut, "test": test}
-    dataset = data(rows, group=np.arange(rows) // 2)
-    for split_config in (
-        HoldoutSplit(kind="holdout", seed=seed, **parts),
-        TimeOrderedSplit(kind="time_ordered", **parts),
-        GroupSplit(kind="group", seed=seed, **parts),
-        KFoldSplit(kind="kfold", folds=folds, repeats=2, test=test, seed=seed),
+    plain, two = data(rows, group=np.arange(rows) // 2), classes(rows, rows // 3)
+    for split_config, dataset in (
+        (HoldoutSplit(kind="holdout", seed=seed, **parts), plain),
+        (TimeOrderedSplit(kind="time_ordered", **parts), plain),
+        (GroupSplit(kind="group", seed=seed, **parts), plain),
+        (KFoldSplit(kind="kfold", folds=folds, repeats=2, test=test, seed=seed), plain),
+        (HoldoutSplit(kind="holdout", seed=seed, stratify=True, **parts), two),
+        (KFoldSplit(kind="kfold", folds=folds, repeats=2, test=test, seed=seed, stratify=True), two),
     ):
         try:
             split = make_split(split_config, dataset)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from regsweep.book import RecordBook
-from regsweep.config import StudyConfig
+from regsweep.config import StudyConfig, compose
 from regsweep.config.repeats import splits_of
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
 from regsweep.study import gather, run_study
-from regsweep.warm_start import with_best_of
+from regsweep.warm_start import _same_test_rows, with_best_of
 from tests.helpers import Silent
 
 Tiny = Callable[..., StudyConfig]
@@ -31,7 +32,6 @@ FAST = "space.parameters.learning_rate={low: 0.5, high: 0.9}"
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Workspace:
     """A workspace with the study `before`, of six trials."""
-    from regsweep.config import compose
     from tests.conftest import TINY
 
     workspace = Workspace(tmp_path_factory.mktemp("before"))
@@ -95,3 +95,12 @@ def test_another_table_with_other_test_rows_may_seed(before: Workspace, tiny: Ti
 def test_a_verdict_over_splits_is_not_seeded(tiny: Tiny) -> None:
     with pytest.raises(ConfigError, match="has seen rows that are test rows in other splits"):
         splits_of(tiny("enqueue_best_of=before"), 3)
+
+
+def test_a_study_of_classes_from_before_they_were_stratified_may_not_seed() -> None:
+    config = compose(["dataset=xor_blobs", "task=binary_classification"])[0]
+    facts = gather(config).facts
+    _same_test_rows(config, facts, "before")
+    former = config.model_copy(update={"split": config.split.model_copy(update={"stratify": False})})
+    with pytest.raises(ConfigError, match=r"split\.stratify is False there and True here"):
+        _same_test_rows(config, replace(facts, config=former), "before")

@@ -29,7 +29,7 @@ from regsweep.config.schema import StudyConfig
 from regsweep.errors import ConfigError
 from regsweep.paths import shipped
 from regsweep.redact import VARIABLES, holds_secret, redact
-from regsweep.tasks import REGRESSION, TASKS
+from regsweep.tasks import BINARY, REGRESSION, TASKS
 
 GROUPS = (
     "dataset",
@@ -208,9 +208,15 @@ def _stem(path: object) -> str:
 
 
 def _of_task(what: str, task: object) -> object:
-    """The default `objective` of a task, or its `baselines`; of an unknown task those of a regression: the schema refuses it."""
+    """A task's own `objective`, `baselines`, or whether to `stratify`; the schema refuses an unknown one, here a regression."""
     known = TASKS.get(str(task), REGRESSION)
-    return known.objectives[0] if what == "objective" else list(baselines_of(known.name))
+    match what:
+        case "objective":
+            return known.objectives[0]
+        case "stratify":
+            return known == BINARY
+        case _:
+            return list(baselines_of(known.name))
 
 
 def _forced(override: str) -> list[str]:

@@ -217,6 +217,8 @@ class StudyConfig(Model):
             )
         if self.task == BINARY.name and self.features.target_log:
             problems.append("features.target_log: a class has no logarithm; leave it out for task=binary_classification")
+        if self.task != BINARY.name and getattr(self.split, "stratify", False):
+            problems.append(f"split.stratify: needs classes, but task={self.task}; leave it out")
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -26,7 +26,14 @@ class _Fractions(Model):
         return self
 
 
-class HoldoutSplit(_Fractions):
+class _Stratified(Model):
+    """`stratify`: every part gets the same share of each class, up to a row."""
+
+    # Splits were not, before there was such a key.
+    stratify: bool = False
+
+
+class HoldoutSplit(_Fractions, _Stratified):
     """Shuffled hold-out: test rows first, then validation rows from the rest, both by `train_test_split(random_state=seed)`."""
 
     kind: Literal["holdout"]
@@ -50,7 +57,7 @@ class GroupSplit(_Fractions):
     seed: Seed
 
 
-class KFoldSplit(Model):
+class KFoldSplit(_Stratified):
     """Shuffled k-fold over the rows that are left after `test` of them are sealed, `repeats` times anew."""
 
     kind: Literal["kfold"]
@@ -60,7 +67,7 @@ class KFoldSplit(Model):
     seed: Seed
 
 
-class AutoSplit(Model):
+class AutoSplit(_Stratified):
     """K-fold where fewer than `below` rows are left after `test` of all rows are sealed, else a hold-out of `val` of all rows.
 
     The sealed rows are the same in both.

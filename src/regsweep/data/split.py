@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,24 +110,36 @@ def _auto(config: AutoSplit, dataset: Dataset) -> Split:
     left = dataset.rows - math.ceil(dataset.rows * config.test)
     if left < config.below:
         folds = min(config.folds, max(2, left // 2))
-        kfold = KFoldSplit(kind="kfold", folds=folds, repeats=config.repeats, test=config.test, seed=config.seed)
-        return _kfold(kfold, dataset)
+        return _kfold(KFoldSplit(kind="kfold", folds=folds, repeats=config.repeats, **_common(config)), dataset)
     train = 1 - config.val - config.test
-    return _holdout(HoldoutSplit(kind="holdout", train=train, val=config.val, test=config.test, seed=config.seed), dataset)
+    return _holdout(HoldoutSplit(kind="holdout", train=train, val=config.val, **_common(config)), dataset)
+
+
+def _common(config: AutoSplit) -> dict[str, Any]:
+    return {"test": config.test, "seed": config.seed, "stratify": config.stratify}
 
 
 def _holdout(config: HoldoutSplit, dataset: Dataset) -> Split:
-    from sklearn.model_selection import train_test_split
-
     test, val = _shares(config)
     _check_rows(dataset, **_sizes(dataset.rows, test, val))
-    rest, test_rows = train_test_split(np.arange(dataset.rows), test_size=test, random_state=config.seed)
-    train_rows, val_rows = train_test_split(rest, test_size=val, random_state=config.seed)
+    rest, test_rows = _taken(np.arange(dataset.rows), test, config, dataset)
+    train_rows, val_rows = _taken(rest, val, config, dataset)
     return _split([(train_rows, val_rows)], test_rows)
 
 
+def _taken(rows: Rows, share: float, config: HoldoutSplit | KFoldSplit, dataset: Dataset) -> tuple[Rows, Rows]:
+    """Rows that stay, and a share of them that is taken, as scikit-learn draws it."""
+    from sklearn.model_selection import train_test_split
+
+    if config.stratify:
+        _check_classes(dataset, rows, 2)
+    kinds = dataset.y[rows] if config.stratify else None
+    kept, taken = train_test_split(rows, test_size=share, random_state=config.seed, stratify=kinds)
+    return kept, taken
+
+
 def _kfold(config: KFoldSplit, dataset: Dataset) -> Split:
-    from sklearn.model_selection import KFold, train_test_split
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     sealed = math.ceil(dataset.rows * config.test)
     rest = dataset.rows - sealed
@@ -136,10 +149,13 @@ def _kfold(config: KFoldSplit, dataset: Dataset) -> Split:
             f"{dataset.rows} are sealed for test; set split.folds to {max(2, rest // 2)} or less, or add rows"
         )
     _check_rows(dataset, train=rest - math.ceil(rest / config.folds), val=rest // config.folds, test=sealed)
-    rest_rows, test_rows = train_test_split(np.arange(dataset.rows), test_size=config.test, random_state=config.seed)
+    rest_rows, test_rows = _taken(np.arange(dataset.rows), config.test, config, dataset)
+    kind = StratifiedKFold if config.stratify else KFold
     # The first round is that of plain k-fold: scikit-learn's RepeatedKFold draws other folds for it.
-    rounds = (KFold(config.folds, shuffle=True, random_state=seed) for seed in _round_seeds(config))
-    folds = [pair for each in rounds for pair in each.split(rest_rows)]
+    rounds = (kind(config.folds, shuffle=True, random_state=seed) for seed in _round_seeds(config))
+    if config.stratify:
+        _check_classes(dataset, rest_rows, config.folds)
+    folds = [pair for each in rounds for pair in each.split(rest_rows, dataset.y[rest_rows])]
     return _split([(rest_rows[train], rest_rows[val]) for train, val in folds], test_rows)
 
 
@@ -210,6 +226,17 @@ def _check_rows(dataset: Dataset, rows: int | None = None, **sizes: int) -> None
     if short:
         count, listed = dataset.rows if rows is None else rows, ", ".join(short)
         raise DataError(f"{dataset.name}: {count} rows are too few for this split: {listed}; add rows, or change the split")
+
+
+def _check_classes(dataset: Dataset, rows: Rows, parts: int) -> None:
+    """Raise DataError where a class has fewer of these rows than there are parts, so that one would be without it."""
+    fewest = min(int((dataset.y[rows] == kind).sum()) for kind in (0, 1))
+    if fewest < parts:
+        fewer = f"set split.folds={fewest}, " if fewest >= 2 else ""
+        raise DataError(
+            f"{dataset.name}: {fewest} of {len(rows)} rows to be divided are of one class, and each of {parts} parts needs one; "
+            f"{fewer}add rows of it, or set split.stratify=false"
+        )
 
 
 def _check_present(dataset: Dataset, column: str, role: str) -> None:
