@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from regsweep.book import RecordBook, judged_model, read_champion, read_trial
-from regsweep.champion.ensemble import greedy_weights
+from regsweep.champion.ensemble import greedy_weights, validation_scores
 from regsweep.config import compose
 from regsweep.data import load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
@@ -97,6 +97,12 @@ def test_a_study_of_classes_from_end_to_end(tmp_path: Path) -> None:
     assert _compare_test(champion, model, material)[0] == 0
     read = read_trial(book.place(0))
     assert set(read.result.final) == set(BINARY.curves)
+    # Beside baselines, a trial's AUC is exact as theirs is.
+    (fold,), trials = material.prepared.folds, {record.number: record for record in book.trials()}
+    answers = material.prepared.encoding.model(read.result).members[0].predict_encoded(fold.x_val)
+    reached = validation_scores([(0, 1.0)], 0, trials, material.prepared)
+    assert reached["auc"] == pytest.approx(roc_auc_score(fold.y_val, answers), rel=1e-12)
+    assert reached["log_loss"] == read.result.final["val/log_loss"]
     assert read.objective == read.result.final["val/log_loss"]
     assert (book.folder / "report" / "decision_boundary.png").is_file()
     assert {"val_log_loss", "test_auc"} <= {*pd.read_csv(book.folder / "report" / "leaderboard.csv").columns}
@@ -106,3 +112,4 @@ def test_a_study_of_classes_from_end_to_end(tmp_path: Path) -> None:
     model.save(saved)
     again = Model.load(saved / "model.json", saved / "weights.npz")
     assert np.array_equal(again.predict(material.dataset.x), model.predict(material.dataset.x))
+    assert again.unit == "probability of 1"

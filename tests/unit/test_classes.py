@@ -12,8 +12,9 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from regsweep import bootstrap, judgement, metrics
 from regsweep.baselines import fit_baseline
-from regsweep.config import StudyConfig, compose
+from regsweep.config import StudyConfig, compose, load_saved
 from regsweep.config.names import CLASSIFIERS
+from regsweep.config.split import AutoSplit
 from regsweep.data import load_dataset
 from regsweep.data.checks import check_table
 from regsweep.data.table import table_from_frame
@@ -138,11 +139,24 @@ def test_defaults_follow_the_task() -> None:
         (["objective=val/mse"], "objective: must be one of val/log_loss, val/accuracy, val/auc.*, but got 'val/mse'"),
         (["baselines=closed_form"], "baselines.names: least_squares_qr, .* can't be fitted to task=binary_classification; known"),
         (["features.target_log=true"], "features.target_log: a class has no logarithm"),
+        (["task=regression", "split.stratify=true"], "split.stratify: needs classes, but task=regression; leave it out"),
     ],
 )
 def test_what_is_for_numbers_is_refused_for_classes(overrides: list[str], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         study(*overrides)
+
+
+def test_splits_of_classes_are_stratified_unless_a_record_says_nothing_of_it() -> None:
+    config = study()
+    assert isinstance(config.split, AutoSplit)
+    assert config.split.stratify
+    before = config.model_dump(mode="json")
+    del before["split"]["stratify"]
+    former = load_saved(before)
+    assert isinstance(former.split, AutoSplit)
+    assert not former.split.stratify
+    assert {"split.stratify"} == {*identity(config, "0" * 64)} - {*identity(former, "0" * 64)}
 
 
 def test_the_task_is_part_of_a_study_unless_it_is_regression() -> None:
@@ -163,3 +177,25 @@ def test_best_values_of_classes_are_least_loss_and_greatest_accuracy() -> None:
     assert result.best["val/log_loss"] == curves[:, 3].min()
     assert result.best["val/accuracy"] == curves[:, 4].max()
     assert result.score("val/auc") == curves[-1, 5]
+
+
+def test_boosting_bears_a_class_of_one_row_where_it_would_stop_early() -> None:
+    x = RNG.normal(size=(10_001, 1))
+    y = np.zeros(len(x))
+    y[0] = 1.0
+    fitted = fit_baseline("hist_gradient_boosting", x, y, seed=0, task=BINARY)
+    assert np.isfinite(fitted.predict(x[:5])).all()
+
+
+def test_a_nearly_empty_column_that_never_meets_a_rare_class_is_no_leak() -> None:
+    y = np.zeros(400, np.int64)
+    y[:5] = 1
+    seldom = np.full(400, np.nan)
+    seldom[100:120] = 0.0
+    frame = pd.DataFrame({"x": np.arange(400) * 1.5, "seldom": seldom, "same": np.where(np.arange(400) < 120, y, np.nan), "y": y})
+    notes = check_table(
+        table_from_frame(frame, "t"), study("dataset=csv", "dataset.path=t.csv", "dataset.target=y").dataset, BINARY
+    ).notes
+    said = [note for note in notes if "equals target" in note]
+    assert len(said) == 1
+    assert "'same'" in said[0]

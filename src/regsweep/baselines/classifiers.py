@@ -25,6 +25,8 @@ class Classifier(Protocol):
 
     def fit(self, x: FloatArray, y: FloatArray) -> object: ...
 
+    def set_params(self, **params: object) -> object: ...
+
     def predict_proba(self, x: FloatArray) -> FloatArray: ...
 
 
@@ -38,6 +40,9 @@ def fit(name: str, x: FloatArray, y: FloatArray, *, seed: int) -> tuple[Classifi
 
     single = bool(np.all(y == y[0]))
     classifier = BUILDERS["mean" if single else name](len(y), random_state(seed))
+    if name == "hist_gradient_boosting" and not single and min(y.sum(), len(y) - y.sum()) < 2:
+        # It stops early on many rows, by a part of them that needs both classes, too.
+        classifier.set_params(early_stopping=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", category=ConvergenceWarning)
         classifier.fit(x, y)

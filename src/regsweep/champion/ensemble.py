@@ -43,15 +43,23 @@ def validation_scores(
 ) -> dict[str, float]:
     """Scores on the validation rows of weighted trials, mean over folds.
 
-    Those of a single trial, the `leader`, are its own: a refitted champion has seen all these rows.
+    Those of a single trial, the `leader`, are its own, as a refitted champion has seen all these rows; but AUC is exact, as
+    baselines' is, where a trial's is by Keras's thresholds.
     """
     if len(members) == 1:
         final = records[leader].result.final
-        return {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
+        own = {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
+        if "auc" in own:
+            own["auc"] = _scores(validation_predictions(records[leader].result, data), data)["auc"]
+        return own
     parts = [weight * validation_predictions(records[number].result, data) for number, weight in members]
+    return _scores(np.sum(parts, axis=0), data)
+
+
+def _scores(predictions: Array64, data: Prepared) -> dict[str, float]:
+    """Scores of predictions for all validation rows, mean over folds."""
     ends = np.cumsum([len(fold.y_val) for fold in data.folds])[:-1]
-    split = zip(data.folds, np.split(np.sum(parts, axis=0), ends), strict=True)
-    scores = [score(fold.y_val, prediction, data.task) for fold, prediction in split]
+    scores = [score(fold.y_val, part, data.task) for fold, part in zip(data.folds, np.split(predictions, ends), strict=True)]
     return {name: float(np.mean([getattr(one, name) for one in scores])) for name in data.task.metrics}
 
 

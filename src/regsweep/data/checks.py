@@ -208,7 +208,8 @@ def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[st
             continue
         x = _numbers(frame[column])
         present = ~np.isnan(x)
-        if np.array_equal(x[present], y[present]):
+        # Of a rare class, a column that is nearly empty may have none.
+        if len(np.unique(y[present])) > 1 and np.array_equal(x[present], y[present]):
             leaks[column] = f"feature {column!r} equals target {target!r}"
         elif abs(r := _correlation(x[present], y[present])) >= LEAK:
             leaks[column] = f"feature {column!r} correlates with target {target!r} (r = {r:.5f})"

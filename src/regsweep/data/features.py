@@ -142,7 +142,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The folds of a study and the name and unit of its target."""
+    """The folds of a study, its target's name, and the unit of what models answer: the target's, or whose probability."""
 
     target: str
     unit: str
@@ -190,7 +190,9 @@ def prepare(dataset: Dataset, split: Split, config: FeaturesConfig, encodings: S
             replace(fold, others={"piecewise": _inputs((*fold.columns, *more), train, dataset.x.iloc[rows.val])})
             for fold, more, train, rows in zip(folds, pieces, trains, split.folds, strict=True)
         )
-    return Prepared(dataset.target, dataset.unit, folds)
+    # Of two texts nothing else would tell those who get the model which one it means.
+    unit = dataset.unit if dataset.classes is None else f"probability of {dataset.classes[1]}"
+    return Prepared(dataset.target, unit, folds)
 
 
 def _prepare_fold(dataset: Dataset, fold: Fold, config: FeaturesConfig) -> FoldData:

@@ -87,8 +87,9 @@ class Repeats:
 
     @property
     def metric(self) -> str:
-        """What differences are taken in: MAE, or the objective's metric where the records have no MAE."""
-        return "mae" if "mae" in self.champion.test else self.objective.removeprefix("val/")
+        """What differences are taken in: the task's, as for one split, or the objective's where the records do not have it."""
+        wanted = self.configs[0].predicts.verdict
+        return wanted if wanted in self.champion.test else self.objective.removeprefix("val/")
 
     @cached_property
     def best_baseline(self) -> Standing | None:
