@@ -12,7 +12,7 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Protocol
@@ -47,6 +47,7 @@ from regsweep.train.runtime import start_for_function
 from regsweep.trial import State
 
 Clock = Callable[[], int]
+Executors = Callable[[StudyConfig, Prepared], AbstractContextManager[Executor]]
 
 
 def wall_clock() -> int:
@@ -148,12 +149,18 @@ def _tried(config: StudyConfig, rows: int, prepared: Prepared) -> StudyConfig:
 
 
 def run_study(
-    material: Material, workspace: Workspace, watcher: Watcher, clock: Clock = wall_clock, *, bare: bool = False
+    material: Material,
+    workspace: Workspace,
+    watcher: Watcher,
+    clock: Clock = wall_clock,
+    *,
+    bare: bool = False,
+    executors: Executors = make_executor,
 ) -> Outcome:
     """Run a study until a budget ends it, judge its champion and report.
 
     `bare`: without insight, figures and MLflow, which a later call adds, and `sync` for MLflow alone. Figures that an earlier
-    call drew of the same trials are drawn again.
+    call drew of the same trials are drawn again. `executors`: where it trains.
 
     Raises TooManyFailuresError with the causes when `max_failures` trials have failed or none was completed, StorageError
     when records can't be written or another run holds the study; what was told stays in place. MLflow is written beside the
@@ -168,7 +175,7 @@ def run_study(
             budget = Budget(config, search.told(), clock)
             watcher.begin(facts, search.told())
             with ExitStack() as open_executors:
-                executor = open_executors.enter_context(make_executor(config, material.prepared))
+                executor = open_executors.enter_context(executors(config, material.prepared))
                 if lost := _lost(search, book):
                     watcher.redoing([proposal.number for proposal in lost])
                 for told, record in zip(lost, Flight(lost, book, facts, executor, clock, search).land(), strict=True):
@@ -184,7 +191,7 @@ def run_study(
                 if search.waiting():
                     # What is still in training is not wanted.
                     executor.close()
-                    executor = open_executors.enter_context(make_executor(config, material.prepared))
+                    executor = open_executors.enter_context(executors(config, material.prepared))
                 watcher.judging()
                 trainings = Trainings(config, material.dataset, material.split, executor)
                 rows = partial(unseal, material.dataset, material.split)
@@ -197,7 +204,7 @@ def run_study(
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 about = book, facts, records, leader
-                insight = kept_insight(*about) if bare else look_into(*about, executor)
+                insight = kept_insight(*about) if bare else look_into(*about, executor, clock)
                 write_report(book, facts, records, judgement, insight, drawn)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))

@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
+from regsweep.data.features import Prepared
 from regsweep.errors import TooManyFailuresError
 from regsweep.fsck import check
 from regsweep.paths import Workspace
@@ -22,7 +21,7 @@ from regsweep.record import TrialRecord
 from regsweep.repair import repair
 from regsweep.reproduce import reproduce
 from regsweep.search import kept_trials
-from regsweep.study import gather, run_study
+from regsweep.study import Executors, gather, run_study
 from regsweep.trial import State, trial_seed
 from tests.conftest import TINY
 from tests.helpers import Gated, Silent
@@ -53,26 +52,23 @@ class Opens(Silent):
             self._executors[0].gate.set()
 
 
-@contextmanager
-def gated(*numbers: int, workers: int = 2) -> Iterator[list[Gated]]:
-    """Studies train in threads, and the trials of these numbers wait at a gate."""
+def gated(*numbers: int, workers: int = 2) -> tuple[list[Gated], Executors]:
+    """Where studies train in threads, and the trials of these numbers wait at a gate; the list of those in use."""
     made: list[Gated] = []
 
-    def make(study: StudyConfig, data: object) -> Gated:
-        made.append(Gated(study.trainer, data, [trial_seed(study.seed, number) for number in numbers], workers))  # type: ignore[arg-type]
+    def make(study: StudyConfig, data: Prepared) -> Gated:
+        made.append(Gated(study.trainer, data, [trial_seed(study.seed, number) for number in numbers], workers))
         return made[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("regsweep.study.make_executor", make)
-        yield made
+    return made, make
 
 
 def ran(folder: Path, *overrides: str, waits: tuple[int, ...] = (0,), after: int = 4, stop_after: int | None = None) -> list[int]:
     """Run the study while these trials wait until `after` others were told; returns the order in which trials were told."""
-    with gated(*waits) as executors:
-        watcher = Opens(executors, after, stop_after)
-        run_study(gather(config(*overrides)), Workspace(folder), watcher, bare=True)
-        return watcher.seen
+    made, executors = gated(*waits)
+    watcher = Opens(made, after, stop_after)
+    run_study(gather(config(*overrides)), Workspace(folder), watcher, bare=True, executors=executors)
+    return watcher.seen
 
 
 def went_on(folder: Path, *overrides: str) -> Silent:
@@ -159,9 +155,8 @@ def test_a_gap_that_waits_behind_what_nobody_wants_is_filled(workspace: Path) ->
     costs = ((0, 1), (100, 64), (40, 64))
     tried = ",".join(f"{{depth: {min(1, width - 1)}, epochs: {epochs or 2}}}" for epochs, width in costs)
     overrides = (f"enqueue=[{tried}]", "space.parameters.epochs={type: int, low: 1, high: 200}", "parallel_trials=3")
-    with gated(workers=1):
-        watcher = Silent()
-        run_study(gather(config("budget.target=1e9", *overrides)), Workspace(workspace), watcher, bare=True)
+    watcher, material = Silent(), gather(config("budget.target=1e9", *overrides))
+    run_study(material, Workspace(workspace), watcher, bare=True, executors=gated(workers=1)[1])
     assert watcher.seen[0] == 1, "otherwise this tests nothing"
     assert 0 in watcher.seen
     assert_whole(workspace, max(watcher.seen) + 1)
