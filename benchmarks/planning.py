@@ -1,11 +1,11 @@
-"""How far off `regsweep plan` is: five studies of different kinds, estimated, then run, each in a new process and workspace.
+"""How far off `regsweep plan` is: studies of different kinds, estimated, then run, each in a new process and workspace.
 
     python -m benchmarks.planning [--repeats R] [--only NAME ...]
 
-An estimate comes from the command's own calibration, right before the run. None of these studies is what anything was fitted to:
-where a sampler learns, the tables are not those of `benchmarks.preference`. Wine and tumours are scikit-learn's.
-The wall time of `regsweep run` counts, from the start of its process to its end, and the bytes that lie in its workspace. What
-else the machine does meanwhile is in the ratios: compare them on a machine that is idle.
+With `--only`, what there is of the others stays. An estimate comes from the command's own calibration, right before the run. None
+of these studies is what anything was fitted to: where a sampler learns, the tables are not those of `benchmarks.preference`. Wine
+and tumours are scikit-learn's. The wall time of `regsweep run` counts, from the start of its process to its end, and the bytes in
+its workspace. What else the machine does meanwhile is in the ratios: compare them on a machine that is idle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_wine, make_friedman3
 
-from benchmarks.common import save, show
+from benchmarks.common import RESULTS, save, show
 
 STUDIES: dict[str, tuple[str, ...]] = {
     "wine, 40 trials, TPE": ("dataset=csv", "dataset.path=wine.csv", "dataset.target=alcohol"),
@@ -38,6 +38,11 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "space.parameters.width={type: int, low: 128, high: 512, when: {parameter: depth, at_least: 1}}",
     ),
     "cubic, 100 trials, random, one worker": ("dataset=cubic", "sampler=random", "n_trials=100", "executor.workers=1"),
+    "insurance, 90 trials, Keras Tuner's Hyperband": ("dataset=insurance", "sampler=kt_hyperband", "n_trials=90"),
+    "wine, 60 trials, CMA-ES, finalists and a refit": (
+        *("dataset=csv", "dataset.path=wine.csv", "dataset.target=alcohol", "sampler=cmaes", "n_trials=60"),
+        *("champion=refit", "champion.finalists.top=5"),
+    ),
 }
 PLAN = """
 import sys, json, time
@@ -94,19 +99,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="medians count")
     parser.add_argument("--only", nargs="*", choices=STUDIES, default=list(STUDIES))
     asked = parser.parse_args()
-    found: dict[str, Any] = {}
+    place = RESULTS / "planning.json"
+    known = json.loads(place.read_text(encoding="utf-8"))["studies"] if place.is_file() else {}
+    found: dict[str, Any] = {name: known[name] for name in STUDIES if name in known and name not in asked.only}
     with tempfile.TemporaryDirectory() as temporary:
         for name in asked.only:
             load = os.getloadavg()[0]
             overrides = STUDIES[name]
-            repeats = [measure(overrides, Path(temporary) / f"{len(found)}-{repeat}") for repeat in range(asked.repeats)]
+            repeats = [measure(overrides, Path(temporary) / f"{name} {repeat}") for repeat in range(asked.repeats)]
             middle = {key: median(repeat[key] for repeat in repeats) for key in repeats[0]}
             found[name] = {"overrides": overrides, "load average before": load, "median": middle, "repeats": repeats}
             print(f"{name}: {middle['estimate']:.1f} s estimated, {middle['actual']:.1f} s actual", flush=True)
     columns = list(next(iter(found.values()))["median"])
     rows = [[name, *(one["median"][column] for column in columns)] for name, one in found.items()]
-    show(f"median of {asked.repeats}", ("study", *columns), rows)
-    save("planning", {"repeats": asked.repeats, "studies": found})
+    show("medians", ("study", *columns), rows)
+    save("planning", {"studies": {name: found[name] for name in STUDIES if name in found}})
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.errors import RegsweepError
 from regsweep.paths import Workspace
+from regsweep.planning.costs import seconds_of
 from regsweep.planning.draws import random_specs
 from regsweep.planning.estimate import GOES
 from regsweep.planning.preference import Lean, forest_to_linear, lean_of
-from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Machine, simulate
 from regsweep.runner import warm_up
 from regsweep.search import Search

@@ -95,8 +95,8 @@ def verdict(overrides: tuple[str, ...], splits: int) -> None:
 def plan(overrides: tuple[str, ...]) -> None:
     """Say what a study is going to take: trials, configurations, trainings, time, disk. Runs nothing of it.
 
-    OVERRIDES as for `run`. A calibration, which takes as long as a very small study, tells how fast this machine is; how far off
-    the last estimates were is shown below.
+    OVERRIDES as for `run`. A calibration, which takes about as long as a study without its trainings, tells how fast this machine
+    is; how far off the last estimates were is shown below.
     """
     from regsweep.config import compose
 

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from regsweep.config import compose
-from regsweep.planning.rehearsal import rehearse
-from regsweep.study import gather
 from tests.conftest import TINY, run_cli
 
 STUDY = (
@@ -29,18 +26,6 @@ def seconds(text: str) -> float:
     assert found is not None, text
     assert int(found[2]) <= int(found[1])
     return float(found[1])
-
-
-@pytest.mark.slow
-def test_configurations_to_try_first_are_no_part_of_a_rehearsal(tmp_path: Path) -> None:
-    # More of them than a batch has trials, and one with more epochs than a rehearsal's.
-    tried = ",".join(f"{{depth: 0, batch_size: {size}, epochs: 2000}}" for size in (8, 16, 32))
-    epochs = "space.parameters.epochs={type: int, low: 1000, high: 2000}"
-    sizes = "space.parameters.batch_size={type: choice, choices: [8, 16, 32]}"
-    config = compose([*TINY, "dataset=diabetes", "baselines=none", epochs, sizes, "n_trials=6", f"enqueue=[{tried}]"])[0]
-    done = rehearse(gather(config), tmp_path)
-    assert done.trials == config.parallel_trials == 2
-    assert all(record.result.spec.epochs < 1000 for record in done.book.trials())
 
 
 @pytest.mark.slow

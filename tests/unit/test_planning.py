@@ -17,10 +17,10 @@ from regsweep.config.space import SpaceConfig
 from regsweep.paths import Workspace
 from regsweep.planning import Count, Estimate, compared, count, promise, searched
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
+from regsweep.planning.costs import seconds_of
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
 from regsweep.planning.preference import forest_to_linear, lean_of
-from regsweep.planning.rehearsal import seconds_of
 from regsweep.planning.simulate import Course, Machine, _growth, makespan, simulate
 from regsweep.search import Search
 from regsweep.show.plan import _lines
@@ -221,9 +221,10 @@ def test_a_search_ends_where_there_is_nothing_more_to_try(tmp_path: Path) -> Non
 def test_the_makespan_is_that_of_the_longest_line() -> None:
     loads = [Load((0,), 3.0, (1, "relu", False)), Load((1,), 2.0, (1, "tanh", False)), Load((2,), 2.0, (1, "tanh", False))]
     # The second worker has traced tanh already: 1 + 2 + 2 = 5 there, 1 + 3 on the first.
-    assert makespan(loads, Machine(2, 1.0, 0.0), traced=False) == (5.0, 1)
-    assert makespan(loads, Machine(2, 1.0, 0.0), traced=True) == (4.0, 1)
-    assert makespan(loads, Machine(2, 1.0, 0.0, slowness=2.0), traced=True)[0] == 8.0
+    assert makespan(loads, Machine(2, 1.0, 0.0)) == (5.0, 1)
+    assert makespan(loads, Machine(2, 1.0, 0.0), {load.program for load in loads}) == (4.0, 0)
+    assert makespan(loads, Machine(2, 1.0, 0.0), {(("of no load",), True)}) == (5.0, 1)
+    assert makespan(loads, Machine(2, 0.0, 0.0, slowness=2.0)) == (8.0, 1)
 
 
 def test_what_asking_takes_longer_and_longer_is_seen() -> None:
@@ -376,6 +377,7 @@ def test_a_forest_tells_a_linear_table_from_another_one(table: list[str], least:
         ),
         (["sampler=random"], (100.0, 100.0), "about 100 s, of which 70 s is the search"),
         (["pruner=median"], (100.0, 100.0), "about 100 s, of which 70 s is the search; pruning not counted"),
+        (["epochs=early_stopping"], (100.0, 100.0), "about 100 s, of which 70 s is the search; early stopping not counted"),
     ],
 )
 def test_a_plan_says_how_long_and_within_what_range(overrides: list[str], ends: tuple[float, float], time: str) -> None:

@@ -2,6 +2,7 @@
 
 time = rehearsal, from the start of the process to its end, without its trials
      + the search as simulated with measured speeds, or what driver, recorder and trainings take of the cores, if that is more
+     + trainings that judgement and insight ask for
      + reading the records for judgement and report
 disk = rehearsal, without its trials + trials x (weights + curves + the rest of a trial in the rehearsal)
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,18 +23,17 @@ import numpy as np
 from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
-from regsweep.planning.draws import random_specs
+from regsweep.planning.costs import Costs
 from regsweep.planning.preference import Lean, lean_of, learns
-from regsweep.planning.rehearsal import Rehearsed, Trainer, rehearse
-from regsweep.planning.simulate import Course, Machine, makespan, simulate
-from regsweep.runner import cores, workers_of
+from regsweep.planning.pretended import Pretended
+from regsweep.planning.rehearsal import Rehearsed, rehearse
+from regsweep.planning.simulate import Course, Machine, Plan, simulate
+from regsweep.runner import cores, make_executor, workers_of
 from regsweep.search import Search
 from regsweep.study import Material
 from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, TrialSpec
 
-# Trials that are trained to measure how fast that goes here.
-SAMPLE = 16
 # The search is simulated so many times, if its sampler learns, for so many seconds each at most.
 GOES, PATIENCE = 3, 2.0
 # Records are read so many times at the end of a study.
@@ -46,7 +47,8 @@ RECORDING, POINT_BYTES, NUMBER_BYTES = 0.01, 250, 20
 class Estimate:
     """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trials` it comes to.
 
-    `least` and `most` seconds: where its sampler comes to prefer the quickest trainings of the space, or the longest.
+    `least` and `most` seconds: where its sampler comes to prefer the quickest trainings of the space, or the longest. `start`:
+    seconds from its first look at the clock to workers that are there, which a budget counts as search.
     """
 
     seconds: float
@@ -55,38 +57,45 @@ class Estimate:
     search: float
     bytes: float
     trials: int
+    start: float = 0.0
 
 
 def estimate(material: Material, spent: float) -> Estimate:
-    """Estimate a study after a calibration, a study of one batch. `spent`: seconds from the start of the process up to here."""
+    """Estimate a study after a calibration. `spent`: seconds from the start of the process up to here."""
     config = material.config
     with tempfile.TemporaryDirectory(prefix="regsweep-plan-") as temporary:
         folder = Path(temporary)
         began = time.perf_counter()
-        rehearsed = rehearse(material, folder / "rehearsal")
-        whole = spent + time.perf_counter() - began
-        baselines = 0.0 if fitted_in_rehearsal(material.prepared) else baseline_seconds(config.baselines, material.prepared)
-        writing = _writing(rehearsed, folder)
-        machine = Machine(workers_of(config), Speed().trace, writing)
-        with Trainer(config, material.prepared) as trainer:
-            machine = trainer.measure(random_specs(config.space, SAMPLE, config.seed), machine)
-            batch = trainer.plan([record.result.spec for record in rehearsed.book.trials()])
-            first = makespan(batch, machine, traced=False)[0] + rehearsed.trials * writing
+        with make_executor(config, material.prepared) as executor:
+            costs = Costs(config, material.prepared, executor, Machine(workers_of(config), Speed().trace, writing=0.0))
+            costs.start()
+            start = time.perf_counter() - began
+            costs.measure()
             lean = lean_of(config, material.prepared)
-            course = _course(lean, trainer, machine, folder / "course")
+            began = time.perf_counter()
+            rehearsed = rehearse(material, folder / "rehearsal", Pretended(costs, lean))
+            if config.sampler.kind.startswith("kt_"):
+                # Where the rehearsal had another sampler, this imports Keras Tuner, which is no part of any proposal.
+                import_module("regsweep.search.oracles")
+            whole = spent + start + time.perf_counter() - began
+            writing = _writing(rehearsed, folder)
+            machine = replace(costs.machine, writing=writing)
+            course = _course(lean, costs.plan, machine, folder / "course")
+        baselines = 0.0 if fitted_in_rehearsal(material.prepared) else baseline_seconds(config.baselines, material.prepared)
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
         others = course.trials * (RECORDING + writing)
         # In the free order workers don't wait for each other.
         waiting = course.seconds if config.search.order == "fixed" else course.work / machine.workers
         search = max(waiting, (course.work + others) / min(available, machine.workers + 1))
-        rest = whole + baselines - first + course.trials * READINGS * rehearsed.reading
+        rest = whole + rehearsed.trainings + baselines - rehearsed.trials * writing
+        rest += course.trials * READINGS * rehearsed.reading
         size = _bytes(course, rehearsed, material, folder / "rehearsal")
     least, most = (rest + search * factor for factor in lean.bounds(course.specs, course.trials))
-    return Estimate(rest + search, least, most, search, size, course.trials)
+    return Estimate(rest + search, least, most, search, size, course.trials, start)
 
 
-def _course(lean: Lean, trainer: Trainer, machine: Machine, folder: Path) -> Course:
+def _course(lean: Lean, plan: Plan, machine: Machine, folder: Path) -> Course:
     """Go through the search: of several goes, which differ by chance, the middle one. A sampler that doesn't learn needs one."""
     config = lean.config
     seeds = np.random.SeedSequence(config.seed).spawn(GOES if learns(config) else 1)
@@ -95,7 +104,7 @@ def _course(lean: Lean, trainer: Trainer, machine: Machine, folder: Path) -> Cou
         place = folder / str(number)
         place.mkdir(parents=True)
         search, objectives = Search(Workspace(place), "plan", config), partial(lean, rng=np.random.default_rng(seed))
-        courses.append(simulate(config, search, trainer.plan, machine, PATIENCE, objectives=objectives))
+        courses.append(simulate(config, search, plan, machine, PATIENCE, objectives=objectives))
     return sorted(courses, key=lambda course: course.seconds)[len(courses) // 2]
 
 
@@ -117,12 +126,12 @@ def _bytes(course: Course, rehearsed: Rehearsed, material: Material, folder: Pat
     def known(spec: TrialSpec) -> float:
         dims = (fold.encoded(spec.encoding).inputs, *spec.widths, 1)
         weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(dims))
-        points = len(CURVES) * spec.epochs
+        points = len(CURVES) * (spec.epochs - spec.initial_epoch)
         return folds * (4 * copies * weights + 2 * NUMBER_BYTES * points) + POINT_BYTES * points
 
     done = [record.result.spec for record in rehearsed.book.trials()]
     places = [*rehearsed.book.folder.glob("trial-*"), *_trial_artifacts(folder)]
-    trials = sum(map(_size, places)) + POINT_BYTES * len(CURVES) * sum(spec.epochs for spec in done)
+    trials = sum(map(_size, places)) + POINT_BYTES * len(CURVES) * sum(spec.epochs - spec.initial_epoch for spec in done)
     rest = max(0.0, trials - sum(map(known, done))) / len(done)
     return _size(folder) - trials + course.trials * (rest + float(np.mean([known(spec) for spec in course.specs])))
 

@@ -15,12 +15,14 @@ from regsweep.baselines import fit_baseline
 from regsweep.config import StudyConfig
 from regsweep.config.sampler import CmaesSampler, GpSampler, KtBayesianSampler, Nsga2Sampler, SamplerConfig, TpeSampler
 from regsweep.data.features import Array64, Prepared
+from regsweep.planning.costs import seconds_of
 from regsweep.planning.draws import random_specs
-from regsweep.planning.rehearsal import LOOKED_AT, seconds_of
 from regsweep.trial import TrialSpec
 
 # So many random configurations stand for the space; what a sampler may come to prefer is the quickest or the slowest tenth.
 DRAWN = 200
+# A user's function may build a model for each: fewer.
+LOOKED_AT = 32
 # So many training rows tell a linear table from another one.
 ROWS = 1000
 # Where a forest has this share of a linear model's squared error, neither quick nor long trainings are expected to pay.
@@ -68,7 +70,6 @@ def lean_of(config: StudyConfig, data: Prepared) -> Lean:
     """Look at the table: towards long trainings, up to 1, or towards quick ones, where it is negative."""
     if not learns(config):
         return Lean(0.0, np.empty(0), config, data)
-    # A user's function may build a model for each.
     drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
     lean = float(np.clip(LEVEL - forest_to_linear(data, config.seed), LEAST, 1.0))
     return Lean(lean, np.sort([seconds_of(spec, config, data) for spec in drawn]), config, data)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -151,8 +151,10 @@ def _growth(asked: Sequence[float]) -> float:
     return (after - before) / third if after > 1.25 * before else 0.0
 
 
-def makespan(loads: Sequence[Load], machine: Machine, *, traced: bool) -> tuple[float, int]:
-    """Seconds until workers have trained these loads, and how many programs the busiest traces."""
-    pool = Pool(machine if not traced else replace(machine, trace=0.0))
+def makespan(loads: Sequence[Load], machine: Machine, known: Collection[ProgramKey] = ()) -> tuple[float, int]:
+    """Seconds until workers have trained these loads, and how many programs the busiest traces beyond `known` ones."""
+    pool = Pool(machine)
+    for programs in pool.traced:
+        programs.update(known)
     pool.train(loads, 0.0)
-    return max(pool.ends, default=0.0), max((len(programs) for programs in pool.traced), default=0)
+    return max(pool.ends, default=0.0), max((len(programs) for programs in pool.traced), default=0) - len(set(known))

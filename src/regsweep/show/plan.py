@@ -63,11 +63,14 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count | None, folds
         configurations = f"{counted.total:,} distinct{few}"
     each = f" ({folds} folds)" if folds > 1 else ""
     # What is not the search takes as long whatever ends it.
-    rest, bound = expected.seconds - expected.search, config.budget.seconds or math.inf
+    rest = expected.seconds - expected.search
+    bound = max(0.0, (config.budget.seconds or math.inf) - expected.start)
     search, least, most = (min(total - rest, bound) for total in (expected.seconds, expected.least, expected.most))
     notes = []
     if config.pruner.kind != "none":
         notes.append("pruning not counted")
+    if config.trainer.patience is not None:
+        notes.append("early stopping not counted")
     if config.tracking.uri is not None:
         notes.append("as if MLflow were written here")
     time_ = f"about {_duration(rest + search)}, of which {_duration(search)} is the search"
