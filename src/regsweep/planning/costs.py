@@ -72,8 +72,7 @@ class Costs:
         loads = self.executor.plan(specs)
         if shares_stacks(self.config):
             return loads
-        seconds = [seconds_of(specs[load.positions[0]], self.config, self.data, fit=self._fit, step=self._step) for load in loads]
-        return tuple(replace(load, seconds=each) for load, each in zip(loads, seconds, strict=True))
+        return tuple(replace(load, seconds=self._by_model(specs[load.positions[0]], self.data)) for load in loads)
 
     def seconds(self, specs: Sequence[TrialSpec]) -> float:
         """How long the workers take for specs that are trained side by side, after a search."""
@@ -81,7 +80,9 @@ class Costs:
 
     def alone(self, spec: TrialSpec, data: Prepared) -> float:
         """How long a training by itself takes, maybe on other data."""
-        return self.machine.slowness * seconds_of(spec, self.config, data, fit=self._fit, step=self._step)
+        (load,) = self.plan([spec])
+        here, there = (self._by_model(spec, on) for on in (self.data, data))
+        return self.machine.slowness * load.seconds * there / here
 
     def measure(self) -> None:
         """Train some specs, drawn from the space, for few epochs."""
@@ -126,6 +127,9 @@ class Costs:
         began = self.clock()
         wait([self.executor.submit([specs[position] for position in load.positions], load) for load in self.plan(specs)])
         return self.clock() - began
+
+    def _by_model(self, spec: TrialSpec, data: Prepared) -> float:
+        return seconds_of(spec, self.config, data, fit=self._fit, step=self._step)
 
 
 def _ready(config: TrainerConfig) -> None:

@@ -48,7 +48,7 @@ class Estimate:
     """`seconds` of wall time and `bytes` of disk for a study from nothing; what of the time is `search`; `trials` it comes to.
 
     `least` and `most` seconds: where its sampler comes to prefer the quickest trainings of the space, or the longest. `start`:
-    seconds from its first look at the clock to workers that are there, which a budget counts as search.
+    seconds until there are workers, which a budget counts as search, and this does not.
     """
 
     seconds: float
@@ -57,7 +57,7 @@ class Estimate:
     search: float
     bytes: float
     trials: int
-    start: float = 0.0
+    start: float
 
 
 def estimate(material: Material, spent: float) -> Estimate:

@@ -5,7 +5,6 @@ So a study can go from its first trial to its verdict in the seconds that everyt
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,6 +19,7 @@ from regsweep.planning.preference import Lean
 from regsweep.runner import Executor
 from regsweep.runner.executor import T
 from regsweep.runner.work import Results
+from regsweep.study import wall_clock
 from regsweep.tasks import REGRESSION, Task
 from regsweep.train import train_elsewhere
 from regsweep.train.contract import StopRule, kept_epoch
@@ -36,8 +36,8 @@ class Pretended(Executor):
         self._costs, self._lean, self._rng = costs, lean, np.random.default_rng(costs.config.seed)
 
     def clock(self) -> int:
-        """Milliseconds since 1970-01-01, as if trainings had taken their time."""
-        return time.time_ns() // 1_000_000 + round(1000 * self.seconds)
+        """A study's clock, as if trainings had taken their time."""
+        return wall_clock() + round(1000 * self.seconds)
 
     def submit(self, stack: Sequence[TrialSpec], _load: Load | None = None, _rule: StopRule | None = None) -> Future[Results]:
         future: Future[Results] = Future()
