@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from regsweep.champion.ensemble import greedy_weights, validation_scores
 from regsweep.config import compose
 from regsweep.data import load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
+from regsweep.fsck import check
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
 from regsweep.reproduce import _compare_test
@@ -21,6 +23,8 @@ from regsweep.study import Unwatched, gather, run_study
 from regsweep.tasks import BINARY
 from regsweep.train import make_trainer
 from regsweep.train.contract import epoch_order, seeds
+from regsweep.trial import State
+from tests.conftest import TINY
 from tests.helpers import spec
 
 SMALL = [
@@ -113,3 +117,30 @@ def test_a_study_of_classes_from_end_to_end(tmp_path: Path) -> None:
     again = Model.load(saved / "model.json", saved / "weights.npz")
     assert np.array_equal(again.predict(material.dataset.x), model.predict(material.dataset.x))
     assert again.unit == "probability of 1"
+
+
+def test_one_class_alone_has_no_auc_and_is_no_divergence(tmp_path: Path, empty_store: Path) -> None:
+    # Sorted in time: the last rows, which validate and test, are all of one class.
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": np.where(np.arange(100) < 60, (x[:, 0] > 0).astype(int), 0)})
+    table.to_csv(tmp_path / "sorted.csv", index=False)
+    root = tmp_path / "mlruns"
+    root.mkdir()
+    shutil.copy(empty_store, root)
+    overrides = [
+        *("dataset=csv", f"dataset.path={tmp_path}/sorted.csv", "dataset.target=y", "task=binary_classification"),
+        *(*TINY, "split=time_ordered", "space.parameters.batch_size=16", "pruner=median", "pruner.startup_trials=1"),
+        *("baselines.names=[logistic_regression]", "pruner.warmup_epochs=1", "pruner.interval=1", f"tracking.dir={root}"),
+    ]
+    material = gather(compose(overrides)[0])
+    assert set(material.dataset.y[material.split.folds[0].val]) == {0.0}
+    book = run_study(material, Workspace(root), Unwatched()).book
+    for record in book.trials():
+        assert record.result.state in (State.COMPLETE, State.PRUNED), record.result.cause
+        final = record.result.final
+        assert [name for name, value in final.items() if not np.isfinite(value)] == ["val/auc"]
+    champion = read_champion(book)
+    assert champion is not None
+    assert (champion["val"]["auc"], champion["test"]["auc"]["value"]) == (None, None)
+    assert champion["test"]["log_loss"]["value"] is not None
+    assert check(Workspace(root), book).findings == ()

@@ -61,9 +61,15 @@ class StopAfter:
         return True
 
 
-def stops(rule: StopRule, spec: TrialSpec, curves: Sequence[Array64]) -> bool:
+def stops(rule: StopRule, spec: TrialSpec, curves: Sequence[Array64], task: Task = REGRESSION) -> bool:
     """Ask a rule."""
-    return all(np.isfinite(fold).all() for fold in curves) and rule(spec, curves)
+    return not any(len(diverged(fold, task)) for fold in curves) and rule(spec, curves)
+
+
+def diverged(curves: Array64, task: Task) -> npt.NDArray[np.int64]:
+    """Where curves are not finite, as (epoch, column). AUC does not count: it is undefined where all rows are of one class."""
+    counts = [not name.endswith("/auc") for name in task.curves]
+    return np.argwhere(~np.isfinite(curves) & counts)
 
 
 def waves_of(rule: StopRule | None, folds: int) -> tuple[range, ...]:
@@ -119,7 +125,7 @@ def outcome(
 ) -> TrialResult:
     """Classify a training: failed where a metric is not finite, pruned where a rule stopped it, else complete."""
     for fold in folds:
-        bad = np.argwhere(~np.isfinite(fold.curves))
+        bad = diverged(fold.curves, task)
         if len(bad):
             epoch, column = bad[0]
             reached = spec.initial_epoch + epoch + 1

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import FoldData, Prepared
-from regsweep.tasks import VAL_LOSS, Task
+from regsweep.tasks import BINARY, VAL_LOSS, Task
 from regsweep.train.contract import (
     StopRule,
     epoch_order,
@@ -60,7 +60,7 @@ class KerasFit:
             keras.backend.clear_session()
             seen, models = [fold.encoded(spec.encoding) for fold in data.folds], _Models(spec)
             for wave in waves_of(stop, len(data.folds)):
-                if stop is not None and folds and stops(stop, spec, [fold.curves for fold in folds]):
+                if stop is not None and folds and stops(stop, spec, [fold.curves for fold in folds], data.task):
                     stopped = stop
                     break
                 for group in [wave] if stop is not None and stop.every is not None else [[index] for index in wave]:
@@ -145,7 +145,7 @@ class _Training:
     """One fold of one spec in training: between its turns it holds the values of its model's variables."""
 
     def __init__(self, spec: TrialSpec, fold: FoldData, index: int, config: TrainerConfig, models: _Models) -> None:
-        self._spec, self._fold, self._config = spec, fold, config
+        self._spec, self._fold, self._config, self.task = spec, fold, config, fold.task
         self._order = seeds(spec, index).order
         self._steps = -(-len(fold.z_train) // spec.batch_size)
         self._shared = models.of(fold, self._steps)
@@ -164,7 +164,13 @@ class _Training:
     @property
     def curves(self) -> Array64:
         """What it has come to, shape (epochs, 6)."""
-        return in_target_units(np.array(self._keep.rows, dtype=np.float64), self._fold)
+        curves = in_target_units(np.array(self._keep.rows, dtype=np.float64), self._fold)
+        if self.task == BINARY:
+            # To Keras the AUC of one class alone is 0.
+            for part, y in (("train", self._fold.y_train), ("val", self._fold.y_val)):
+                if y.min() == y.max():
+                    curves[:, BINARY.curves.index(f"{part}/auc")] = np.nan
+        return curves
 
     def advance(self, epochs: int) -> None:
         """Train until so many epochs are done, or it has ended."""
@@ -212,7 +218,7 @@ def _take_turns(trainings: Sequence[_Training], before: Sequence[Array64], spec:
             training.advance(epochs)
         if all(training.ended for training in trainings):
             return False
-        if stop is not None and stops(stop, spec, [*before, *(training.curves for training in trainings)]):
+        if stop is not None and stops(stop, spec, [*before, *(training.curves for training in trainings)], trainings[0].task):
             return True
         epochs += every
 
