@@ -159,11 +159,12 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: 
     number = content["number"]
     is_scored = champion is not None and [member[0] for member in champion["members"]] == [number]
     scored = _networks(champion) if champion is not None and is_scored else None
+    own = {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
     return Row(
         name=scored["title"] if scored is not None else _name(content),
         kind=scored["kind"] if scored is not None else "trial",
         state=content["state"],
-        **_validation_values({name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}),
+        **_validation_values(scored["val"] if scored is not None else own),
         **_test_values(scored["test"] if scored is not None else None),
         seconds=content["seconds"],
         params=" ".join(f"{key}={_short(value)}" for key, value in content["params"].items()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from regsweep.config import compose
 from regsweep.data import load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
 from regsweep.fsck import check
+from regsweep.leaderboard import leaderboard
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
-from regsweep.reproduce import _compare_test
+from regsweep.reproduce import _compare, _compare_test
 from regsweep.study import Unwatched, gather, run_study
 from regsweep.tasks import BINARY
 from regsweep.train import make_trainer
@@ -30,6 +32,7 @@ from tests.helpers import spec
 SMALL = [
     "experiments=xor_blobs", "dataset.n_samples=120", "split=holdout", "enqueue=[]", "n_trials=2", "parallel_trials=2",
     "space.parameters.epochs=3", "executor=inline", "bootstrap_resamples=200", "insight.ablation=false",
+    "champion=bag",
 ]  # fmt: skip
 CONFIG = compose(SMALL)[0]
 SPEC = spec(widths=(3,), epochs=3, batch_size=16, optimizer="sgd", learning_rate=0.5)
@@ -107,6 +110,10 @@ def test_a_study_of_classes_from_end_to_end(tmp_path: Path) -> None:
     reached = validation_scores([(0, 1.0)], 0, trials, material.prepared)
     assert reached["auc"] == pytest.approx(roc_auc_score(fold.y_val, answers), rel=1e-12)
     assert reached["log_loss"] == read.result.final["val/log_loss"]
+    leader = champion["trial"]
+    assert champion["val"]["auc"] == validation_scores([(leader, 1.0)], leader, trials, material.prepared)["auc"]
+    (row,) = [row for row in leaderboard(book) if row.kind == "champion"]
+    assert row.val_auc == champion["val"]["auc"]
     assert read.objective == read.result.final["val/log_loss"]
     assert (book.folder / "report" / "decision_boundary.png").is_file()
     assert {"val_log_loss", "test_auc"} <= {*pd.read_csv(book.folder / "report" / "leaderboard.csv").columns}
@@ -139,6 +146,11 @@ def test_one_class_alone_has_no_auc_and_is_no_divergence(tmp_path: Path, empty_s
         assert record.result.state in (State.COMPLETE, State.PRUNED), record.result.cause
         final = record.result.final
         assert [name for name, value in final.items() if not np.isfinite(value)] == ["val/auc"]
+    # Early records have Keras's 0 there: trained again, it is the same trial.
+    result = record.result
+    former = replace(result, folds=tuple(replace(fold, curves=np.nan_to_num(fold.curves)) for fold in result.folds))
+    deviation, _, epoch = _compare(former, result)
+    assert (deviation, epoch) == (0.0, 0)
     champion = read_champion(book)
     assert champion is not None
     assert (champion["val"]["auc"], champion["test"]["auc"]["value"]) == (None, None)

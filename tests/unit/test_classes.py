@@ -157,6 +157,10 @@ def test_splits_of_classes_are_stratified_unless_a_record_says_nothing_of_it() -
     assert isinstance(former.split, AutoSplit)
     assert not former.split.stratify
     assert {"split.stratify"} == {*identity(config, "0" * 64)} - {*identity(former, "0" * 64)}
+    # An experiment that wants none goes with any split; where time says which rows go where, there is nothing to ask for.
+    assert study("split=time_ordered", "split.stratify=false").split == study("split=time_ordered").split
+    with pytest.raises(ConfigError, match=r"^split\.stratify: "):
+        study("split=time_ordered", "split.stratify=true")
 
 
 def test_the_task_is_part_of_a_study_unless_it_is_regression() -> None:

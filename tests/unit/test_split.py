@@ -102,11 +102,15 @@ def test_of_classes_every_part_gets_its_share_as_scikit_learn_draws_it() -> None
             2,
             "1 of 60 rows to be divided are of one class",
         ),
+        # A fifth of two rows is less than half a one; of three, one is sealed, and a fifth of two is left for validation.
+        (("split=holdout",), 2, "of 100 rows to be divided so few are of one class that a part of 20 would have none"),
+        (("split=holdout",), 3, "of 80 rows to be divided so few are of one class that a part of 16 would have none"),
+        (("split=kfold", "split.test=0.05", "split.folds=2"), 9, "so few are of one class that a part of 5 would have none"),
     ],
 )
 def test_a_part_without_a_class_is_refused(overrides: tuple[str, ...], ones: int, message: str) -> None:
     asked = ("task=binary_classification", *overrides)
-    with pytest.raises(DataError, match=f"table: {message}"):
+    with pytest.raises(DataError, match=f"table: .*{message}"):
         make_split(config(*asked), classes(100, ones))
     assert_whole(make_split(config(*asked, "split.stratify=false"), classes(100, ones)), 100)
 
@@ -230,6 +234,8 @@ def test_a_split_is_whole_or_refused(rows: int, test: float, cut: float, folds: 
         assert_whole(split, rows)
         assert len(split.test) >= 2
         assert all(len(fold.train) >= 3 and len(fold.val) >= 2 for fold in split.folds)
+        if dataset is two:
+            assert all(len(set(two.y[part])) == 2 for fold in split.folds for part in (fold.train, fold.val, split.test))
 
 
 def test_rows_in_test_and_elsewhere_are_counted() -> None:

@@ -33,6 +33,12 @@ class _Stratified(Model):
     stratify: bool = False
 
 
+class _ByOtherThings(Model):
+    """Rows go where time or groups say; an experiment of classes may still say that it wants no more."""
+
+    stratify: Literal[False] = False
+
+
 class HoldoutSplit(_Fractions, _Stratified):
     """Shuffled hold-out: test rows first, then validation rows from the rest, both by `train_test_split(random_state=seed)`."""
 
@@ -40,7 +46,7 @@ class HoldoutSplit(_Fractions, _Stratified):
     seed: Seed
 
 
-class TimeOrderedSplit(_Fractions):
+class TimeOrderedSplit(_Fractions, _ByOtherThings):
     """The last rows in time are test, the ones before them validation; ordered by `dataset.time`, else by row.
 
     `until`: of all rows the first of this share in time; the others are left out of everything.
@@ -50,7 +56,7 @@ class TimeOrderedSplit(_Fractions):
     until: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
-class GroupSplit(_Fractions):
+class GroupSplit(_Fractions, _ByOtherThings):
     """Hold-out in which no value of `dataset.group` stands in two parts."""
 
     kind: Literal["group"]

@@ -135,6 +135,12 @@ def _taken(rows: Rows, share: float, config: HoldoutSplit | KFoldSplit, dataset:
         _check_classes(dataset, rows, 2)
     kinds = dataset.y[rows] if config.stratify else None
     kept, taken = train_test_split(rows, test_size=share, random_state=config.seed, stratify=kinds)
+    # A share of less than half a row is none.
+    if config.stratify and (lacking := [part for part in (kept, taken) if len(np.unique(dataset.y[part])) < 2]):
+        raise DataError(
+            f"{dataset.name}: of {len(rows)} rows to be divided so few are of one class that a part of {len(lacking[0])} would "
+            "have none; add rows of it, make that part larger, or set split.stratify=false"
+        )
     return kept, taken
 
 
