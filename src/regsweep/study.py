@@ -204,7 +204,7 @@ def run_study(
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 about = book, facts, records, leader
-                insight = kept_insight(*about) if bare else look_into(*about, executor, clock)
+                insight = kept_insight(*about) if bare else look_into(*about, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))

@@ -202,7 +202,7 @@ def test_made_up_results_are_better_the_lower_their_error(objective: str) -> Non
             return np.array([-1.0, 0.0, 1.0])
 
     executor = Pretended(
-        Costs(config, data, Idle(config.trainer, data), Machine(1, 0.0, 0.0)), Given(0.0, np.empty(0), config, data)
+        Costs(config, data, Idle(config.trainer, data), Machine(1, 0.0, 0.0)), Given(0.0, np.empty(0), config, lambda _: 1.0)
     )
     values = [result.final[objective] for result in executor.submit([spec(epochs=2)] * 3).result()]
     assert values == sorted(values, reverse=objective != "val/mse")

@@ -103,7 +103,7 @@ def test_a_constant_is_on_no_axis(tmp_path: Path) -> None:
     params = [draw(study.config.space, Drawing(number)) for number in range(40)]
     records = [record(number, [by_rate(one)], params=one, study=study) for number, one in enumerate(params)]
     nobody: Executor = None  # type: ignore[assignment]
-    content = look_into(RecordBook(tmp_path), study, records, records[3], nobody, lambda: 0)
+    content = look_into(RecordBook(tmp_path), study, records, records[3], nobody)
     assert content["importance"][0]["values"]["learning_rate"] == pytest.approx(1)
     assert content["surface"] is None
 
@@ -162,14 +162,14 @@ def test_the_record_is_kept_until_its_trials_change(tmp_path: Path) -> None:
     book = RecordBook(tmp_path)
     records = drawn(20, by_rate)
     nobody: Executor = None  # type: ignore[assignment]
-    content = look_into(book, study, records, records[3], nobody, lambda: 0)
+    content = look_into(book, study, records, records[3], nobody)
     assert read_json(book.insight)["importance"] == [
         {**one, "values": dict(one["values"])} for one in content["importance"]
     ]  # fmt: skip
     before = book.insight.stat().st_mtime_ns
-    assert look_into(book, study, records, records[3], nobody, lambda: 0)["importance"] == content["importance"]
+    assert look_into(book, study, records, records[3], nobody)["importance"] == content["importance"]
     assert book.insight.stat().st_mtime_ns == before
-    assert look_into(book, study, records[:-1], records[3], nobody, lambda: 0)["trials"] == [*range(19)]
+    assert look_into(book, study, records[:-1], records[3], nobody)["trials"] == [*range(19)]
     book.insight.write_text(book.insight.read_text().replace("20", "21"))
     assert read_insight(book) is None
-    assert look_into(book, study, records, records[3], nobody, lambda: 0)["importance"] == content["importance"]
+    assert look_into(book, study, records, records[3], nobody)["importance"] == content["importance"]

@@ -7,7 +7,7 @@ What follows from records is made from records; nothing here sees a test row.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -29,17 +29,9 @@ FAR = 10
 
 
 def look_into(
-    book: RecordBook,
-    facts: StudyFacts,
-    records: Sequence[TrialRecord],
-    champion: TrialRecord | None,
-    executor: Executor,
-    clock: Callable[[], int],
+    book: RecordBook, facts: StudyFacts, records: Sequence[TrialRecord], champion: TrialRecord | None, executor: Executor
 ) -> dict[str, Any]:
-    """Write `insight.json`, or return what it says if it is there already and of these trials and this champion.
-
-    `clock` gives milliseconds.
-    """
+    """Write `insight.json`, or return what it says if it is there already and of these trials and this champion."""
     if (known := kept_insight(book, facts, records, champion)) is not None:
         return known
     objective = facts.config.objective
@@ -49,9 +41,7 @@ def look_into(
     content = _about(facts, records, champion) | {
         "importance": [asdict(one) for one in found],
         "surface": surface(records, objective, greatest, seed=facts.config.seed),
-        "ablation": _ablation(facts, champion, executor, clock)
-        if champion is not None and facts.config.insight.ablation
-        else None,
+        "ablation": _ablation(facts, champion, executor) if champion is not None and facts.config.insight.ablation else None,
     }
     write_json(book.insight, content)
     return content
@@ -84,17 +74,17 @@ def read_insight(book: RecordBook) -> dict[str, Any] | None:
         return None
 
 
-def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor, clock: Callable[[], int]) -> dict[str, Any] | None:
+def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> dict[str, Any] | None:
     config, objective = facts.config, facts.config.objective
     goal_value = champion.result.final[objective]
     if not math.isfinite(goal_value):
         return None
-    began, limit = clock(), config.insight.ablation_seconds
+    began, limit = executor.now(), config.insight.ablation_seconds
     # Side by side they take less than one after the other, but not that much.
     each = champion.result.seconds / executor.workers
 
     def enough(trainings: int) -> bool:
-        return clock() - began > 1000 * limit or trainings * each > FAR * limit
+        return executor.now() - began > limit or trainings * each > FAR * limit
 
     path = ablate(
         config.space,
@@ -105,7 +95,7 @@ def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor, cloc
         upward=higher_is_better(objective),
         enough=enough,
     )
-    return {"objective": objective, "seed": champion.result.spec.seed, **_json(path), "seconds": (clock() - began) / 1000}
+    return {"objective": objective, "seed": champion.result.spec.seed, **_json(path), "seconds": executor.now() - began}
 
 
 def _train(

@@ -72,7 +72,7 @@ class Costs:
         loads = self.executor.plan(specs)
         if shares_stacks(self.config):
             return loads
-        return tuple(replace(load, seconds=self._by_model(specs[load.positions[0]], self.data)) for load in loads)
+        return tuple(replace(load, seconds=self.by_model(specs[load.positions[0]])) for load in loads)
 
     def seconds(self, specs: Sequence[TrialSpec]) -> float:
         """How long the workers take for specs that are trained side by side, after a search."""
@@ -81,8 +81,11 @@ class Costs:
     def alone(self, spec: TrialSpec, data: Prepared) -> float:
         """How long a training by itself takes, maybe on other data."""
         (load,) = self.plan([spec])
-        here, there = (self._by_model(spec, on) for on in (self.data, data))
-        return self.machine.slowness * load.seconds * there / here
+        return self.machine.slowness * load.seconds * self.by_model(spec, data) / self.by_model(spec)
+
+    def by_model(self, spec: TrialSpec, data: Prepared | None = None) -> float:
+        """What a training takes by the cost model, maybe on other data; of Keras's own loop as it was measured here."""
+        return seconds_of(spec, self.config, data or self.data, fit=self._fit, step=self._step)
 
     def measure(self) -> None:
         """Train some specs, drawn from the space, for few epochs."""
@@ -127,9 +130,6 @@ class Costs:
         began = self.clock()
         wait([self.executor.submit([specs[position] for position in load.positions], load) for load in self.plan(specs)])
         return self.clock() - began
-
-    def _by_model(self, spec: TrialSpec, data: Prepared) -> float:
-        return seconds_of(spec, self.config, data, fit=self._fit, step=self._step)
 
 
 def _ready(config: TrainerConfig) -> None:

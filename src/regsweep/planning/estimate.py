@@ -66,12 +66,14 @@ def estimate(material: Material, spent: float) -> Estimate:
     with tempfile.TemporaryDirectory(prefix="regsweep-plan-") as temporary:
         folder = Path(temporary)
         began = time.perf_counter()
-        with make_executor(config, material.prepared) as executor:
+        # Early stopping would make trainings look quick whose epochs all count.
+        patient = config.model_copy(update={"trainer": config.trainer.model_copy(update={"patience": None})})
+        with make_executor(patient, material.prepared) as executor:
             costs = Costs(config, material.prepared, executor, Machine(workers_of(config), Speed().trace, writing=0.0))
             costs.start()
             start = time.perf_counter() - began
             costs.measure()
-            lean = lean_of(config, material.prepared)
+            lean = lean_of(config, material.prepared, costs.by_model)
             began = time.perf_counter()
             rehearsed = rehearse(material, folder / "rehearsal", Pretended(costs, lean))
             if config.sampler.kind.startswith("kt_"):

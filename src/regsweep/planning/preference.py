@@ -6,8 +6,9 @@ is all that a plan can know of it, and it is rough: `benchmarks.preference` meas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -29,18 +30,20 @@ ROWS = 1000
 # Quick ones never pay much.
 LEVEL, LEAST = 0.9, -0.25
 
+Seconds = Callable[[TrialSpec], float]
+
 
 @dataclass(frozen=True)
 class Lean:
     """Made-up objectives, less being better: chance from 0 to 1, less `lean` times the share of the space that is quicker.
 
-    `costs` are the seconds that random configurations take by the cost model, in order; none where the sampler learns nothing.
+    `costs` are the `seconds` that random configurations take by the cost model, in order; none where the sampler learns nothing.
     """
 
     lean: float
     costs: Array64
     config: StudyConfig
-    data: Prepared
+    seconds: Seconds
 
     def __call__(self, specs: Sequence[TrialSpec], rng: np.random.Generator) -> Array64:
         """The objectives of configurations, shape (specs,)."""
@@ -63,16 +66,20 @@ class Lean:
         return min(1.0, least), max(1.0, most)
 
     def _seconds(self, specs: Sequence[TrialSpec]) -> list[float]:
-        return [seconds_of(spec, self.config, self.data) for spec in specs]
+        return [self.seconds(spec) for spec in specs]
 
 
-def lean_of(config: StudyConfig, data: Prepared) -> Lean:
-    """Look at the table: towards long trainings, up to 1, or towards quick ones, where it is negative."""
+def lean_of(config: StudyConfig, data: Prepared, measured: Seconds | None = None) -> Lean:
+    """Look at the table: towards long trainings, up to 1, or towards quick ones, where it is negative.
+
+    `measured`: the cost model as it was corrected by measuring.
+    """
+    seconds = measured or partial(seconds_of, config=config, data=data)
     if not learns(config):
-        return Lean(0.0, np.empty(0), config, data)
+        return Lean(0.0, np.empty(0), config, seconds)
     drawn = random_specs(config.space, DRAWN if config.space.function is None else LOOKED_AT, config.seed)
     lean = float(np.clip(LEVEL - forest_to_linear(data, config.seed), LEAST, 1.0))
-    return Lean(lean, np.sort([seconds_of(spec, config, data) for spec in drawn]), config, data)
+    return Lean(lean, np.sort([seconds(spec) for spec in drawn]), config, seconds)
 
 
 def forest_to_linear(data: Prepared, seed: int) -> float:

@@ -19,7 +19,6 @@ from regsweep.planning.preference import Lean
 from regsweep.runner import Executor
 from regsweep.runner.executor import T
 from regsweep.runner.work import Results
-from regsweep.study import wall_clock
 from regsweep.tasks import REGRESSION, Task
 from regsweep.train import train_elsewhere
 from regsweep.train.contract import StopRule, kept_epoch
@@ -35,9 +34,9 @@ class Pretended(Executor):
         self.seconds = 0.0
         self._costs, self._lean, self._rng = costs, lean, np.random.default_rng(costs.config.seed)
 
-    def clock(self) -> int:
-        """A study's clock, as if trainings had taken their time."""
-        return wall_clock() + round(1000 * self.seconds)
+    def now(self) -> float:
+        """As if trainings had taken their time."""
+        return super().now() + self.seconds
 
     def submit(self, stack: Sequence[TrialSpec], _load: Load | None = None, _rule: StopRule | None = None) -> Future[Results]:
         future: Future[Results] = Future()

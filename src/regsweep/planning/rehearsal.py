@@ -38,7 +38,7 @@ class Rehearsed:
 def rehearse(material: Material, folder: Path, pretended: Pretended) -> Rehearsed:
     """Run a few trials of the study to its verdict in a folder; an executor pretends to train them."""
     config = material.config
-    trials = min(config.n_trials, max(TRIALS, config.parallel_trials))
+    trials = min(config.n_trials, max(TRIALS, config.parallel_trials, config.champion.finalists.top))
     baselines = config.baselines if fitted_in_rehearsal(material.prepared) else config.baselines.model_copy(update={"names": ()})
     short = config.model_copy(
         update={
@@ -64,7 +64,7 @@ def rehearse(material: Material, folder: Path, pretended: Pretended) -> Rehearse
         split=replace(material.split, test=material.split.folds[0].val),
     )
     where = Workspace(folder)
-    book = run_study(stand_in, where, Unwatched(), pretended.clock, executors=lambda *_: nullcontext(pretended)).book
+    book = run_study(stand_in, where, Unwatched(), executors=lambda *_: nullcontext(pretended)).book
     began = time.perf_counter()
     for _ in book.trials():
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -33,6 +34,10 @@ class Executor(ABC):
     def workers(self) -> int:
         """How many stacks are trained at a time."""
         return self._workers
+
+    def now(self) -> float:
+        """Seconds by a clock that trainings take their time of, and that is never set back."""
+        return time.monotonic()
 
     def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
         """Divide specs into stacks for the workers, the most costly first; the first call measures the machine."""
