@@ -164,7 +164,7 @@ def _trial_row(content: dict[str, Any], champion: dict[str, Any] | None, front: 
         name=scored["title"] if scored is not None else _name(content),
         kind=scored["kind"] if scored is not None else "trial",
         state=content["state"],
-        **_validation_values(scored["val"] if scored is not None else own),
+        **_validation_values((scored or {}).get("val", own)),
         **_test_values(scored["test"] if scored is not None else None),
         seconds=content["seconds"],
         params=" ".join(f"{key}={_short(value)}" for key, value in content["params"].items()),
