@@ -163,8 +163,7 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
         least = np.array([1.0 if name.endswith("r2") else 0.0 for name in names])
         # Records have null for whatever is not finite; early ones have 0 for the AUC of one class alone.
         now = np.where(np.isfinite(new.curves), new.curves, np.nan)
-        auc = np.array([name.endswith("/auc") for name in names])
-        now = np.where(auc & np.isnan(now) & (old.curves == 0), 0.0, now)
+        now = np.where(before.task.aucs & np.isnan(now) & (old.curves == 0), 0.0, now)
         difference = relative_difference(old.curves, now, least)
         found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(names)]
         unequal = np.flatnonzero(difference.any(axis=1))

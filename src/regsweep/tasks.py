@@ -54,6 +54,11 @@ class Task:
         return tuple(f"{part}/{name}" for part in ("train", "val") for name in self.metrics)
 
     @property
+    def aucs(self) -> tuple[bool, ...]:
+        """Which curves are of AUC, which is undefined where all rows are of one class."""
+        return tuple(name.endswith("/auc") for name in self.curves)
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """What a study of it can search by; the first one is the default."""
         return tuple(f"val/{name}" for name in self.metrics)

@@ -25,8 +25,6 @@ class Classifier(Protocol):
 
     def fit(self, x: FloatArray, y: FloatArray) -> object: ...
 
-    def set_params(self, **params: object) -> object: ...
-
     def predict_proba(self, x: FloatArray) -> FloatArray: ...
 
 
@@ -39,10 +37,7 @@ def fit(name: str, x: FloatArray, y: FloatArray, *, seed: int) -> tuple[Classifi
     from sklearn.exceptions import ConvergenceWarning
 
     single = bool(np.all(y == y[0]))
-    classifier = BUILDERS["mean" if single else name](len(y), random_state(seed))
-    if name == "hist_gradient_boosting" and not single and min(y.sum(), len(y) - y.sum()) < 2:
-        # It stops early on many rows, by a part of them that needs both classes, too.
-        classifier.set_params(early_stopping=False)
+    classifier = BUILDERS["mean" if single else name](y, random_state(seed))
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", category=ConvergenceWarning)
         classifier.fit(x, y)
@@ -59,43 +54,45 @@ def fit(name: str, x: FloatArray, y: FloatArray, *, seed: int) -> tuple[Classifi
     return classifier, parameters
 
 
-def _mean(_rows: int, _state: int) -> Classifier:
+def _mean(_y: FloatArray, _state: int) -> Classifier:
     from sklearn.dummy import DummyClassifier
 
     classifier: Classifier = DummyClassifier(strategy="prior")
     return classifier
 
 
-def _logistic_regression(_rows: int, _state: int) -> Classifier:
+def _logistic_regression(_y: FloatArray, _state: int) -> Classifier:
     from sklearn.linear_model import LogisticRegression
 
     classifier: Classifier = LogisticRegression()
     return classifier
 
 
-def _k_nearest_neighbours(rows: int, _state: int) -> Classifier:
+def _k_nearest_neighbours(y: FloatArray, _state: int) -> Classifier:
     from sklearn.neighbors import KNeighborsClassifier
 
-    classifier: Classifier = KNeighborsClassifier(n_neighbors=min(NEIGHBOURS, rows))
+    classifier: Classifier = KNeighborsClassifier(n_neighbors=min(NEIGHBOURS, len(y)))
     return classifier
 
 
-def _random_forest(_rows: int, state: int) -> Classifier:
+def _random_forest(_y: FloatArray, state: int) -> Classifier:
     from sklearn.ensemble import RandomForestClassifier
 
     classifier: Classifier = RandomForestClassifier(random_state=state)
     return classifier
 
 
-def _hist_gradient_boosting(_rows: int, state: int) -> Classifier:
+def _hist_gradient_boosting(y: FloatArray, state: int) -> Classifier:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    classifier: Classifier = HistGradientBoostingClassifier(random_state=state)
+    # It stops early on many rows, by a part of them that needs both classes, too.
+    stops = "auto" if min(y.sum(), len(y) - y.sum()) >= 2 else False
+    classifier: Classifier = HistGradientBoostingClassifier(early_stopping=stops, random_state=state)
     return classifier
 
 
-# Each takes the number of training rows and a random state.
-BUILDERS: Mapping[str, Callable[[int, int], Classifier]] = {
+# Each takes the training rows' classes and a random state.
+BUILDERS: Mapping[str, Callable[[FloatArray, int], Classifier]] = {
     "mean": _mean,
     "logistic_regression": _logistic_regression,
     "k_nearest_neighbours": _k_nearest_neighbours,

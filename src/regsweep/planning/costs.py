@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from regsweep.config import StudyConfig
 from regsweep.config.schema import TrainerConfig
@@ -16,9 +17,8 @@ from regsweep.data.features import Prepared
 from regsweep.planning.draws import random_specs
 from regsweep.planning.simulate import Machine, Seconds, makespan
 from regsweep.runner import Executor
-from regsweep.tasks import REGRESSION
 from regsweep.train import make_trainer
-from regsweep.train.plan import Load, ProgramKey, Speed, form_of
+from regsweep.train.plan import Load, ProgramKey, Speed, form_of, shares_stacks
 from regsweep.trial import TrialSpec
 
 # So many trainings are measured, for so few epochs that they take some second by the cost model. Of those that share no stacks
@@ -37,14 +37,13 @@ def seconds_of(spec: TrialSpec, config: StudyConfig, data: Prepared, *, fit: flo
     folds, rows = len(data.folds), len(data.folds[0].z_train)
     form = form_of(spec, data.folds[0].encoded(spec.encoding).inputs, rows)
     steps = (spec.epochs - spec.initial_epoch) * -(-rows // form.batch_size)
-    if shares_stacks(config):
+    if _stacks(config):
         return Speed().stack(form, folds, steps)
     return folds * (fit * FIT + step * (FIT_STEP * steps + Speed().stack(form, 1, steps)))
 
 
-def shares_stacks(config: StudyConfig) -> bool:
-    """Whether trainings share stacks; those of classes do not."""
-    return config.trainer.kind == "stacked" and config.predicts == REGRESSION
+def _stacks(config: StudyConfig) -> bool:
+    return shares_stacks(config.trainer.kind, config.predicts)
 
 
 @dataclass
@@ -59,18 +58,20 @@ class Costs:
     _known: frozenset[ProgramKey] = frozenset()
     _fit: float = 1.0
     _step: float = 1.0
-    _sample: Sequence[TrialSpec] = field(default_factory=tuple)
+
+    @cached_property
+    def _sample(self) -> Sequence[TrialSpec]:
+        return random_specs(self.config.space, SAMPLE if _stacks(self.config) else ALONE, self.config.seed)
 
     def start(self) -> None:
         """Wait until there are workers, and until the executor has measured what it divides specs by."""
-        self._sample = random_specs(self.config.space, SAMPLE if shares_stacks(self.config) else ALONE, self.config.seed)
         self.executor.call(_ready, self.config.trainer)
         self.plan(self._sample)
 
     def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
         """Divide specs among stacks; the seconds of each are the cost model's."""
         loads = self.executor.plan(specs)
-        if shares_stacks(self.config):
+        if _stacks(self.config):
             return loads
         return tuple(replace(load, seconds=self.by_model(specs[load.positions[0]])) for load in loads)
 
@@ -92,7 +93,7 @@ class Costs:
         once = [replace(spec, epochs=1, rounds=()) for spec in self._sample]
         while len(once) > self.machine.workers and makespan(self.plan(once), self.machine)[0] > LONGER * SHORT:
             once = once[: max(self.machine.workers, len(once) // 2)]
-        if shares_stacks(self.config):
+        if _stacks(self.config):
             self._measure_stacks(self._sample[: len(once)])
         else:
             self._measure_alone(once)
@@ -122,9 +123,7 @@ class Costs:
         self._fit = max(LEAST, (short - self._step * one) / begin)
 
     def _made_of(self, specs: Sequence[TrialSpec], *, fit: float, step: float) -> float:
-        loads = self.executor.plan(specs)
-        parts = [seconds_of(specs[load.positions[0]], self.config, self.data, fit=fit, step=step) for load in loads]
-        return makespan([replace(load, seconds=part) for load, part in zip(loads, parts, strict=True)], self.machine)[0]
+        return makespan(replace(self, _fit=fit, _step=step).plan(specs), self.machine)[0]
 
     def _timed(self, specs: Sequence[TrialSpec]) -> float:
         began = self.clock()

@@ -30,7 +30,7 @@ ROWS = 1000
 # Quick ones never pay much.
 LEVEL, LEAST = 0.9, -0.25
 
-Seconds = Callable[[TrialSpec], float]
+Cost = Callable[[TrialSpec], float]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Lean:
     lean: float
     costs: Array64
     config: StudyConfig
-    seconds: Seconds
+    seconds: Cost
 
     def __call__(self, specs: Sequence[TrialSpec], rng: np.random.Generator) -> Array64:
         """The objectives of configurations, shape (specs,)."""
@@ -69,7 +69,7 @@ class Lean:
         return [self.seconds(spec) for spec in specs]
 
 
-def lean_of(config: StudyConfig, data: Prepared, measured: Seconds | None = None) -> Lean:
+def lean_of(config: StudyConfig, data: Prepared, measured: Cost | None = None) -> Lean:
     """Look at the table: towards long trainings, up to 1, or towards quick ones, where it is negative.
 
     `measured`: the cost model as it was corrected by measuring.

@@ -14,10 +14,9 @@ from typing import Any, Self, TypeVar
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.runner.work import Results, Site, train
-from regsweep.tasks import REGRESSION
 from regsweep.train import make_trainer
 from regsweep.train.contract import StopRule
-from regsweep.train.plan import GIB, Load, Speed, one_each, plan
+from regsweep.train.plan import GIB, Load, Speed, one_each, plan, shares_stacks
 from regsweep.trial import State, TrialResult, TrialSpec
 
 T = TypeVar("T")
@@ -41,8 +40,7 @@ class Executor(ABC):
 
     def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
         """Divide specs into stacks for the workers, the most costly first; the first call measures the machine."""
-        if self._config.kind == "keras_fit" or self._data.task != REGRESSION or not specs:
-            # The stacked trainer, too, hands classes to `keras_fit`.
+        if not specs or not shares_stacks(self._config.kind, self._data.task):
             return one_each(specs)
         self._speed = self._speed or self._measure()
         folds = self._data.folds

@@ -67,9 +67,8 @@ def stops(rule: StopRule, spec: TrialSpec, curves: Sequence[Array64], task: Task
 
 
 def diverged(curves: Array64, task: Task) -> npt.NDArray[np.int64]:
-    """Where curves are not finite, as (epoch, column). AUC does not count: it is undefined where all rows are of one class."""
-    counts = [not name.endswith("/auc") for name in task.curves]
-    return np.argwhere(~np.isfinite(curves) & counts)
+    """Where curves are not finite, as (epoch, column); AUC, which may be undefined, does not count."""
+    return np.argwhere(~(np.isfinite(curves) | task.aucs))
 
 
 def waves_of(rule: StopRule | None, folds: int) -> tuple[range, ...]:

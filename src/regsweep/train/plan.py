@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from heapq import heapreplace
 from itertools import pairwise
 
+from regsweep.tasks import REGRESSION, Task
 from regsweep.trial import TrialSpec
 
 # Padded widths are multiples of the longest vector register, so that every network's numbers take the same path through it.
@@ -140,6 +141,11 @@ def plan(
     spans = [_span(planned, workers) for planned in plans]
     # Larger stacks cost less in all: a plan with more of them must be faster by more than the cost model can be wrong.
     return next(planned for planned, span in zip(plans, spans, strict=True) if span <= 1.05 * min(spans))
+
+
+def shares_stacks(kind: str, task: Task) -> bool:
+    """Whether a trainer's trainings share stacks; `stacked`, too, hands classes to `keras_fit`."""
+    return kind == "stacked" and task == REGRESSION
 
 
 # Seconds of an epoch of `keras.Model.fit`, roughly.
