@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.search.cells import NONE, PEERS, Cell
-from benchmarks.search.store import Line
+from benchmarks.search.store import Line, machine
 from regsweep.bootstrap import Interval
 from regsweep.repeats import corrected_interval
 
@@ -115,10 +115,17 @@ def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tu
 def racers(found: dict[Cell, Line]) -> dict[str, dict[tuple[str, int], Line]]:
     """The default study's lines and each peer's, by system; of a table the default's on the seeds that a peer has, if any.
 
-    On other seeds rows and luck are others.
+    On other seeds rows and luck are others. Peers of another machine than the default's on their seed are left out.
     """
-    peers = {name: by_kind(found, "peers").get((name, NONE), {}) for name in PEERS}
-    ours = by_kind(found, "default").get(("default", NONE), {})
+    ours, kinds = by_kind(found, "default").get(("default", NONE), {}), by_kind(found, "peers")
+    peers = {
+        name: {
+            key: line
+            for key, line in kinds.get((name, NONE), {}).items()
+            if key not in ours or machine(line) == machine(ours[key])
+        }
+        for name in PEERS
+    }
     theirs = {key for lines in peers.values() for key in lines}
     raced = {table for table, _ in theirs}
     return {"default": {key: line for key, line in ours.items() if key in theirs or key[0] not in raced}, **peers}

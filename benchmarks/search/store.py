@@ -1,7 +1,8 @@
 """What has been collected: a file per part, a line of JSON per finished cell.
 
 A line is appended as a whole and synced, so a sitting that is cut, or another one beside it, costs no finished cell. A line that
-was torn is no line. Of a cell that is there twice the first line counts.
+was torn is no line. Of a cell that is there twice the first line counts; of the default's, the first that was made on the machine
+of the peers beside it: a race in seconds is one machine's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,21 @@ from typing import Any
 from benchmarks.search.cells import PARTS, Cell
 
 Line = Mapping[str, Any]
+Machine = tuple[str, int]
+
+
+def machine(line: Line) -> Machine:
+    """Where a line was made: processor and cores."""
+    return line["machine"]["cpu"], line["machine"]["cores"]
+
+
+def machines(found: Mapping[Cell, Line]) -> dict[tuple[str, int], Machine]:
+    """Where the first peer of each (table, seed) ran."""
+    places: dict[tuple[str, int], Machine] = {}
+    for cell, line in found.items():
+        if cell.part == "peers":
+            places.setdefault((cell.table, cell.seed), machine(line))
+    return places
 
 
 class Store:
@@ -42,11 +58,17 @@ class Store:
 
     def read(self) -> dict[Cell, Line]:
         """Every finished cell with its line."""
-        found: dict[Cell, Line] = {}
+        found: dict[Cell, list[Line]] = {}
         names = [field.name for field in fields(Cell)]
         for line in self._lines():
-            found.setdefault(Cell(**{name: line[name] for name in names}), line)
-        return found
+            found.setdefault(Cell(**{name: line[name] for name in names}), []).append(line)
+        first = {cell: lines[0] for cell, lines in found.items()}
+        race = machines(first)
+        for cell, lines in found.items():
+            if cell.part == "default":
+                there = race.get((cell.table, cell.seed))
+                first[cell] = next((line for line in lines if machine(line) == there), lines[0])
+        return first
 
     def _lines(self) -> Iterator[Line]:
         for part in PARTS:

@@ -99,6 +99,27 @@ def test_of_a_cell_that_is_there_twice_the_first_line_counts(tmp_path: Path) -> 
     assert curve(store.read()[cell("tpe")], VALIDATION).last == 1.0
 
 
+def test_where_peers_ran_on_another_machine_the_default_is_searched_there_too(tmp_path: Path) -> None:
+    store, runner = Store(tmp_path), Runner()
+    cells = [cell("default", seed=seed, part="default") for seed in (0, 1)] + [cell("optuna", part="peers")]
+    for one in cells[:2]:
+        store.append(one, line([1.0]))
+    assert sit(store, cells, run=runner) == 2
+    assert runner.jobs == [(cells[2],), (cells[0],)]
+    known = store.read()
+    assert [known[one]["machine"]["cpu"] == "a cpu" for one in cells] == [False, True, False]
+    # The first machine's line stays and is asked for where its peers ran.
+    assert len((tmp_path / "default.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    assert sit(store, cells, run=runner) == 0
+
+
+def test_a_race_between_machines_is_none() -> None:
+    there = {**line([2.0]), "machine": {"cpu": "another cpu", "cores": 2}}
+    found = {cell("default", part="default"): line([2.0], 0.6), cell("optuna", part="peers"): there}
+    assert "Optuna" not in blocks(found)["race"]
+    assert blocks(found)["verdict"] == "Nothing is in yet."
+
+
 def test_what_would_not_end_in_time_is_not_begun(tmp_path: Path) -> None:
     runner = Runner()
     cells = [cell("default", part="default"), cell("tpe"), cell("optuna", part="peers")]
