@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,6 +211,26 @@ def test_every_fold_is_trained_from_its_own_start(trainer: Trainer) -> None:
     assert len(result.folds) == 3
     assert len({fold.network.kernels[0].tobytes() for fold in result.folds}) == 3
     assert result.final["val/mse"] == pytest.approx(np.mean([fold.curves[-1, 3] for fold in result.folds]))
+
+
+def test_folds_may_differ_in_their_inputs(trainer: Trainer, tmp_path: Path) -> None:
+    # A level that one row has, and a value that one row misses: the fold which validates that row has one input less for each.
+    rows = [
+        f"{number if number != 1 else ''},{'rare' if number == 40 else 'ab'[number % 2]},{number / 7}" for number in range(60)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["x,level,y", *rows]), encoding="utf-8")
+    config = compose(["dataset=csv", f"dataset.path={tmp_path}/table.csv", "dataset.target=y", "split=kfold", "split.folds=3"])[0]
+    dataset = load_dataset(config.dataset)
+    data = prepare(dataset, make_split(config.split, dataset), config.features)
+    inputs = [fold.inputs for fold in data.folds]
+    assert len(set(inputs)) > 1
+    first = one(trainer, data, epochs=2)
+    assert first.state is State.COMPLETE, first.cause
+    assert [fold.network.kernels[0].shape[0] for fold in first.folds] == inputs
+    # The first fold alone trains as it does beside the others.
+    alone = one(trainer, replace(data, folds=data.folds[:1]), epochs=2)
+    np.testing.assert_array_equal(alone.folds[0].curves, first.folds[0].curves)
+    assert went_on(trainer, data, first, 3).state is State.COMPLETE
 
 
 def test_keras_users_get_a_network_with_the_same_answers(trainer: Trainer, data: Prepared, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -55,6 +55,15 @@ def one(data: Prepared) -> Iterator[Processes]:
         yield executor
 
 
+def test_on_a_gpu_a_load_holds_as_many_as_the_plan_likes(data: Prepared) -> None:
+    class OnGpu(Inline):
+        def _measure(self) -> Speed:
+            return Speed(gpu=True)
+
+    (load,) = OnGpu(CONFIG.trainer, data).plan([spec(seed=seed) for seed in range(50)])
+    assert sorted(load.positions) == list(range(50))
+
+
 def gone(pid: int) -> bool:
     """Whether a process is gone, or only waits for init to take note of it; one that closed its files may need a moment."""
     for _ in range(50):

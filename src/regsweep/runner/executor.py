@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ class Executor(ABC):
         folds = self._data.folds
         # On a GPU its own memory counts; the trainer sees to it.
         inputs = {spec.encoding: folds[0].encoded(spec.encoding).inputs for spec in specs}
-        rows, memory = len(folds[0].z_train), math.inf if self._speed.gpu else self._config.memory_gb * GIB
+        rows, memory = len(folds[0].z_train), sys.float_info.max if self._speed.gpu else self._config.memory_gb * GIB
         return plan(specs, inputs, rows, len(folds), self._speed, self._workers, memory)
 
     @abstractmethod

@@ -135,7 +135,8 @@ class _Models:
     def of(self, fold: FoldData, steps: int) -> _Compiled:
         """One for a fold, with variables as they happen to be."""
         scale = None if on_metric_scale(fold) else (fold.target, fold.mean, fold.std)
-        key = (steps, scale)
+        # A level or a missing value that only one fold's training rows have makes its rows longer.
+        key = (fold.inputs, steps, scale)
         if key not in self._compiled:
             self._compiled[key] = _Compiled(compiled(self._spec, fold, steps))
         return self._compiled[key]

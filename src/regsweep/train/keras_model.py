@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -55,7 +56,8 @@ def rebuild(member: Member) -> keras.Sequential:
 
 def compiled(spec: TrialSpec, fold: FoldData, steps: int) -> keras.Sequential:
     """The network of a spec with its optimizer, loss and metrics, for a fold of so many steps per epoch."""
-    model = build(spec, fold.inputs)
+    # With weights of its own: those that a training goes on from are another fold's, perhaps with other inputs.
+    model = build(replace(spec, rounds=(), start=()), fold.inputs)
     model.compile(
         optimizer=OPTIMIZERS[spec.optimizer](_learning_rate(spec, steps)),
         loss=keras.losses.BinaryCrossentropy(from_logits=True) if fold.task == BINARY else "mse",
