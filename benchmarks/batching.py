@@ -26,9 +26,9 @@ from rich.table import Table
 from regsweep.config import compose
 from regsweep.environment import Environment
 from regsweep.errors import DataError
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.search import Search
-from regsweep.study import gather
 from regsweep.train import make_trainer
 from regsweep.trial import State, spec_from_values, trial_seed
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from regsweep.trial import CURVES, Scalar, TrialSpec
 
 if TYPE_CHECKING:
-    from regsweep.study import Material
+    from regsweep.material import Material
 
 # What networks are compared on with other programs, which have neither segments nor stacked folds.
 PLAIN = ("space=broad", "split=holdout", "champion=bag")
@@ -39,7 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 def material(*overrides: str) -> Material:
     """Data, split and features of the default data set, or of another config."""
     from regsweep.config import compose
-    from regsweep.study import gather
+    from regsweep.material import gather
 
     return gather(compose([*PLAIN, *overrides])[0])
 

@@ -81,9 +81,10 @@ class Phases:
 def ours(trials: int, folder: Path) -> tuple[dict[str, float], list[Pair]]:
     """Run a study; returns its phases and what its complete trials trained."""
     from regsweep.config import compose
+    from regsweep.material import gather
     from regsweep.paths import Workspace
     from regsweep.runner import warm_up
-    from regsweep.study import gather, run_study
+    from regsweep.study import run_study
     from regsweep.trial import State, spec_from_values, trial_seed
 
     config = compose([*PLAIN, "sampler=random", "baselines=none", f"n_trials={trials}", f"max_failures={trials}"])[0]

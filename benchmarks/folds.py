@@ -25,9 +25,10 @@ from sklearn.datasets import make_friedman1
 from benchmarks.common import save, show
 from regsweep.book import judged_model
 from regsweep.config import compose
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.runner import warm_up
-from regsweep.study import Unwatched, gather, run_study
+from regsweep.study import Unwatched, run_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

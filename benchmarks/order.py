@@ -25,13 +25,14 @@ import numpy as np
 from benchmarks.batching import present
 from benchmarks.common import save, show
 from regsweep.config import compose
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.runner import make_executor, warm_up
-from regsweep.study import Unwatched, gather, run_study
+from regsweep.study import Unwatched, run_study
 
 if TYPE_CHECKING:
+    from regsweep.material import Material
     from regsweep.record import TrialRecord
-    from regsweep.study import Material
 
 ORDERS = ("fixed", "free")
 START = 10

@@ -51,7 +51,7 @@ from pathlib import Path
 from regsweep.config import compose
 from regsweep.planning import estimate
 from regsweep.runner import warm_up
-from regsweep.study import gather
+from regsweep.material import gather
 import regsweep.show.plan
 if __name__ == "__main__":
     (config,) = compose(sys.argv[1:])

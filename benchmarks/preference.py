@@ -27,6 +27,7 @@ from benchmarks.common import save, show
 from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.errors import RegsweepError
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.planning.costs import seconds_of
 from regsweep.planning.draws import random_specs
@@ -35,13 +36,13 @@ from regsweep.planning.preference import Lean, forest_to_linear, lean_of
 from regsweep.planning.simulate import Machine, simulate
 from regsweep.runner import warm_up
 from regsweep.search import Search
-from regsweep.study import Unwatched, gather, run_study
+from regsweep.study import Unwatched, run_study
 from regsweep.train.plan import Load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from regsweep.study import Material
+    from regsweep.material import Material
     from regsweep.trial import TrialSpec
 
 DRAWN = 1_000

@@ -43,9 +43,10 @@ def judged(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     from regsweep.champion.choice import best_trial
     from regsweep.config import compose
     from regsweep.data.sealed import unseal
+    from regsweep.material import gather
     from regsweep.metrics import score
     from regsweep.paths import Workspace
-    from regsweep.study import Unwatched, gather, run_study
+    from regsweep.study import Unwatched, run_study
 
     started = time.perf_counter()
     with TemporaryDirectory() as folder:

@@ -19,10 +19,10 @@ from regsweep.config import compose
 from regsweep.data import Dataset, Split
 from regsweep.data.features import Prepared, prepare
 from regsweep.data.split import Fold
+from regsweep.material import Material, gather
 from regsweep.metrics import ClassScores, Scores, score
 from regsweep.predictor import Model, encode
 from regsweep.runner import make_executor
-from regsweep.study import Material, gather
 from regsweep.trial import Scalar, State, TrialResult, spec_from_values
 
 SEEDS = range(5)

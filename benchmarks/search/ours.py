@@ -17,10 +17,11 @@ from benchmarks.search.scoring import Searched
 from regsweep.book import read_champion
 from regsweep.config import compose
 from regsweep.errors import RegsweepError
+from regsweep.material import Material, gather
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.runner import make_executor
-from regsweep.study import Material, Unwatched, gather, run_study
+from regsweep.study import Unwatched, run_study
 from regsweep.train.runtime import import_tensorflow
 
 

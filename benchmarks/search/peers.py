@@ -29,7 +29,7 @@ from benchmarks.keras_parts import Declared, compiled, pipelines, unconditional
 from benchmarks.search.cells import Cell
 from benchmarks.search.scoring import Searched
 from regsweep.config import compose
-from regsweep.study import Material, gather
+from regsweep.material import Material, gather
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, spec_from_values, trial_seed
 
 # Keras Tuner takes 0 for no seed.

@@ -20,9 +20,9 @@ import numpy as np
 
 from regsweep.config import compose
 from regsweep.data.sealed import TestRows, unseal
+from regsweep.material import Material, gather
 from regsweep.metrics import score_numbers
 from regsweep.runner import make_executor
-from regsweep.study import Material, gather
 from regsweep.trial import State, TrialResult, TrialSpec, trial_seed
 
 AGAIN: Final = 3

@@ -8,11 +8,11 @@ from regsweep import metrics
 from regsweep.baselines import describe, fit_baseline
 from regsweep.champion.training import whole
 from regsweep.config import compose
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.predictor import encode
 from regsweep.repeats import repeat_splits
 from regsweep.report.plots import predicted_by_index, strip
-from regsweep.study import gather
 
 SPLIT = ("dataset=economics", "split=holdout", "split.train=0.6", "split.val=0.1", "split.test=0.3", "split.seed=40")
 NETWORK = {

@@ -68,9 +68,7 @@ class RecordBook:
             raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])
 
     def known_facts(self) -> StudyFacts | None:
-        """What study.json says; where it is damaged, what a trial's record says."""
-        if not (self.folder / "study.json").is_file():
-            return None
+        """What study.json says; where it is damaged or missing, what a trial's record says."""
         try:
             return self.facts()
         except UnreadableError:
@@ -225,6 +223,10 @@ class RecordBook:
     def trial(self, number: int) -> TrialRecord | None:
         """Read one trial's record, if there is one."""
         return read_trial(self.place(number)) if self.place(number).is_dir() else None
+
+    def remade(self) -> list[Path]:
+        """The folders that a run makes anew where they are not whole."""
+        return [place for pattern in ("networks-*", "finalists") for place in sorted(self.folder.glob(pattern))]
 
     def whole(self, number: int) -> TrialRecord | None:
         """Read one trial's record, if there is one and it is what was written."""

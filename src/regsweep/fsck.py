@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from regsweep.book import ENDED_FILE, RecordBook, read_champion
+from regsweep.book import ENDED_FILE, RecordBook
 from regsweep.errors import RegsweepError, StorageError, UnreadableError
-from regsweep.folder import leftovers, read_content, read_json
+from regsweep.folder import leftovers, read_folder, read_json
 from regsweep.pareto import front_of
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.search import Told, kept_trials, reports_of
-from regsweep.sums import SUMS_FILE, differences, digest, read_sums
+from regsweep.sums import SUMS_FILE, differences, digest, is_whole, read_sums
 from regsweep.tracking.content import Point, RunContent, baseline_run, champion_run, trial_run
 from regsweep.tracking.inspection import Inspection, Recorded, inspect
 from regsweep.tracking.names import PARETO, RECORD, SUMS
@@ -83,6 +83,7 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
     findings += _note(book)
     contents = [trial_run(book, record, None) for record in records.values()]
     findings += _insight(book)
+    findings += _remade(book)
     judged, scores, problems = _scores(book, records)
     findings += problems
     kept: tuple[Told | None, ...] = ()
@@ -163,6 +164,13 @@ def _insight(book: RecordBook) -> Iterator[Finding]:
             yield from (Finding(problem) for problem in error.problems)
 
 
+def _remade(book: RecordBook) -> Iterator[Finding]:
+    """What a run trains or writes again where it is not whole: finalists, the champion's networks as Keras files."""
+    for place in book.remade():
+        if not is_whole(place):
+            yield Finding(f"{place}: is not what was written; the same `regsweep run` makes it again")
+
+
 def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool, list[RunContent], list[Finding]]:
     """Whether the study is judged, the runs of what was scored on the test rows, and what is missing of it."""
     if not book.scored():
@@ -170,8 +178,9 @@ def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool,
     runs: list[RunContent] = []
     problems: list[Finding] = []
     try:
-        openings = read_content(book.folder / "test-openings")["openings"]
-        champion = read_champion(book)
+        openings = read_folder(book.folder / "test-openings")[0]["openings"]
+        place = book.folder / "champion"
+        champion = read_folder(place)[0] if place.is_dir() else None
         if champion is None or champion["openings"] != openings:
             opened = openings[-1].get("baseline") or f"trial {openings[-1]['trial']}"
             problems.append(
@@ -186,7 +195,7 @@ def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool,
         return True, [], [Finding(problem) for problem in error.problems]
     for name in names:
         try:
-            runs.append(baseline_run(book, read_content(book.folder / f"baseline-{name}")))
+            runs.append(baseline_run(book, read_folder(book.folder / f"baseline-{name}")[0]))
         except UnreadableError as error:
             problems += [Finding(problem) for problem in error.problems]
     return champion is not None, runs, problems

@@ -12,13 +12,15 @@ from regsweep.book import ENDED_FILE, RecordBook
 from regsweep.champion import read_openings
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.flight import told_by
-from regsweep.folder import read_content, read_folder, tidy
+from regsweep.folder import read_content, read_folder, read_json, tidy
 from regsweep.fsck import Checked, check
 from regsweep.insight import read_insight
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.record import Features, StudyFacts, identity
 from regsweep.search import Told, kept_trials, open_search
-from regsweep.study import gather, train_lost
+from regsweep.study import train_lost
+from regsweep.sums import is_whole
 from regsweep.tracking.content import champion_key
 from regsweep.tracking.drain import sync
 from regsweep.tracking.inspection import inspect
@@ -40,10 +42,14 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
         for database in (workspace.optuna_db, workspace.mlflow_db):
             _set_aside(database, announce)
         facts = _restore_facts(book, announce)
-        if (place := book.folder / ENDED_FILE).is_file() and book.ended() is None:
+        if (place := book.folder / ENDED_FILE).is_file() and not _is_readable(place):
             # The same `regsweep run` writes anew what it says.
             place.unlink()
         foreign = _copy_back(workspace, book, facts, announce)
+        for place in book.remade():
+            if not is_whole(place):
+                shutil.rmtree(place)
+                announce(f"{place}: was damaged; the same `regsweep run` makes it again")
         if book.insight.exists() and read_insight(book) is None:
             book.insight.unlink()
             announce(f"{book.insight}: was damaged; the same `regsweep run` makes it again")
@@ -94,8 +100,9 @@ def _restore_facts(book: RecordBook, announce: Announce) -> StudyFacts:
 
 
 def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announce: Announce) -> set[str]:
-    """Take records that are missing or damaged from their copies in MLflow's artifacts; damaged ones without a copy go.
+    """Take records that are missing or damaged from their copies in MLflow's artifacts.
 
+    Of damaged ones without a copy those stay that can be trained again, until they have been; the others go.
     Returns the runs whose copies are another study's, that had this name before its records were taken away.
     """
     copies: dict[str, Path] = {}
@@ -112,17 +119,22 @@ def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announ
     # MLflow keeps the runs of baselines that the champion is no longer compared with.
     wanted = _compared(book)
     copies = {name: copy for name, copy in copies.items() if wanted is None or not name.startswith("baseline-") or name in wanted}
+    told = {book.place(slot.number).name for slot in kept_trials(workspace, facts.study) if slot is not None}
     places = [place for pattern in ("trial-*", "baseline-*", "champion") for place in book.folder.glob(pattern)]
     for name in sorted({*copies, *(place.name for place in places)}):
         place = book.folder / name
         if _is_whole(place):
             continue
-        shutil.rmtree(place, ignore_errors=True)
-        if name in copies and _is_whole(copies[name]):
-            if not _is_of(facts, copies[name]):
-                foreign.add(runs[copies[name].parent])
-                continue
-            shutil.copytree(copies[name], place)
+        copy = copies.get(name)
+        if copy is not None and not _is_whole(copy):
+            copy = None
+        if copy is not None and not _is_of(facts, copy):
+            foreign.add(runs[copy.parent])
+            copy = None
+        if copy is not None or name not in told:
+            shutil.rmtree(place, ignore_errors=True)
+        if copy is not None:
+            shutil.copytree(copy, place)
             announce(f"{place}: copied back from MLflow's artifacts")
     return foreign
 
@@ -192,6 +204,14 @@ def _says(kept: Told | None, slot: Told) -> bool:
     if (kept.value, kept.others, kept.reports, kept.rung) != (slot.value, slot.others, slot.reports, slot.rung):
         return False
     return (kept.number, kept.state) == (slot.number, slot.state) and kept.params.items() <= dict(slot.params).items()
+
+
+def _is_readable(place: Path) -> bool:
+    try:
+        read_json(place)
+    except UnreadableError:
+        return False
+    return True
 
 
 def _is_whole(place: Path) -> bool:

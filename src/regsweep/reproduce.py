@@ -23,11 +23,11 @@ from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import DataError
 from regsweep.folder import read_content, read_folder
+from regsweep.material import Material, gather
 from regsweep.metrics import score
 from regsweep.predictor import Model
 from regsweep.record import StudyFacts, TrialRecord
 from regsweep.runner import Processes
-from regsweep.study import Material, gather
 from regsweep.train.contract import StopAfter
 from regsweep.trial import Array64, State, TrialResult
 

@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -21,29 +21,24 @@ from regsweep.book import RecordBook, judged_model
 from regsweep.budget import Budget
 from regsweep.champion import Judgement, Trainings, judge
 from regsweep.config import StudyConfig
-from regsweep.config.backend import missing_backend
 from regsweep.config.schema import TrainerConfig
-from regsweep.data import Dataset, Split, duplicates_across, groups_across, load_dataset, make_split, undefined_objective
-from regsweep.data.features import Prepared, prepare, too_many_levels
+from regsweep.data.features import Prepared
 from regsweep.data.sealed import unseal
-from regsweep.environment import Environment
-from regsweep.errors import ConfigError, DataError, StorageError, TooManyFailuresError
+from regsweep.errors import StorageError, TooManyFailuresError
 from regsweep.flight import Flight, Pace, tell
 from regsweep.folder import put
 from regsweep.free import FreeLoop
 from regsweep.insight import kept_insight, look_into
+from regsweep.material import Material
 from regsweep.paths import Workspace
-from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, study_name
+from regsweep.record import Features, StudyFacts, TrialRecord
 from regsweep.report.champion_parts import ReportRows
 from regsweep.report.write import write_report
 from regsweep.runner import Executor, make_executor
-from regsweep.runner.limits import machine_memory
 from regsweep.search import FreeSearch, Search, Told, open_search
-from regsweep.space import choices, explored, found_in, function_problems, greatest
 from regsweep.sums import is_whole, write_sums
 from regsweep.tracking import Drain, NoDrain
 from regsweep.train import save_networks
-from regsweep.train.runtime import start_for_function
 from regsweep.trial import State
 
 Clock = Callable[[], int]
@@ -84,17 +79,6 @@ class Unwatched:
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a config says about the data, worked out: nothing has been written yet."""
-
-    config: StudyConfig
-    facts: StudyFacts
-    dataset: Dataset
-    split: Split
-    prepared: Prepared
-
-
-@dataclass(frozen=True)
 class Outcome:
     """A finished study and its judgement; the id of its experiment in MLflow, or what kept MLflow from being written."""
 
@@ -103,49 +87,6 @@ class Outcome:
     judgement: Judgement
     experiment_id: str | None
     problem: str | None
-
-
-def gather(config: StudyConfig, environment: Environment | None = None, *, recorded: bool = False) -> Material:
-    """Load and check the data, split them, fit the features. Raises DataError or ConfigError before anything is written.
-
-    `recorded`: the config is a record's, and nothing is going to be drawn: a function that did is not needed.
-    """
-    if missing := missing_backend(config.trainer.backend):
-        raise ConfigError(missing)
-    dataset = load_dataset(config.dataset, config.predicts)
-    split = make_split(config.split, dataset)
-    if not recorded and (problem := undefined_objective(config.objectives, split, dataset)):
-        raise DataError(problem)
-    smallest = min(len(fold.train) for fold in split.folds)
-    if config.space.function is None and (largest := greatest(config.space, "batch_size")) > smallest:
-        raise ConfigError(
-            f"space.parameters.batch_size: goes up to {largest:g}, but there are {smallest} training rows; "
-            f"set smaller ones, for example space.parameters.batch_size={max(1, smallest // 4)}"
-        )
-    # Half of the memory, at the most, for what workers copy.
-    if not recorded and (problem := too_many_levels(dataset, split, config.features, machine_memory() / 2)):
-        raise DataError(problem)
-    prepared = prepare(dataset, split, config.features, choices(config.space, "encoding"))
-    if config.space.function is not None and not recorded:
-        config = _tried(config, smallest, prepared)
-    facts = StudyFacts(
-        study=study_name(config, dataset.sha256),
-        config=config,
-        dataset=_dataset_facts(dataset, split),
-        environment=environment or Environment.here(),
-    )
-    return Material(config, facts, dataset, split, prepared)
-
-
-def _tried(config: StudyConfig, rows: int, prepared: Prepared) -> StudyConfig:
-    """The config with what the space's function draws, as far as trying it shows. Raises ConfigError where it won't do."""
-    start_for_function(config)
-    if problems := function_problems(config, rows, lambda encoding: prepared.folds[0].encoded(encoding).inputs):
-        raise ConfigError(problems)
-    drawn = explored(config.space)
-    found = found_in(drawn)
-    always = tuple(name for name in found if all(name in one.params for one in drawn))
-    return config.model_copy(update={"space": config.space.model_copy(update={"found": found, "always": always})})
 
 
 def run_study(
@@ -228,12 +169,6 @@ def _begun(material: Material, workspace: Workspace, book: RecordBook) -> Search
     search = opened(anew=True) if not book.begun and not book.numbers() else None
     book.open(material.facts, Features(material.prepared.encoding, material.dataset.columns))
     return search or opened()
-
-
-def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
-    shared = {field.name: getattr(dataset, field.name) for field in fields(DatasetFacts) if field.name != "notes"}
-    across = filter(None, (duplicates_across(split, dataset), groups_across(split, dataset)))
-    return DatasetFacts(**shared, notes=(*dataset.notes, *across))
 
 
 def _lost(search: Search, book: RecordBook) -> tuple[Told, ...]:

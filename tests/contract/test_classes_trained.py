@@ -18,10 +18,11 @@ from regsweep.data import load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
 from regsweep.fsck import check
 from regsweep.leaderboard import leaderboard
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
 from regsweep.reproduce import _compare, _compare_test
-from regsweep.study import Unwatched, gather, run_study
+from regsweep.study import Unwatched, run_study
 from regsweep.tasks import BINARY
 from regsweep.train import make_trainer
 from regsweep.train.contract import epoch_order, seeds

@@ -17,8 +17,9 @@ from mlflow.entities import Run
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.tracking import database
 from regsweep.tracking.drain import sync
 from regsweep.tracking.recorder import Recorder

@@ -10,10 +10,11 @@ from mlflow import MlflowClient
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repair import repair
 from regsweep.show.run import run_and_show
-from regsweep.study import Clock, Outcome, gather, run_study, wall_clock
+from regsweep.study import Clock, Outcome, run_study, wall_clock
 from tests.conftest import TINY
 from tests.helpers import Silent
 

@@ -16,10 +16,11 @@ from regsweep.config import StudyConfig, compose
 from regsweep.folder import read_folder
 from regsweep.fsck import check
 from regsweep.leaderboard import leaderboard
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repair import repair
 from regsweep.show.reproduce import reproduce_and_show
-from regsweep.study import Outcome, gather, run_study
+from regsweep.study import Outcome, run_study
 from tests.conftest import TINY
 from tests.e2e.test_models import predict_elsewhere
 from tests.helpers import Silent

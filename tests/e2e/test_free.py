@@ -16,12 +16,13 @@ from regsweep.config import StudyConfig, compose
 from regsweep.data.features import Prepared
 from regsweep.errors import TooManyFailuresError
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.repair import repair
 from regsweep.reproduce import reproduce
 from regsweep.search import kept_trials
-from regsweep.study import Executors, gather, run_study
+from regsweep.study import Executors, run_study
 from regsweep.trial import State, trial_seed
 from tests.conftest import TINY
 from tests.helpers import Gated, Silent

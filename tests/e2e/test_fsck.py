@@ -19,12 +19,13 @@ from regsweep.config import StudyConfig, compose
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repair import _set_aside, repair
 from regsweep.show.console import find_books
 from regsweep.show.studies import show_studies
 from regsweep.show.upkeep import repair_and_show, sync_and_show
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.sums import is_whole
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent

@@ -14,13 +14,14 @@ from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
 from regsweep.errors import ConfigError
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.planning import estimate
 from regsweep.record import TrialRecord
 from regsweep.reproduce import reproduce
 from regsweep.search import Search
 from regsweep.space import function
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.trial import State
 from regsweep.warm_start import with_best_of
 from tests.conftest import TINY

@@ -13,11 +13,12 @@ from regsweep.config import compose
 from regsweep.fsck import check
 from regsweep.insight import read_insight
 from regsweep.insight.record import _train
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repair import repair
 from regsweep.runner import make_executor
 from regsweep.space import central
-from regsweep.study import Outcome, gather, run_study
+from regsweep.study import Outcome, run_study
 from tests.conftest import TINY
 from tests.helpers import Silent
 

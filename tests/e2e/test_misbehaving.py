@@ -15,8 +15,9 @@ import pytest
 
 from regsweep.book import RecordBook, read_champion
 from regsweep.config import compose
+from regsweep.material import gather
 from regsweep.paths import Workspace
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.trial import State, trial_seed
 from tests.helpers import Silent, group_ends
 

@@ -12,9 +12,10 @@ from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
 from regsweep.fsck import check
 from regsweep.leaderboard import leaderboard
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repair import repair
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from tests.conftest import TINY
 from tests.helpers import Silent
 

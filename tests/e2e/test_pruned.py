@@ -17,11 +17,12 @@ from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
 from regsweep.fsck import check
 from regsweep.leaderboard import epochs_saved, leaderboard
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.record import TrialRecord
 from regsweep.repair import repair
 from regsweep.reproduce import reproduce
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.train import make_trainer
 from regsweep.trial import State
 from tests.helpers import Silent

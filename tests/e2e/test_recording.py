@@ -15,10 +15,11 @@ from mlflow.entities import Run
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.show.console import find_books
 from regsweep.show.upkeep import sync_and_show
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.tracking.drain import Drain, sync
 from tests.conftest import TINY
 from tests.helpers import Silent

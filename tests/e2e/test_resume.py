@@ -18,9 +18,10 @@ from regsweep.config import compose
 from regsweep.data import make_split
 from regsweep.data.features import prepare
 from regsweep.errors import StorageError, TooManyFailuresError
+from regsweep.material import Material, gather
 from regsweep.paths import Workspace
 from regsweep.space import choices
-from regsweep.study import Material, gather, run_study
+from regsweep.study import run_study
 from tests.conftest import TINY
 from tests.e2e.conftest import table_of
 from tests.helpers import Silent, group_ends, of_group

@@ -16,9 +16,10 @@ import pytest
 from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.reproduce import reproduce
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.tracking.content import trial_run
 from tests.conftest import TINY
 from tests.helpers import Silent

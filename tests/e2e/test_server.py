@@ -23,9 +23,10 @@ from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.errors import StorageError
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repeats import record_verdict, repeat_splits, write_verdict
-from regsweep.study import Outcome, gather, run_study
+from regsweep.study import Outcome, run_study
 from regsweep.sums import SUMS_FILE, differences, read_sums
 from regsweep.tracking.drain import sync
 from tests.conftest import TINY, run_cli

@@ -17,8 +17,9 @@ import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.material import gather
 from regsweep.paths import Workspace
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent, group_ends
 

@@ -17,12 +17,13 @@ from regsweep.champion.ensemble import _distances, _greedy, _row_weights, _squar
 from regsweep.champion.training import Trainings, whole
 from regsweep.config import StudyConfig
 from regsweep.errors import RegsweepError
+from regsweep.material import Material, gather
 from regsweep.metrics import score
 from regsweep.paths import Workspace
 from regsweep.predictor import Model
 from regsweep.record import TrialRecord
 from regsweep.runner import make_executor
-from regsweep.study import Material, Outcome, gather, run_study
+from regsweep.study import Outcome, run_study
 from regsweep.train import make_trainer
 from regsweep.train.contract import StopAfter
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, trial_seed

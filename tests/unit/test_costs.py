@@ -15,6 +15,7 @@ import pytest
 from regsweep.book import read_champion
 from regsweep.config import StudyConfig, compose
 from regsweep.data.features import Prepared
+from regsweep.material import gather
 from regsweep.planning.costs import FIT, FIT_STEP, Costs, seconds_of
 from regsweep.planning.preference import Lean, lean_of
 from regsweep.planning.pretended import Pretended
@@ -23,7 +24,6 @@ from regsweep.planning.simulate import Machine, makespan
 from regsweep.runner import Inline
 from regsweep.runner.executor import T
 from regsweep.runner.work import Results
-from regsweep.study import gather
 from regsweep.train import train_elsewhere
 from regsweep.train.contract import StopAfter, StopRule
 from regsweep.train.plan import Load, ProgramKey, Speed, form_of

@@ -14,6 +14,7 @@ import pytest
 
 from regsweep.config import StudyConfig, compose
 from regsweep.config.space import SpaceConfig
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.planning import Count, Estimate, compared, count, promise, searched
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
@@ -25,7 +26,6 @@ from regsweep.planning.simulate import Course, Machine, _growth, makespan, simul
 from regsweep.search import Search
 from regsweep.show.plan import _lines
 from regsweep.space import draw
-from regsweep.study import gather
 from regsweep.train.plan import Load
 
 BASE: dict[str, Any] = {

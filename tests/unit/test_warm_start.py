@@ -13,8 +13,9 @@ from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
 from regsweep.config.repeats import splits_of
 from regsweep.errors import ConfigError
+from regsweep.material import gather
 from regsweep.paths import Workspace
-from regsweep.study import gather, run_study
+from regsweep.study import run_study
 from regsweep.warm_start import _same_test_rows, with_best_of
 from tests.helpers import Silent
 

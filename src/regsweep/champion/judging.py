@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regsweep.book import RecordBook, read_champion
+from regsweep.book import RecordBook
 from regsweep.champion.candidates import first_of_all, fitted_candidates, reached_by, stand
 from regsweep.champion.choice import Choice, choose
 from regsweep.champion.openings import read_openings, write_openings
@@ -20,6 +20,7 @@ from regsweep.champion.training import Trainings
 from regsweep.data.features import Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.errors import StorageError, UnreadableError
+from regsweep.folder import read_folder
 from regsweep.record import StudyFacts, TrialRecord
 
 
@@ -90,13 +91,13 @@ def judge(
 
 
 def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The champion's record, if it and the baselines it was compared with are there and of the last opening."""
+    """The champion's record, if it and the baselines it was compared with are there, whole and of the last opening."""
     try:
-        champion = read_champion(book)
-        baselines = {content["name"] for content in book.contents("baseline")}
+        champion, _ = read_folder(book.folder / "champion")
+        baselines = {read_folder(place)[0]["name"] for place in book.folder.glob("baseline-*")}
     except UnreadableError:
         return None
-    if champion is None or champion["openings"] != openings or baselines != set(openings[-1]["baselines"]):
+    if champion["openings"] != openings or baselines != set(openings[-1]["baselines"]):
         return None
     return champion
 

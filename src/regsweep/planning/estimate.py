@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from regsweep.folder import read_content, read_folder, write_folder
+from regsweep.material import Material
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.costs import Costs
@@ -30,7 +31,6 @@ from regsweep.planning.rehearsal import Rehearsed, rehearse
 from regsweep.planning.simulate import Course, Machine, Plan, simulate
 from regsweep.runner import cores, make_executor, workers_of
 from regsweep.search import Search
-from regsweep.study import Material
 from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, TrialSpec
 

@@ -16,10 +16,11 @@ from regsweep.config import StudyConfig, load_saved
 from regsweep.config.sampler import RandomSampler
 from regsweep.config.schema import BudgetConfig
 from regsweep.errors import ConfigError
+from regsweep.material import Material
 from regsweep.paths import Workspace
 from regsweep.planning.baselines import fitted_in_rehearsal
 from regsweep.planning.pretended import Pretended
-from regsweep.study import Material, Unwatched, run_study
+from regsweep.study import Unwatched, run_study
 
 # A surface needs ten trials.
 TRIALS = 12

@@ -15,11 +15,12 @@ from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.data import load_dataset, make_split, undefined_objective
 from regsweep.errors import DataError, StorageError, TooManyFailuresError, UnreadableError
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.record import study_name
 from regsweep.repeats.comparison import Repeats
 from regsweep.repeats.reading import read_repeats, split_words
-from regsweep.study import Unwatched, Watcher, gather, run_study
+from regsweep.study import Unwatched, Watcher, run_study
 from regsweep.tracking.drain import sync
 
 

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.planning import Count, Estimate, compared, estimate, promise, searched
 from regsweep.runner import warm_up
 from regsweep.show.console import plain_console
-from regsweep.study import gather
 from regsweep.warm_start import with_best_of
 
 SHOWN = 5

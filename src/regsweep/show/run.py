@@ -25,9 +25,10 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
     `began`: `time.perf_counter()` when the study's time began, for estimates to be compared with.
     """
     began = time.perf_counter() if began is None else began
+    from regsweep.material import gather
     from regsweep.planning.history import keep
     from regsweep.runner import warm_up
-    from regsweep.study import gather, run_study
+    from regsweep.study import run_study
 
     console = plain_console()
     workspace = Workspace(Path(config.tracking.dir))
