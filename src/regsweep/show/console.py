@@ -24,7 +24,9 @@ def plain_console() -> Console:
 
 def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]:
     """The record books of an experiment (or all), the one written last first. Raises ConfigError where there are none."""
-    books = [RecordBook(place.parent) for place in workspace.records.glob("*/study.json")]
+    # Without study.json a trial's record says what the study is.
+    marks = (*workspace.records.glob("*/study.json"), *workspace.records.glob("*/trial-*"))
+    books = [RecordBook(folder) for folder in sorted({place.parent for place in marks})]
     if not books:
         raise ConfigError(f"{workspace.records}: there are no studies here; run one first, or name the folder with --dir")
     if experiment is not None:
