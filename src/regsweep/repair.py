@@ -42,7 +42,7 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
         for database in (workspace.optuna_db, workspace.mlflow_db):
             _set_aside(database, announce)
         facts = _restore_facts(book, announce)
-        if (place := book.folder / ENDED_FILE).is_file() and not _is_readable(place):
+        if (place := book.folder / ENDED_FILE).is_file() and not _reads(read_json, place):
             # The same `regsweep run` writes anew what it says.
             place.unlink()
         foreign = _copy_back(workspace, book, facts, announce)
@@ -123,10 +123,10 @@ def _copy_back(workspace: Workspace, book: RecordBook, facts: StudyFacts, announ
     places = [place for pattern in ("trial-*", "baseline-*", "champion") for place in book.folder.glob(pattern)]
     for name in sorted({*copies, *(place.name for place in places)}):
         place = book.folder / name
-        if _is_whole(place):
+        if _reads(read_folder, place):
             continue
         copy = copies.get(name)
-        if copy is not None and not _is_whole(copy):
+        if copy is not None and not _reads(read_folder, copy):
             copy = None
         if copy is not None and not _is_of(facts, copy):
             foreign.add(runs[copy.parent])
@@ -206,17 +206,9 @@ def _says(kept: Told | None, slot: Told) -> bool:
     return (kept.number, kept.state) == (slot.number, slot.state) and kept.params.items() <= dict(slot.params).items()
 
 
-def _is_readable(place: Path) -> bool:
+def _reads(read: Callable[[Path], object], place: Path) -> bool:
     try:
-        read_json(place)
-    except UnreadableError:
-        return False
-    return True
-
-
-def _is_whole(place: Path) -> bool:
-    try:
-        read_folder(place)
+        read(place)
     except UnreadableError:
         return False
     return True
