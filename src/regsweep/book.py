@@ -126,6 +126,10 @@ class RecordBook:
         content = self._end()
         return str(content["reason"]) if content.get("trials") == len(self.numbers()) else None
 
+    def complete(self) -> bool:
+        """Whether the search has ended: as is written down, or by as many trials as are asked for."""
+        return self.ended() is not None or len(self.numbers()) >= self.facts().config.n_trials
+
     def settle(self, note: str | None) -> None:
         """Write down, where the search has ended, that it was judged as is asked for now, and what there was to say about it."""
         if content := self._end():

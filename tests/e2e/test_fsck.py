@@ -13,6 +13,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from mlflow import MlflowClient
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig, compose
@@ -27,6 +28,8 @@ from regsweep.show.studies import show_studies
 from regsweep.show.upkeep import repair_and_show, sync_and_show
 from regsweep.study import run_study
 from regsweep.sums import is_whole
+from regsweep.tracking.drain import sync
+from regsweep.tracking.store import open_store
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent
 
@@ -49,8 +52,7 @@ def root(sound: Path, tmp_path: Path) -> Path:
     """A copy of it, in which MLflow's paths lead to the copy."""
     root = tmp_path / "mlruns"
     shutil.copytree(sound, root)
-    for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
-        sql(root, f"UPDATE {table} SET {column} = replace({column}, '{sound}', '{root}')")
+    open_store(Workspace(root))
     return root
 
 
@@ -410,7 +412,36 @@ def test_a_copied_workspace_leaves_the_original_alone(root: Path, tmp_path: Path
     before = contents(root)
     shutil.rmtree(book_of(copy).place(2))
     assert repair(Workspace(copy), book_of(copy), lambda _: None).findings == ()
+    sync(Workspace(copy), book_of(copy), lambda _: None)
     assert contents(root) == before
+
+
+def test_a_moved_workspace_finds_its_artifacts(root: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    root.rename(moved)
+    assert check(Workspace(moved), book_of(moved)).findings == ()
+    assert sync(Workspace(moved), book_of(moved), lambda _: None) == 0
+    assert not root.exists()
+    client = MlflowClient(f"sqlite:///{moved}/mlflow.db")
+    (model,) = client.search_registered_models()
+    version = client.get_model_version_by_alias(model.name, "champion")
+    place = Path(client.get_model_version_download_uri(model.name, version.version))
+    assert place.is_relative_to(moved)
+    assert (place / "MLmodel").is_file()
+    assert Path(version.source) == place
+    assert [item.path for item in client.list_artifacts(version.run_id) if item.path == "record"] == ["record"]
+
+
+def test_paths_that_only_begin_like_the_former_ones_stay(root: Path, tmp_path: Path) -> None:
+    sql(root, "UPDATE runs SET artifact_uri = replace(artifact_uri, '/artifacts/', '/artifacts2/')")
+    moved = tmp_path / "moved"
+    root.rename(moved)
+    open_store(Workspace(moved))
+    with closing(sqlite3.connect(moved / "mlflow.db")) as connection:
+        places = {place for (place,) in connection.execute("SELECT artifact_uri FROM runs")}
+        (home,) = {place for (place,) in connection.execute("SELECT artifact_location FROM experiments WHERE name != 'Default'")}
+    assert all(place.startswith(f"{root}/artifacts2/") for place in places)
+    assert home.startswith(f"{moved}/artifacts/")
 
 
 def test_a_trial_that_comes_out_otherwise_is_not_taken_for_the_one_that_was_told(root: Path) -> None:

@@ -15,6 +15,7 @@ from mlflow.entities import Run
 
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
+from regsweep.errors import StorageError
 from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.show.console import find_books
@@ -121,6 +122,29 @@ def test_a_study_that_was_stopped_is_synced_as_killed(tiny: Callable[..., StudyC
         run_study(gather(tiny()), Workspace(workspace), Silent(stop_after=1))
     book = RecordBook(next(place for place in (workspace / "records").iterdir()))
     sync(Workspace(workspace), book, lambda _: None)
+    statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
+    assert statuses == {"study": "KILLED", "trial": "FINISHED"}
+
+
+def test_a_judged_study_whose_extension_was_stopped_is_synced_as_killed(
+    tiny: Callable[..., StudyConfig], workspace: Path
+) -> None:
+    run_study(gather(tiny("study=s", "n_trials=1", "baselines=none")), Workspace(workspace), Silent(), bare=True)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(gather(tiny("study=s", "n_trials=4", "baselines=none")), Workspace(workspace), Silent(stop_after=1), bare=True)
+    book = RecordBook(workspace / "records" / "s")
+    assert 1 < len(book.numbers()) < 4
+    sync(Workspace(workspace), book, lambda _: None)
+    statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
+    assert statuses == {"study": "KILLED", "trial": "FINISHED", "champion": "FINISHED"}
+
+
+def test_a_sync_that_fails_leaves_no_run_that_looks_as_if_it_went_on(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    outcome = run_study(gather(tiny("baselines=none")), Workspace(workspace), Silent(), bare=True)
+    model = outcome.book.folder / "champion" / "arrays.npz"
+    model.write_bytes(model.read_bytes()[:-1])
+    with pytest.raises(StorageError, match="champion"):
+        sync(Workspace(workspace), outcome.book, lambda _: None)
     statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
     assert statuses == {"study": "KILLED", "trial": "FINISHED"}
 

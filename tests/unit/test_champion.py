@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.champion import read_openings
@@ -17,10 +18,11 @@ from regsweep.champion.ensemble import _distances, _greedy, _row_weights, _squar
 from regsweep.champion.training import Trainings, whole
 from regsweep.config import StudyConfig
 from regsweep.errors import RegsweepError
+from regsweep.folder import read_folder
 from regsweep.material import Material, gather
 from regsweep.metrics import score
 from regsweep.paths import Workspace
-from regsweep.predictor import Model
+from regsweep.predictor import Model, encode
 from regsweep.record import TrialRecord
 from regsweep.runner import make_executor
 from regsweep.study import Outcome, run_study
@@ -146,6 +148,23 @@ def test_a_refitted_champion_is_one_network_of_all_rows_but_the_sealed(
     assert sorted(data.folds[0].y_train) == sorted(np.delete(material.dataset.y, material.split.test))
     (again,) = make_trainer(material.config.trainer).fit([outcome.judgement.trial.result.spec], data)
     np.testing.assert_array_equal(member.kernels[0], again.folds[0].network.kernels[0])
+
+
+def test_beside_a_refitted_champion_baselines_are_fitted_on_the_same_rows(
+    studied: Callable[..., tuple[Material, Outcome]],
+) -> None:
+    material, outcome = studied("champion=refit")
+    fold = whole(material.config, material.dataset, material.split, "plain").folds[0]
+    line = LinearRegression().fit(fold.x_train, fold.y_train)
+    content, arrays = read_folder(outcome.book.folder / "baseline-least_squares_qr")
+    test = encode(material.dataset.x.iloc[material.split.test], fold.columns)
+    np.testing.assert_allclose(arrays["prediction"], line.predict(test), rtol=1e-9)
+    # Its validation score is the folds', as that of the networks is.
+    errors = []
+    for each in material.prepared.folds:
+        fitted = LinearRegression().fit(each.x_train, each.y_train)
+        errors.append(np.mean((each.y_val - fitted.predict(each.x_val)) ** 2))
+    assert content["val"]["mse"] == pytest.approx(np.mean(errors), rel=1e-9)
 
 
 def test_a_refit_takes_the_course_of_its_trial_up_to_the_epochs_that_were_kept(

@@ -24,7 +24,7 @@ ONE_THREAD_ROWS = 50_000
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """`val` is the mean over folds, `test_prediction` of shape (test rows,) the mean of the folds' fits, as for the networks."""
+    """`val` is the mean over folds; `test_prediction`, shape (test rows,), of as many rows as the networks were trained on."""
 
     name: str
     parameters: Mapping[str, str | int | float]
@@ -69,17 +69,27 @@ def fit_on_folds(name: str, config: BaselinesConfig, data: Prepared) -> FoldFits
 
 
 def run_baselines(
-    config: BaselinesConfig, data: Prepared, test_x: pd.DataFrame, known: Mapping[str, FoldFits] | None = None
+    config: BaselinesConfig,
+    data: Prepared,
+    test_x: pd.DataFrame,
+    known: Mapping[str, FoldFits] | None = None,
+    refit: Prepared | None = None,
 ) -> Iterator[BaselineResult]:
-    """Fit every configured baseline that is not `known`, and have each predict the test rows."""
-    encoded = [encode(test_x, fold.columns) for fold in data.folds]
+    """Fit every configured baseline that is not `known`, and have each predict the test rows.
+
+    The mean of the folds' fits predicts, as that of the networks does; beside a champion that is fitted once more, on the rows of
+    `refit`, a fit on these.
+    """
+    rows = refit or data
+    encoded = [encode(test_x, fold.columns) for fold in rows.folds]
     for name in config.names:
         fitted = (known or {}).get(name) or fit_on_folds(name, config, data)
         started = time.perf_counter()
-        with _threads(data):
-            prediction = fitted.predict(encoded)
+        predicts = fitted if refit is None else fit_on_folds(name, config, refit)
+        with _threads(rows):
+            prediction = predicts.predict(encoded)
         seconds = fitted.seconds + time.perf_counter() - started
-        yield BaselineResult(name, fitted.parameters, fitted.val, prediction, seconds)
+        yield BaselineResult(name, predicts.parameters, fitted.val, prediction, seconds)
 
 
 def _threads(data: Prepared) -> threadpool_limits:

@@ -6,6 +6,16 @@ from regsweep.champion.candidates import champion_model
 from regsweep.champion.choice import Choice, best_trial
 from regsweep.champion.judging import Judgement, judge
 from regsweep.champion.openings import read_openings
-from regsweep.champion.training import Trainings, refitted_baseline
+from regsweep.champion.training import Trainings, refit_rows, refitted_baseline
 
-__all__ = ["Choice", "Judgement", "Trainings", "best_trial", "champion_model", "judge", "read_openings", "refitted_baseline"]
+__all__ = [
+    "Choice",
+    "Judgement",
+    "Trainings",
+    "best_trial",
+    "champion_model",
+    "judge",
+    "read_openings",
+    "refit_rows",
+    "refitted_baseline",
+]

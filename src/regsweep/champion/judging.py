@@ -86,7 +86,8 @@ def judge(
     content = _scored_before(book, openings)
     if content is None:
         champion, networks = made or stand(chosen, records, fits, data, trainings)
-        content = score_all(book, facts, data, chosen, champion, networks, fits, openings, unseal, clock)
+        refit = trainings.refit_rows(chosen.kind)
+        content = score_all(book, facts, data, chosen, champion, networks, fits, refit, openings, unseal, clock)
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
 
 

@@ -33,14 +33,16 @@ def score_all(
     champion: Candidate,
     networks: Candidate | None,
     fits: Mapping[str, FoldFits],
+    refit: Prepared | None,
     openings: list[dict[str, Any]],
     unseal: Callable[[], TestRows],
     clock: Callable[[], int],
 ) -> dict[str, Any]:
     """Score champion and baselines on the test rows and write their records; returns the champion's.
 
-    A champion that is a baseline is compared with the best `networks`, too. `fits` are the baselines that were fitted before;
-    `unseal` gives the test rows, and the last of the `openings` is on record.
+    A champion that is a baseline is compared with the best `networks`, too. `fits` are the baselines that were fitted before,
+    `refit` the rows on which those beside a refitted champion are fitted once more; `unseal` gives the test rows, and the last of
+    the `openings` is on record.
     """
     config = facts.config
     book.remove("baseline")
@@ -50,7 +52,7 @@ def score_all(
     validation: dict[str, float | None] = {}
     # Which baselines are scored was said when the rows were opened.
     compared = config.baselines.model_copy(update={"names": tuple(openings[-1]["baselines"])})
-    for result in run_baselines(compared, data, test.x, fits):
+    for result in run_baselines(compared, data, test.x, fits, refit):
         finished = clock()
         predictions[result.name] = result.test_prediction
         validation[result.name] = asdict(result.val)[config.objective.removeprefix("val/")]

@@ -56,11 +56,20 @@ class Trainings:
         """Fit a baseline on training and validation rows together."""
         return refitted_baseline(name, self._config, self._dataset, self._split)
 
+    def refit_rows(self, champion: str) -> Prepared | None:
+        """What the baselines beside a champion of this kind are fitted on to predict test rows; None: on the folds."""
+        return refit_rows(champion, self._config, self._dataset, self._split)
+
 
 def refitted_baseline(name: str, config: StudyConfig, dataset: Dataset, split: Split) -> Model:
     """The model of a baseline that is fitted on all rows but the sealed ones."""
     data = whole(config, dataset, split, PLAIN)
     return fit_on_folds(name, config.baselines, data).model(data)
+
+
+def refit_rows(champion: str, config: StudyConfig, dataset: Dataset, split: Split) -> Prepared | None:
+    """All rows but the sealed ones, as baselines see them, where a champion of this kind is fitted on these; else None."""
+    return whole(config, dataset, split, PLAIN) if champion == "refit" else None
 
 
 def whole(config: StudyConfig, dataset: Dataset, split: Split, encoding: str) -> Prepared:

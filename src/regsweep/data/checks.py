@@ -170,7 +170,8 @@ def _feature_problems(table: Table, column: str, dropped: Sequence[str]) -> list
 
 
 def _is_out(values: pd.Series) -> pd.Series:
-    return values.abs() > MOST
+    # As float64, because MOST is infinite as float32, and nothing is above infinity.
+    return pd.Series(np.abs(values.to_numpy(dtype=np.float64)) > MOST, index=values.index)
 
 
 def _found(table: Table, values: pd.Series, bad: pd.Series, what: str, rule: str, advice: str) -> list[str]:

@@ -28,8 +28,13 @@ def fitted_in_rehearsal(data: Prepared) -> bool:
     return sum(len(fold.y_train) for fold in data.folds) <= FITTED_ROWS
 
 
-def baseline_seconds(config: BaselinesConfig, data: Prepared, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds to fit all baselines on every fold and to predict its validation rows, from fits on parts of the first one."""
+def baseline_seconds(
+    config: BaselinesConfig, data: Prepared, clock: Callable[[], float] = time.perf_counter, *, refit: bool = False
+) -> float:
+    """Seconds to fit all baselines on every fold and to predict its validation rows, from fits on parts of the first one.
+
+    `refit`: once more, as beside a refitted champion.
+    """
     fold, total = data.folds[0], 0.0
     order = np.random.default_rng(config.seed).permutation(len(fold.y_train))
     parts = [order[:rows] for rows in PARTS]
@@ -45,7 +50,7 @@ def baseline_seconds(config: BaselinesConfig, data: Prepared, clock: Callable[[]
         predicting = _timed(partial(fitted.predict, some), clock) * len(fold.x_val) / max(1, len(some))
         # A kernel machine's predictions take longer with every row that it was fitted to.
         total += fitting + predicting * (rows / many if name == "svr" else 1.0)
-    return total * len(data.folds)
+    return total * (len(data.folds) + refit)
 
 
 def _fitted(name: str, config: BaselinesConfig, data: Prepared, part: npt.NDArray[np.int64]) -> FittedBaseline:

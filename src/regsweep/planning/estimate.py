@@ -83,7 +83,9 @@ def estimate(material: Material, spent: float) -> Estimate:
             writing = _writing(rehearsed, folder)
             machine = replace(costs.machine, writing=writing)
             course = _course(lean, costs.plan, machine, folder / "course")
-        baselines = 0.0 if fitted_in_rehearsal(material.prepared) else baseline_seconds(config.baselines, material.prepared)
+        baselines, refit = 0.0, config.champion.kind == "refit"
+        if not fitted_in_rehearsal(material.prepared):
+            baselines = baseline_seconds(config.baselines, material.prepared, refit=refit)
         # Trainings leave cores to others only where there are fewer workers than cores.
         available = cores()
         others = course.trials * (RECORDING + writing)

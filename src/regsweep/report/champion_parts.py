@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from regsweep.baselines.run import run_baselines
-from regsweep.champion import Judgement
+from regsweep.champion import Judgement, refit_rows
 from regsweep.data import Dataset, Split
 from regsweep.data.features import Prepared
 from regsweep.data.sealed import TestRows
@@ -81,9 +81,9 @@ def champion_line(feature: str, rows: ReportRows, facts: StudyFacts, judgement: 
     x = x[np.isfinite(x)]
     places = np.linspace(x.min(), x.max(), PLACES) if len(x) else np.empty(0)
     grid = pd.DataFrame({feature: places})
-    (line,) = run_baselines(
-        facts.config.baselines.model_copy(update={"names": (facts.config.predicts.reference,)}), rows.prepared, grid
-    )
+    reference = facts.config.baselines.model_copy(update={"names": (facts.config.predicts.reference,)})
+    refit = refit_rows(judgement.content["champion"], facts.config, dataset, rows.split)
+    (line,) = run_baselines(reference, rows.prepared, grid, refit=refit)
     return plots.fitted_line(
         [
             (f"champion ({judgement.content['name']})", places, model.predict(grid)),

@@ -42,7 +42,7 @@ class Drain:
         self.recorded = 0
         self.problem: str | None = None
         self.experiment_id: str | None = None
-        self._news = False
+        self._news = self._silent = False
         context = multiprocessing.get_context("spawn")
         self._link, far = context.Pipe()
         self._process = context.Process(target=_work, args=(workspace.root, book.folder, far), name="regsweep recorder")
@@ -51,13 +51,16 @@ class Drain:
         far.close()
 
     def hold_back(self, written: int) -> None:
-        """Wait while too many of the `written` records are not recorded and recording goes on."""
+        """Wait while too many of the `written` records are not recorded and recording goes on.
+
+        A recorder that was waited for in vain is waited for again when it has said something.
+        """
         self._hear(0.0)
-        while written - self.recorded > BACKLOG and self.problem is None and self._process.is_alive():
+        self._silent = self._silent and not self._news
+        while not self._silent and written - self.recorded > BACKLOG and self.problem is None and self._process.is_alive():
             before = self.recorded
             self._hear(STUCK)
-            if self.recorded == before:
-                return
+            self._silent = self.recorded == before
 
     def finish(self, progress: Callable[[int], None]) -> None:
         """Have everything recorded; `progress` is given the number of trials that are. Afterwards `problem` says what kept it."""
@@ -173,6 +176,9 @@ class _Loop:
                     return
                 self._retry, wait = FIRST_RETRY, POLL
             except StorageError as error:
+                if order is not None and recorder is not None:
+                    with suppress(StorageError):
+                        recorder.interrupt()
                 recorder, wait = None, self._retry
                 self._retry = min(2 * self._retry, LONGEST_RETRY)
                 self._link.send(("problem", error.problems[0]))
@@ -200,14 +206,13 @@ def sync(
 ) -> int:
     """Record in this process what a study's runs in MLflow lack; returns how many trials were missing. Raises StorageError.
 
-    Runs to `remove` go first; the champion takes the alias if the study is to `lead`.
+    Runs to `remove` go first; the champion takes the alias if the study is to `lead`. The study's run ends as finished where its
+    search has ended and is judged, else as killed.
     """
     from regsweep.tracking.recorder import Recorder
 
     with book.recording():
         recorder, count = Recorder(workspace, book), 0
-        if remove:
-            recorder.remove(remove)
 
         def copied() -> bool:
             nonlocal count
@@ -215,10 +220,17 @@ def sync(
             progress(count)
             return True
 
-        unread = _copy(recorder, copied)
-        if (book.folder / "champion").is_dir():
-            recorder.judged(lead=lead)
-        else:
+        judged = (book.folder / "champion").is_dir()
+        try:
+            recorder.remove(remove)
+            unread = _copy(recorder, copied)
+            if judged:
+                recorder.judged(lead=lead)
+        except BaseException:
+            with suppress(StorageError):
+                recorder.interrupt()
+            raise
+        if not (judged and book.complete()):
             recorder.interrupt()
         if unread:
             raise StorageError([problem for error in unread for problem in error.problems])

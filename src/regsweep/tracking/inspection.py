@@ -17,6 +17,7 @@ from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts
 from regsweep.tracking.content import Point
+from regsweep.tracking.moved import at_home, former_homes
 from regsweep.tracking.names import BOOK, KEY, KIND, PARENT, STUDY
 
 # Artifacts are written before their run: a folder without one is a leftover after so many seconds.
@@ -62,18 +63,20 @@ def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspec
         with closing(sqlite3.connect(f"{workspace.mlflow_db.as_uri()}?mode=ro", uri=True, timeout=15)) as database:
             # One moment of the database, whatever is being written meanwhile.
             database.execute("BEGIN")
-            recorded = _from_database(database, facts.study)
+            recorded = _from_database(database, facts.study, workspace.artifacts)
             known = {row[0] for row in database.execute("SELECT run_uuid FROM runs")}
     except sqlite3.Error as error:
         raise StorageError(f"{workspace.mlflow_db}: can't be read ({error}); `regsweep repair` makes it anew") from None
     return _sorted(recorded, [place for place in listed if place.name not in known])
 
 
-def _from_database(database: sqlite3.Connection, study: str) -> list[Recorded]:
+def _from_database(database: sqlite3.Connection, study: str, artifacts: Path) -> list[Recorded]:
+    homes = former_homes(database, artifacts)
     mine = "SELECT run_uuid FROM tags WHERE key = ? AND value = ?"
     columns = "SELECT run_uuid, status, artifact_uri FROM runs"
     runs = f"{columns} WHERE lifecycle_stage = 'active' AND run_uuid IN ({mine}) ORDER BY start_time"
-    found = {run: (status, _path(uri)) for run, status, uri in database.execute(runs, (STUDY, study))}
+    rows = database.execute(runs, (STUDY, study))
+    found = {run: (status, _path(at_home(uri, homes, artifacts))) for run, status, uri in rows}
 
     def texts(table: str) -> dict[str, dict[str, str]]:
         grouped: dict[str, dict[str, str]] = defaultdict(dict)

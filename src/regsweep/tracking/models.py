@@ -110,5 +110,6 @@ def save_model(model: predictor.Model, folder: Path, networks: Mapping[str, Path
 
 def _signature(model: predictor.Model) -> ModelSignature:
     # Typed columns refuse what the model can read: MLflow takes no whole numbers for `double`, no missing ones for `long`.
-    names = [column.name for column in model.members[0].columns]
+    # A number in segments is a column twice.
+    names = dict.fromkeys(column.name for column in model.members[0].columns)
     return ModelSignature(Schema([ColSpec(AnyType(), name) for name in names]), Schema([ColSpec("double", model.target)]))

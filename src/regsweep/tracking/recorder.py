@@ -6,7 +6,7 @@ timestamps come from the record, so a replay changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -113,12 +113,13 @@ class Recorder:
                 self._ledger.remove(found.pop(child).run)
             self._ended = {child: ended.run for child, ended in found.items()}
 
-    def remove(self, runs: Iterable[str]) -> None:
+    def remove(self, runs: Sequence[str]) -> None:
         """Remove child runs; what they were copied from is recorded again when it is asked for."""
         with self._guard():
             for run in runs:
                 self._ledger.remove(run)
-        self.refresh()
+        if runs:
+            self.refresh()
 
     def interrupt(self) -> None:
         """End the parent run as killed; a later call of the study takes it up again."""
@@ -223,8 +224,6 @@ class Recorder:
             # The client repeats a request whose answer was lost.
             self._client.delete_run(double.info.run_id)
         known = found[0] if found else None
-        if known is not None:
-            self._client.update_run(known.info.run_id, "RUNNING")
         tags = {
             **_common_tags(facts.study),
             **self._mine(),
@@ -242,6 +241,8 @@ class Recorder:
         self._client.log_dict(run.info.run_id, content["config"], "config.yaml")
         self._client.log_dict(run.info.run_id, content["environment"], "environment.json")
         self._client.log_dict(run.info.run_id, content["dataset"], "dataset.json")
+        if known is not None:
+            self._client.update_run(known.info.run_id, "RUNNING")
         return run
 
     def _mine(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from regsweep.errors import StorageError
 from regsweep.locks import lock
 from regsweep.paths import Workspace
+from regsweep.tracking.moved import bring_home
 
 # MLflow would block a call for minutes where a server is away; the recorder's own retries are patient.
 _CLIENT = {
@@ -55,6 +56,7 @@ def _open_own(workspace: Workspace) -> MlflowClient:
     with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
         # The study writes while a user's UI reads: with a write-ahead log they don't wait for each other.
         database.execute("PRAGMA journal_mode=WAL")
+        bring_home(database, workspace.artifacts)
     return _client(workspace.tracking_uri)
 
 

@@ -1,0 +1,42 @@
+"""Lets a workspace that was moved or copied find its own artifacts: MLflow's database holds their absolute paths.
+
+Main calls: `bring_home`, which corrects the paths, and `at_home`, for those who only read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def former_homes(database: sqlite3.Connection, artifacts: Path) -> set[str]:
+    """Where artifacts lay that lie in `artifacts` now, each with `/` at its end: as experiments say whose folders are here."""
+    experiments = database.execute("SELECT name, artifact_location FROM experiments WHERE artifact_location IS NOT NULL")
+    known = ((name, place.removesuffix(name)) for name, place in experiments if place.endswith(f"/{artifacts.name}/{name}"))
+    return {home for name, home in known if home != f"{artifacts}/" and (artifacts / name).is_dir()}
+
+
+def at_home(place: str, homes: Iterable[str], artifacts: Path) -> str:
+    """A path as it is now."""
+    former = next((home for home in homes if place.startswith(home)), None)
+    return place if former is None else f"{artifacts}/{place.removeprefix(former)}"
+
+
+def bring_home(database: sqlite3.Connection, artifacts: Path) -> None:
+    """Let experiments, runs and models point to where their artifacts lie now, in one transaction."""
+    with database:
+        for home in former_homes(database, artifacts):
+            for table, column in _PLACES:
+                database.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                    (f"{artifacts}/", len(home) + 1, len(home), home),
+                )
