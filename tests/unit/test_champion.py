@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,6 +195,20 @@ def test_a_champion_that_can_not_be_made_opens_nothing(tiny: Tiny, tmp_path: Pat
     assert read_openings(RecordBook(tmp_path / "records" / "one")) == []
     outcome = run_study(gather(tiny("champion=bag", "study=one")), Workspace(tmp_path), Silent(), bare=True)
     assert (outcome.judgement.content["champion"], outcome.judgement.note) == ("bag", None)
+
+
+def test_a_judged_study_says_its_intervals_and_units_as_they_are_asked_for_now(tiny: Tiny, tmp_path: Path) -> None:
+    def judged(*overrides: str) -> dict[str, Any]:
+        study = gather(tiny("study=one", "baselines=none", *overrides))
+        return run_study(study, Workspace(tmp_path), Silent(), bare=True).judgement.content
+
+    first, same, other = judged(), judged(), judged("bootstrap_resamples=333", "dataset.unit=miles")
+    assert first == same
+    for name, score in first["test"].items():
+        assert other["test"][name]["value"] == score["value"]
+    assert other["test"]["rmse"]["low"] != first["test"]["rmse"]["low"]
+    assert other["dataset"]["unit"] == "miles"
+    assert other["openings"] == first["openings"]
 
 
 def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tuple[Material, Outcome]]) -> None:

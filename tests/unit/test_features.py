@@ -139,7 +139,7 @@ def test_the_bucket_of_a_category_is_the_mean_code_of_the_training_rows() -> Non
 
 def test_a_constant_column_or_target_does_not_divide_by_zero() -> None:
     (column,) = fit_columns(pd.DataFrame({"x": [3.0, 3.0]}), FEATURES)
-    np.testing.assert_array_equal(column.encode(pd.Series([3.0, 4.0]))[:, 0], [0.0, 1.0])
+    np.testing.assert_allclose(column.encode(pd.Series([3.0, 4.0]))[:, 0], [0.0, 0.0], atol=1e-100)
     assert fit_target(np.array([5.0, 5.0]), FEATURES).scale == 1.0
 
 
@@ -172,8 +172,23 @@ def test_a_decimal_that_is_constant_in_a_fold_is_not_scaled_by_rounding() -> Non
     flat = np.full(100, 0.1)
     assert 0 < flat.std() < 1e-15
     (column,) = fit_columns(pd.DataFrame({"x": flat}), FEATURES)
-    np.testing.assert_allclose(encode(pd.DataFrame({"x": [0.5]}), (column,)), [[0.4]], rtol=1e-12)
+    assert (column.shift, np.float32(encode(pd.DataFrame({"x": [0.5]}), (column,)))) == (0.1, 0.0)
     assert fit_target(flat, FEATURES).scale == 1.0
+
+
+@pytest.mark.parametrize(("numeric", "largest"), [("standard", 0.0), ("minmax", 0.0), ("max", 2.5e4), ("none", 5e4)])
+@pytest.mark.parametrize("known", [2.0, np.nan])
+def test_what_one_fold_does_not_vary_in_reaches_no_weight_of_it(numeric: str, largest: float, known: float) -> None:
+    config = FEATURES.model_copy(update={"numeric": numeric})
+    frames = [pd.DataFrame({"x": [known] * 4}), pd.DataFrame({"x": [1.0, 2, 3, 4]})]
+    columns = [fit_columns(frame, config) for frame in frames]
+    flat, _ = segments(columns, frames, 3)
+    unseen = pd.DataFrame({"x": [5e4]})
+    if np.isnan(known):
+        largest = {"max": 0.0}.get(numeric, largest)
+    assert encode(unseen, columns[0])[0, 0] == pytest.approx(largest, abs=1e-100)
+    parts = encode(unseen, flat) - encode(frames[0].fillna(0), flat)[:1]
+    np.testing.assert_allclose(parts, np.zeros((1, 3)), atol=1e-100)
 
 
 def test_folds_have_equally_many_segments_and_a_constant_has_none() -> None:

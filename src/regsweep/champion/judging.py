@@ -83,7 +83,7 @@ def judge(
         raise StorageError(f"{book.folder}: {problem}")
     records = {number: known[number] for number, _ in chosen.members}
     # Scored again on rows that are open already, a champion comes out the same.
-    content = _scored_before(book, openings)
+    content = _scored_before(book, facts, openings)
     if content is None:
         champion, networks = made or stand(chosen, records, fits, data, trainings)
         refit = trainings.refit_rows(chosen.kind)
@@ -91,8 +91,11 @@ def judge(
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
 
 
-def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The champion's record, if it and the baselines it was compared with are there, whole and of the last opening."""
+def _scored_before(book: RecordBook, facts: StudyFacts, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The champion's record, if it and the baselines it was compared with are there, whole and of the last opening.
+
+    Not if its intervals are of other resamples than are asked for now, or its sentences in another unit.
+    """
     try:
         champion, _ = read_folder(book.folder / "champion")
         baselines = {read_folder(place)[0]["name"] for place in book.folder.glob("baseline-*")}
@@ -100,7 +103,9 @@ def _scored_before(book: RecordBook, openings: list[dict[str, Any]]) -> dict[str
         return None
     if champion["openings"] != openings or baselines != set(openings[-1]["baselines"]):
         return None
-    return champion
+    then = StudyFacts.from_json(champion)
+    said, asked = ((one.config.bootstrap_resamples, one.dataset.unit) for one in (then, facts))
+    return champion if said == asked else None
 
 
 def _note(best: Choice, scored: Choice, *, same_baselines: bool) -> str | None:

@@ -14,6 +14,10 @@ from regsweep.predictor import CategoryColumn, Column, NumberColumn, OrdinalColu
 
 Array64 = npt.NDArray[np.float64]
 
+# A number that all training rows share trains no weight, so other rows' must not reach one: measured by this, far above every
+# number that a table may hold (1e150), all of them are 0.
+_FLAT = 1e300
+
 
 def fit_columns(frame: pd.DataFrame, config: FeaturesConfig) -> tuple[Column, ...]:
     """Fit one column encoder per raw column of the training rows."""
@@ -64,13 +68,14 @@ def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
 
 
 def _shift_and_scale(numbers: Array64, config: FeaturesConfig) -> tuple[float, float]:
+    low, high = float(numbers.min()), float(numbers.max())
     match config.numeric:
         case "standard":
-            return float(numbers.mean()), deviation(numbers)
+            return (float(numbers.mean()), deviation(numbers)) if low < high else (low, _FLAT)
         case "minmax":
-            return float(numbers.min()), _positive(float(numbers.max() - numbers.min()))
+            return low, high - low if low < high else _FLAT
         case "max":
-            return 0.0, _positive(float(np.abs(numbers).max()))
+            return 0.0, max(-low, high) or _FLAT
         case "none":
             return 0.0, 1.0
 
@@ -98,9 +103,9 @@ def _present(values: pd.Series) -> Array64:
 
 def _edges(numbers: Array64, bins: int) -> list[float]:
     if not len(numbers):
-        return [0.0, 1.0]
+        return [0.0, _FLAT]
     edges: list[float] = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1))).tolist()
-    return edges if len(edges) > 1 else [edges[0], edges[0] + 1.0]
+    return edges if len(edges) > 1 else [edges[0], _FLAT]
 
 
 def _halved(edges: list[float], count: int) -> list[float]:
@@ -113,8 +118,4 @@ def _halved(edges: list[float], count: int) -> list[float]:
 
 def deviation(values: Array64) -> float:
     """The standard deviation; 1 where all are equal, of which rounding in the mean may leave some."""
-    return _positive(float(values.std())) if values.min() < values.max() else 1.0
-
-
-def _positive(scale: float) -> float:
-    return scale if scale > 0 else 1.0
+    return (float(values.std()) or 1.0) if values.min() < values.max() else 1.0
