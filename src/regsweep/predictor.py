@@ -29,6 +29,9 @@ Bytes = npt.NDArray[np.uint8]
 # The only texts that mean "missing". "None" and "-" are not among them: they are levels in real tables.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "-nan", "null", "NULL", "Null")
 
+# As training reads them.
+BOOLEANS = {"True": 1.0, "TRUE": 1.0, "true": 1.0, "False": 0.0, "FALSE": 0.0, "false": 0.0}
+
 # What skops may make of an estimator's file besides scikit-learn's public classes. Each was looked at: arrays of trees, of
 # neighbours and of a split, and nothing that runs what the file says.
 TRUSTED = (
@@ -345,12 +348,17 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
         raise ValueError(f"the table lacks {', '.join(map(repr, absent))}; it has {', '.join(map(repr, frame.columns))}")
+    names = list(frame.columns)
+    if twice := sorted({column.name for column in columns if names.count(column.name) > 1}):
+        raise ValueError(f"the table has {', '.join(map(repr, twice))} more than once")
     parts = [column.encode(frame[column.name]) for column in columns]
     return np.concatenate(parts, axis=1) if parts else np.zeros((len(frame), 0))
 
 
 def days(values: pd.Series) -> Array64:
-    """Turn dates, or ISO texts of them, into days since 1970-01-01 (UTC); missing ones into NaN."""
+    """Turn dates, or ISO texts of them, into days since 1970-01-01 (UTC); missing ones into NaN. Raises ValueError for others."""
+    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
+        raise ValueError(f"a date is needed, but got {values.dropna().iloc[0]!r}")
     if not pd.api.types.is_datetime64_any_dtype(values):
         values = values.mask(blank(values))
     moments = pd.to_datetime(values, format="ISO8601", utc=True).dt.tz_localize(None).to_numpy().astype("datetime64[us]")
@@ -438,13 +446,21 @@ def _numbers(values: pd.Series) -> Array64:
     if getattr(values.dtype, "kind", "") == "m":
         # Durations are days, as in training.
         return np.asarray(pd.to_timedelta(values).dt.total_seconds() / 86_400, dtype=np.float64)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        if values.notna().any():
+            raise ValueError(f"a number is needed, but got the date {values.dropna().iloc[0]}")
+        return np.full(len(values), np.nan)
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(pd.to_numeric(values.mask(blank(values))), dtype=np.float64)
+    known = values.mask(blank(values)).map(lambda value: BOOLEANS.get(value.strip(), value) if isinstance(value, str) else value)
+    return np.asarray(pd.to_numeric(known), dtype=np.float64)
 
 
 def _finite(name: str, values: pd.Series, *, date: bool) -> Array64:
-    numbers = days(values) if date else _numbers(values)
+    try:
+        numbers = days(values) if date else _numbers(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"column {name!r}: {str(error).splitlines()[0]}") from None
     if np.isinf(numbers).any():
         raise ValueError(f"column {name!r} has an infinite value in row {int(np.isinf(numbers).argmax())}")
     return numbers

@@ -53,6 +53,14 @@ def test_within_one_standard_error_the_smallest_network_leads() -> None:
     assert simplest_within_one_error([], "val/mse") is None
 
 
+def test_folds_that_are_repeated_are_the_same_rows_again() -> None:
+    # The best has mean 2 and standard error sd(1, 3, 1, 3) / sqrt 4 = 0.577, were these four parts of the rows; of two, twice
+    # over, it is sd / sqrt 2 = 0.816.
+    best, other = record(None, 0, [1, 3, 1, 3], 64), record(None, 1, [2.7] * 4, 8)
+    assert simplest_within_one_error([best, other], "val/mse") is best
+    assert simplest_within_one_error([best, other], "val/mse", repeats=2) is other
+
+
 def test_one_fold_has_no_standard_error() -> None:
     best, other = record(None, 0, [2.0], 64), record(None, 1, [2.0001], 1)
     assert simplest_within_one_error([other, best], "val/mse") is best
@@ -204,8 +212,8 @@ def test_a_judged_study_says_its_intervals_and_units_as_they_are_asked_for_now(t
 
     first, same, other = judged(), judged(), judged("bootstrap_resamples=333", "dataset.unit=miles")
     assert first == same
-    for name, score in first["test"].items():
-        assert other["test"][name]["value"] == score["value"]
+    for name, found in first["test"].items():
+        assert other["test"][name]["value"] == found["value"]
     assert other["test"]["rmse"]["low"] != first["test"]["rmse"]["low"]
     assert other["dataset"]["unit"] == "miles"
     assert other["openings"] == first["openings"]

@@ -32,13 +32,34 @@ def test_numbers_are_imputed_scaled_and_flagged() -> None:
 
 def test_integers_booleans_and_numbers_as_text_are_numbers() -> None:
     column = NumberColumn("n", 0.0, 1.0, 0.0, indicator=False, date=False)
-    for values in ([1, 0], [True, False], ["1", "0"], [1.0, 0.0]):
+    texts = ["True", "False"], ["TRUE", "0"], ["true", " false"]
+    for values in ([1, 0], [True, False], ["1", "0"], [1.0, 0.0], *texts):
         np.testing.assert_array_equal(column.encode(pd.Series(values)), [[1.0], [0.0]])
 
 
 def test_text_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="abc"):
+    with pytest.raises(ValueError, match="column 'n': .*abc"):
         NumberColumn("n", 0.0, 1.0, 0.0, indicator=False, date=False).encode(pd.Series(["1", "abc"]))
+
+
+def test_dates_are_no_numbers_and_numbers_no_dates() -> None:
+    number, day = (NumberColumn("n", 0.0, 1.0, 7.0, indicator=False, date=date) for date in (False, True))
+    dates = pd.to_datetime(pd.Series(["1970-01-02", None]))
+    with pytest.raises(ValueError, match="column 'n': a number is needed, but got the date 1970-01-02"):
+        number.encode(dates)
+    with pytest.raises(ValueError, match="column 'n': a date is needed, but got .*3"):
+        day.encode(pd.Series([None, 3.0]))
+    with pytest.raises(ValueError, match="column 'n': .*someday"):
+        day.encode(pd.Series(["1970-01-02", "someday"]))
+    for column, missing in ((number, dates[1:]), (day, pd.Series([np.nan]))):
+        np.testing.assert_array_equal(column.encode(missing), [[7.0]])
+
+
+def test_a_column_that_a_table_has_twice_is_named() -> None:
+    frame = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "b", "a"])
+    columns = [NumberColumn(name, 0.0, 1.0, 0.0, indicator=False, date=False) for name in ("a", "b")]
+    with pytest.raises(ValueError, match="the table has 'a' more than once"):
+        encode(frame, columns)
 
 
 def test_an_infinite_value_is_refused_with_column_and_row() -> None:

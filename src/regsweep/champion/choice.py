@@ -16,6 +16,7 @@ from regsweep.baselines import describe
 from regsweep.book import RecordBook
 from regsweep.champion.ensemble import greedy_weights
 from regsweep.config import StudyConfig
+from regsweep.config.split import AutoSplit, KFoldSplit
 from regsweep.data.features import Prepared
 from regsweep.errors import UnreadableError
 from regsweep.folder import read_content
@@ -91,24 +92,26 @@ def best_trial(records: Iterable[TrialRecord], objective: str) -> TrialRecord | 
     return next(iter(_ranked(complete, objective)), None)
 
 
-def simplest_within_one_error(records: Sequence[TrialRecord], objective: str) -> TrialRecord | None:
+def simplest_within_one_error(records: Sequence[TrialRecord], objective: str, repeats: int = 1) -> TrialRecord | None:
     """The trial with the fewest parameters whose objective is at most one standard error worse than the best one's.
 
     The standard error is that of the best trial's mean over its folds (Breiman et al. 1984, section 3.4.3); one fold has none.
+    Folds of `repeats` are the same rows again, so they count as one repeat's.
     """
     best = best_trial(records, objective)
     if best is None or len(best.result.folds) < 2:
         return best
     column, sign = best.result.task.curves.index(objective), -1 if higher_is_better(objective) else 1
     values = [fold.curves[fold.kept_epoch, column] for fold in best.result.folds]
-    most = sign * best.result.final[objective] + float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    most = sign * best.result.final[objective] + float(np.std(values, ddof=1)) * math.sqrt(repeats / len(values))
     near = [record for record in _ranked(records, objective) if sign * record.result.final[objective] <= most]
     return min(near, key=lambda record: record.result.folds[0].network.parameters)
 
 
 def _leader(records: Sequence[TrialRecord], config: StudyConfig) -> TrialRecord | None:
     if config.champion.rule == "one_standard_error":
-        return simplest_within_one_error(records, config.objective)
+        repeats = config.split.repeats if isinstance(config.split, KFoldSplit | AutoSplit) else 1
+        return simplest_within_one_error(records, config.objective, repeats)
     return best_trial(records, config.objective)
 
 
