@@ -11,7 +11,7 @@ import pytest
 
 from regsweep.config import compose
 from regsweep.config.dataset import DatasetConfig
-from regsweep.data.checks import check_table
+from regsweep.data.checks import OUT, check_table
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import parse_table, table_from_frame
 from regsweep.errors import ConfigError, DataError
@@ -201,6 +201,15 @@ def test_a_text_that_tells_the_classes_apart_gives_the_target_away() -> None:
     mixed = words.copy()
     mixed[0] = "ill"
     assert not [note for note in check_frame({"state": mixed, "y": y}).notes if "class" in note]
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_an_infinity_of_any_precision_is_refused(kind: str) -> None:
+    for column in ("x", "y"):
+        frame = {"x": np.arange(6, dtype=kind), "y": np.arange(6, dtype=kind) ** 2}
+        frame[column][2] = -np.inf
+        with pytest.raises(DataError, match=rf"frame row 2: \w+ '{column}' is -inf, but {OUT} \(1 of 6 rows\)"):
+            check_frame(frame)
 
 
 def test_the_advice_to_drop_a_column_can_be_followed() -> None:

@@ -38,7 +38,7 @@ def test_integers_booleans_and_numbers_as_text_are_numbers() -> None:
 
 
 def test_text_that_is_no_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="column 'n': .*abc"):
+    with pytest.raises(ValueError, match=r"column 'n': .*abc"):
         NumberColumn("n", 0.0, 1.0, 0.0, indicator=False, date=False).encode(pd.Series(["1", "abc"]))
 
 
@@ -47,9 +47,9 @@ def test_dates_are_no_numbers_and_numbers_no_dates() -> None:
     dates = pd.to_datetime(pd.Series(["1970-01-02", None]))
     with pytest.raises(ValueError, match="column 'n': a number is needed, but got the date 1970-01-02"):
         number.encode(dates)
-    with pytest.raises(ValueError, match="column 'n': a date is needed, but got .*3"):
+    with pytest.raises(ValueError, match=r"column 'n': a date is needed, but got .*3"):
         day.encode(pd.Series([None, 3.0]))
-    with pytest.raises(ValueError, match="column 'n': .*someday"):
+    with pytest.raises(ValueError, match=r"column 'n': .*someday"):
         day.encode(pd.Series(["1970-01-02", "someday"]))
     for column, missing in ((number, dates[1:]), (day, pd.Series([np.nan]))):
         np.testing.assert_array_equal(column.encode(missing), [[7.0]])

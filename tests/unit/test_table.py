@@ -18,6 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regsweep.config import compose
+from regsweep.data import load_dataset
 from regsweep.data.table import Table, parse_table, read_table, table_from_frame
 from regsweep.errors import ConfigError, DataError
 
@@ -216,6 +218,17 @@ def test_parquet_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     assert table.frame["length"].tolist() == [0.5, 1.5]
     assert str(table.frame["moment"].iloc[0]) == "2019-12-31 23:00:00"
     assert table.place(1).endswith("data.csv row 1")
+
+
+def test_a_column_that_is_dropped_may_hold_anything(tmp_path: Path) -> None:
+    pd.DataFrame({"x": [1.0, 2], "tags": [["a"], ["b", "c"]], "y": [1, 2]}).to_parquet(tmp_path / "data.parquet")
+    with pytest.raises(DataError, match=r"column 'tags' holds mixed values; .* or name it in dataset\.drop"):
+        read_table(tmp_path / "data.parquet")
+    table = read_table(tmp_path / "data.parquet", drop=["tags"])
+    assert table.columns == ["x", "tags", "y"]
+    assert pd.api.types.is_string_dtype(table.frame["tags"])
+    overrides = ["dataset=parquet", f"dataset.path={tmp_path / 'data.parquet'}", "dataset.target=y", "dataset.drop=[tags]"]
+    assert load_dataset(compose(overrides)[0].dataset).features == ("x",)
 
 
 def test_what_is_no_whole_parquet_file_is_refused(tmp_path: Path) -> None:

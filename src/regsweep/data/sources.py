@@ -51,7 +51,7 @@ def load_table(config: DatasetConfig) -> Table:
         case LinearDataset():
             return _linear(config)
         case FileDataset():
-            return read_table(config.path, separator=config.separator, kind=config.kind)
+            return read_table(config.path, separator=config.separator, kind=config.kind, drop=config.drop)
 
 
 def _scikit_learn(config: ScikitLearnDataset) -> Table:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -74,10 +74,13 @@ class Table:
         return f"{self.name} row {row}" if self.lines is None else f"{self.name}:{self.lines[row]}"
 
 
-def read_table(path: str | Path, *, separator: str = ",", kind: Kind | None = None) -> Table:
-    """Read a file as `kind`, or as what its first bytes say. Raises DataError with every problem of the file's structure."""
+def read_table(path: str | Path, *, separator: str = ",", kind: Kind | None = None, drop: Collection[str] = ()) -> Table:
+    """Read a file as `kind`, or as what its first bytes say. Raises DataError with every problem of the file's structure.
+
+    Columns to `drop` may hold anything.
+    """
     file = Path(path).expanduser()
-    return parse_table(read_file(file), str(path), separator=separator, kind=kind, path=file)
+    return parse_table(read_file(file), str(path), separator=separator, kind=kind, path=file, drop=drop)
 
 
 def read_file(file: Path) -> bytes:
@@ -102,7 +105,15 @@ def read_file(file: Path) -> bytes:
         raise DataError(f"{file}: can't be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def parse_table(data: bytes, name: str, *, separator: str = ",", kind: Kind | None = None, path: Path | None = None) -> Table:
+def parse_table(
+    data: bytes,
+    name: str,
+    *,
+    separator: str = ",",
+    kind: Kind | None = None,
+    path: Path | None = None,
+    drop: Collection[str] = (),
+) -> Table:
     """Parse the bytes of a CSV or Parquet file; `name` stands in messages. Raises DataError, ConfigError for a bad separator."""
     parquet = data.startswith(_PARQUET)
     if not data.removeprefix(_BOM).strip():
@@ -114,11 +125,14 @@ def parse_table(data: bytes, name: str, *, separator: str = ",", kind: Kind | No
             raise DataError(f"{name}: {what}")
     if kind == "parquet" and not parquet:
         raise DataError(f"{name}: is no Parquet file (it begins with {data[:8]!r}); use dataset=csv if it is text")
-    return _parse_parquet(data, name, path) if parquet else _parse_csv(data.removeprefix(_BOM), name, separator, path)
+    return _parse_parquet(data, name, path, drop) if parquet else _parse_csv(data.removeprefix(_BOM), name, separator, path)
 
 
-def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None) -> Table:
-    """Take over a data frame; a named index becomes a column. Raises DataError for columns that hold no plain values."""
+def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None, drop: Collection[str] = ()) -> Table:
+    """Take over a data frame; a named index becomes a column.
+
+    Raises DataError for columns that hold no plain values; of those to `drop` the table has the texts that describe them.
+    """
     levels = [level for level in frame.index.names if level is not None]
     if problems := _name_problems([str(column) for column in (*levels, *frame.columns)], name):
         raise DataError(problems)
@@ -131,19 +145,23 @@ def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None
         try:
             columns[column] = _plain(whole[column])
         except (TypeError, ValueError, OverflowError) as error:
-            problems.append(f"{name}: column {column!r} {error}; turn it into numbers, text or dates, or leave it out")
+            if column in drop:
+                columns[column] = whole[column].map(repr).astype("str")
+                continue
+            advice = "turn it into numbers, text or dates, or name it in dataset.drop"
+            problems.append(f"{name}: column {column!r} {error}; {advice}")
     if problems:
         raise DataError(problems)
     return Table(pd.DataFrame(columns), name, path)
 
 
-def _parse_parquet(data: bytes, name: str, path: Path | None) -> Table:
+def _parse_parquet(data: bytes, name: str, path: Path | None, drop: Collection[str]) -> Table:
     try:
         frame = pd.read_parquet(io.BytesIO(data))
     except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:
         what = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"{name}: can't be read as Parquet ({what}); is it cut short, or are two columns of one name?") from None
-    return table_from_frame(frame, name, path=path)
+    return table_from_frame(frame, name, path=path, drop=drop)
 
 
 def _parse_csv(data: bytes, name: str, separator: str, path: Path | None) -> Table:
