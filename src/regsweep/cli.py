@@ -6,10 +6,12 @@ Every heavy import waits until its command runs.
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -55,7 +57,8 @@ def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
         import yaml
 
         for config in studies:
-            click.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
+            document = config.model_dump(mode="json")
+            click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, explicit_start=len(studies) > 1), nl=False)
         return 0
     from regsweep.show.run import run_and_show
 
@@ -199,10 +202,14 @@ def ui(port: int, folder: str) -> None:
     """Open the MLflow UI on the workspace, on this machine only."""
     from regsweep.paths import Workspace
     from regsweep.show.pages import experiment_pages
+    from regsweep.tracking.moved import bring_home
 
     workspace = Workspace(Path(folder))
     if not workspace.mlflow_db.is_file():
         raise ConfigError(f"{workspace.mlflow_db}: there are no runs here; run a study first, or name its folder with --dir")
+    # The server says better what is wrong with its database.
+    with suppress(sqlite3.Error):
+        bring_home(workspace)
     click.echo(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)")
     for name, page in experiment_pages(workspace, port):
         click.echo(f"{name}: {page}")

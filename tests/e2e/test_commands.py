@@ -41,6 +41,8 @@ def test_cfg_prints_the_composed_config_and_writes_nothing(tmp_path: Path) -> No
         1,
     )
     assert not list(tmp_path.iterdir())
+    several = run_cli("run", "-m", "seed=1,2", "--cfg", "job", cwd=tmp_path).stdout
+    assert [one["seed"] for one in yaml.safe_load_all(several)] == [1, 2]
 
 
 @pytest.mark.parametrize(

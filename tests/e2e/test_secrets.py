@@ -103,6 +103,7 @@ def test_it_is_refused_from_files_and_the_environment_too(tmp_path: Path, monkey
         "tracking=ours": r"tracking\.uri: http://bob:\*\*\*@127",
         "question=${oc.env:WHERE}": r"question: http://bob:\*\*\*@127",
         "question='why ${oc.env:MLFLOW_TRACKING_TOKEN}'": "question: takes the value of MLFLOW_TRACKING_TOKEN",
+        "question='${oc.env:\"PGPASSWORD\"}'": "question: takes the value of PGPASSWORD",
     }.items():
         with pytest.raises(ConfigError, match=what) as caught:
             compose([override], folder=tmp_path)

@@ -63,6 +63,8 @@ WRONG = {
     "dataset=insurance dataset.file=/tmp/x": "dataset.file: must be the name of a file, without folders, but got '/tmp/x'",
     "trainer.kind=pytorch": "trainer.kind: must be one of stacked, keras_fit, but got 'pytorch'",
     "foo": "'foo' can't be read; write key=value",
+    "--n_trials=5": "'--n_trials=5' is no option; settings have no dashes: write key=value",
+    "+experiments=insuranse": "experiments=insuranse: there is no such option (did you mean insurance?)",
     "a b=3": "'a b=3' is not an override; write key=value",
     "dataset.unit=€": "'dataset.unit=€' can't be read; a value that is not plain needs quotes of its own: 'dataset.unit=\"€\"'",
     "hydra.run.dir=x": "Hydra only composes here, its own settings have no effect",
@@ -160,6 +162,20 @@ def test_users_bring_experiments_and_options_from_their_own_folder(tmp_path: Pat
     (tmp_path / "conf" / "space" / "narrow.yaml").write_text(yaml.safe_dump(space))
     config = compose(["experiments=mine"], folder=tmp_path)[0]
     assert (config.n_trials, config.space.parameters["optimizer"].values()) == (5, ("sgd",))
+
+
+def test_a_folder_of_the_users_takes_no_key(tmp_path: Path) -> None:
+    for name in ("study", "seed", "experiments", "objective"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_text("# @package _global_\nn_trials: 5\n")
+    overrides = ["study=mine", "seed=3", "objective=[val/mae,parameters]", "+experiments=mine", "question='why ${seed}?'"]
+    config = compose(overrides, folder=tmp_path)[0]
+    assert (config.study, config.seed, config.objectives, config.n_trials) == ("mine", 3, ("val/mae", "parameters"), 5)
+    assert config.question == "why 3?"
+    studies = compose(["seed=1,2"], multirun=True, folder=tmp_path)
+    assert [study.seed for study in studies] == [1, 2]
+    with pytest.raises(ConfigError, match="seed: must be at least 0, but got -1"):
+        compose(["seed=-1"], folder=tmp_path)
 
 
 def test_a_file_of_the_users_that_hydra_would_not_read_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from regsweep.config import StudyConfig, compose
+from regsweep.config.function import locate
 from regsweep.config.parameters import Choice, FloatRange, IntRange, SteppedRange
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
@@ -255,7 +256,7 @@ def test_what_is_wrong_with_a_function_is_said_before_anything_runs(
         (["space=function"], "space: function: is needed as module:name"),
         (["space=function", "space.function=build"], "is needed as module:name, .* but got 'build'"),
         (["space=function", "space.function=no_such_module:build"], "there is no module 'no_such_module', neither in"),
-        (["space=function", "space.function=no_such.module:build"], "no_such.module can't be looked up"),
+        (["space=function", "space.function=no_such.module:build"], "there is no module 'no_such.module', neither in"),
         (["space=function", "space.function=sys:exit"], "sys is no Python file"),
         (
             ["space.function=json:loads"],
@@ -270,6 +271,18 @@ def test_what_is_wrong_with_a_function_is_said_before_anything_runs(
 def test_a_config_without_a_usable_function_is_refused(overrides: list[str], match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         compose(overrides)
+
+
+def test_no_package_is_run_to_find_a_function_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outer_package" / "inner").mkdir(parents=True)
+    (tmp_path / "outer_package" / "__init__.py").write_text("raise SystemExit('was run')\n")
+    (tmp_path / "outer_package" / "inner" / "mine.py").write_text("def define(trial):\n    return {}\n")
+    monkeypatch.chdir(tmp_path)
+    assert locate("outer_package.inner.mine:define") == tmp_path / "outer_package" / "inner" / "mine.py"
+    with pytest.raises(ConfigError, match=r"there is no module 'outer_package\.inner\.other'"):
+        locate("outer_package.inner.other:define")
+    with pytest.raises(ConfigError, match=r"there is no module 'outer_package\.inner\.mine\.deeper'"):
+        locate("outer_package.inner.mine.deeper:define")
 
 
 @pytest.mark.parametrize(

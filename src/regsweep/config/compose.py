@@ -79,6 +79,7 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
     """Compose one config and resolve its interpolations, without checking it against the schema."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -86,13 +87,18 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
 
     OmegaConf.register_new_resolver("stem", _stem, replace=True)
     OmegaConf.register_new_resolver("of_task", _of_task, replace=True)
-    search = ",".join(_quoted(f"file://{path}") for path in _search_path(folder or Path.cwd()))
-    where = f"hydra.searchpath=[{search}]"
-    forced = [*(part for override in overrides for part in _forced(override)), where]
+    roots = _search_path(folder or Path.cwd())
+    where = f"hydra.searchpath=[{','.join(_quoted(f'file://{path}') for path in roots)}]"
+    forced = [part for override in overrides for part in _forced(override)]
+    # To Hydra a folder `study/` in the user's makes a group of the key `study`.
+    apart = [text for text in forced if text.startswith("++") and any((root / _key(text)).is_dir() for root in roots)]
+    forced = [*(text for text in forced if text not in apart), where]
     with warnings.catch_warnings(), initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         warnings.simplefilter("ignore")
         try:
             composed = hydra_compose("config", overrides=forced)
+            for override in OverridesParser.create().parse_overrides(apart):
+                OmegaConf.update(composed, override.key_or_group, override.value(), force_add=True)
             _refuse_secrets(_strings(OmegaConf.to_container(composed)))
             plain = OmegaConf.to_container(composed, resolve=True)
             if mixed := [entry for entry in _parameters(plain).items() if keys_of_others(entry[1])]:
@@ -155,7 +161,7 @@ def _check_epochs(overrides: Sequence[str], plain: Mapping[str, Any], folder: Pa
     if not {"epochs", "experiments"} <= {*chosen} or any(key.startswith("space.parameters.epochs") for key in chosen):
         return
     try:
-        alone = compose_plain([override for override in overrides if not override.startswith("experiments=")], folder=folder)
+        alone = compose_plain([override for override in overrides if _key(override) != "experiments"], folder=folder)
     except ConfigError:
         # What else is set may be about what the experiment alone has.
         return
@@ -173,7 +179,7 @@ def _refuse_secrets(strings: Iterable[tuple[str, str]]) -> None:
     for key, text in strings:
         if holds_secret(text):
             problems.append(secret_problem(key, f"{redact(text)} holds a password or token"))
-        elif taken := re.search(rf"\$\{{\s*oc\.env:\s*({'|'.join(VARIABLES)})\b", text):
+        elif taken := re.search(rf"\$\{{\s*oc\.env:\s*['\"]?({'|'.join(VARIABLES)})\b", text):
             problems.append(secret_problem(key, f"takes the value of {taken[1]}"))
     if problems:
         raise ConfigError(problems)
@@ -194,7 +200,8 @@ def _strings(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _search_path(folder: Path) -> list[Path]:
     """Roots in which groups are looked up: the user's `conf/`, the user's folder, the folder of the shipped experiments."""
-    return [root for root in (folder / "conf", folder, shipped("experiments").parent) if root.is_dir()]
+    own = [folder] if (folder / "experiments").is_dir() else []
+    return [root for root in (folder / "conf", *own, shipped("experiments").parent) if root.is_dir()]
 
 
 def _quoted(text: str) -> str:
@@ -219,10 +226,17 @@ def _of_task(what: str, task: object) -> object:
             return list(baselines_of(known.name))
 
 
+def _key(override: str) -> str:
+    return override.lstrip("+").partition("=")[0]
+
+
 def _forced(override: str) -> list[str]:
-    key = override.split("=", 1)[0]
-    if "=" not in override or key.startswith("~") or key in GROUPS or key.partition("@")[0] in GROUPS:
+    key = _key(override)
+    if "=" not in override or key.startswith("~"):
         return [override]
+    if key.partition("@")[0] in GROUPS:
+        # Each has its place among the defaults: there is none to add.
+        return [override.lstrip("+")]
     forced = "++" + override.lstrip("+")
     if re.match(r"\+\+space\.parameters\.\w+=\s*\{.*\btype\s*:", forced):
         # Hydra merges: choices would come with the ends of the range that they replace.
@@ -236,6 +250,8 @@ def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]
     from hydra.errors import HydraException, OverrideParseException
 
     for text in overrides:
+        if text.startswith("-"):
+            raise ConfigError(f"{text!r} is no option; settings have no dashes: write key=value, for example n_trials=200")
         if not re.match(r"^(\+{1,2}|~)?[\w./@:-]+(=|$)", text):
             raise ConfigError(f"{text!r} is not an override; write key=value, for example dataset=economics n_trials=200")
         if text.lstrip("+~").startswith("hydra."):

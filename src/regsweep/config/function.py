@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,9 +32,8 @@ def locate(function: str) -> Path:
         sys.path.append(here)
     importlib.invalidate_caches()
     try:
-        found = find_spec(module)
+        found = _found(module)
     except (ImportError, ValueError, AttributeError) as error:
-        # A package above it, which is imported for that.
         raise ConfigError(f"space.function={function}: {module} can't be looked up ({type(error).__name__}: {error})") from None
     if found is None:
         raise ConfigError(
@@ -43,6 +43,18 @@ def locate(function: str) -> Path:
     if found.origin is None or not found.origin.endswith(".py"):
         raise ConfigError(f"space.function={function}: {module} is no Python file ({found.origin}); name the file's module")
     return Path(found.origin)
+
+
+def _found(module: str) -> ModuleSpec | None:
+    """Where a module lies; packages above it are looked into and not imported, as `find_spec` alone would."""
+    top, *parts = module.split(".")
+    found, name = find_spec(top), top
+    for part in parts:
+        if found is None:
+            return None
+        name = f"{name}.{part}"
+        found = PathFinder.find_spec(name, found.submodule_search_locations or ())
+    return found
 
 
 def digest(place: Path) -> str:

@@ -56,7 +56,7 @@ def _open_own(workspace: Workspace) -> MlflowClient:
     with closing(sqlite3.connect(workspace.mlflow_db, timeout=10)) as database:
         # The study writes while a user's UI reads: with a write-ahead log they don't wait for each other.
         database.execute("PRAGMA journal_mode=WAL")
-        bring_home(database, workspace.artifacts)
+    bring_home(workspace)
     return _client(workspace.tracking_uri)
 
 
