@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from regsweep.errors import ConfigError
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -14,14 +16,28 @@ def shipped(folder: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parents[1] / folder
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with `~` resolved. Raises ValueError for the home of somebody who is no user here."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no such user here; write the whole path") from None
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds everything runs write; every path is absolute, so the working directory can change."""
+    """The folder that holds everything runs write; every path is absolute, so the working directory can change.
+
+    Raises ConfigError for the home of somebody who is no user here.
+    """
 
     root: Path
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", self.root.expanduser().resolve())
+        try:
+            object.__setattr__(self, "root", expanded(self.root).resolve())
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
     @property
     def mlflow_db(self) -> Path:

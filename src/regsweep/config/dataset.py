@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from regsweep.config.base import Model, Seed
+from regsweep.paths import expanded
+
+
+def _absolute(path: str) -> str:
+    return str(expanded(path).absolute())
+
+
+def _column(name: object) -> object:
+    # Hydra reads the name of a year's column as a number.
+    return str(name) if isinstance(name, int | float) and not isinstance(name, bool) else name
+
 
 # Records keep these, and a study may be reproduced from another working directory.
-AbsolutePath = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser().absolute()))]
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+ColumnName = Annotated[str, BeforeValidator(_column)]
 
 
 def _bare(name: str) -> str:
@@ -28,13 +39,13 @@ class _Table(Model):
     """
 
     name: str
-    target: str
+    target: ColumnName
     unit: str
     licence: str
     source: str
-    drop: tuple[str, ...]
-    time: str | None
-    group: str | None
+    drop: tuple[ColumnName, ...]
+    time: ColumnName | None
+    group: ColumnName | None
     strict: bool
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from regsweep.errors import ConfigError, DataError, nearest
+from regsweep.paths import expanded
 from regsweep.predictor import MISSING, blank
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ def read_table(path: str | Path, *, separator: str = ",", kind: Kind | None = No
 
     Columns to `drop` may hold anything.
     """
-    file = Path(path).expanduser()
+    try:
+        file = expanded(path)
+    except ValueError as error:
+        raise DataError(str(error)) from None
     return parse_table(read_file(file), str(path), separator=separator, kind=kind, path=file, drop=drop)
 
 
