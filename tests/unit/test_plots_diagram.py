@@ -34,6 +34,11 @@ def test_the_weights_are_those_of_dense_layers_with_biases() -> None:
     assert figure.get_supxlabel() == f"{3 * 8 + 8 + 8 * 16 + 16 + 16 + 1} trained weights, biases included. A note."
 
 
+def test_what_is_made_of_the_output_is_said() -> None:
+    assert "Output: 1 unit, linear, then sigmoid" in texts(plots.model_diagram(COLUMNS, [], **LABELS, then="sigmoid"))
+    assert "linear, then" not in texts(plots.model_diagram(COLUMNS, [], **LABELS))
+
+
 @pytest.mark.parametrize("depth", [0, 2, 6])
 @pytest.mark.parametrize(("inputs", "units"), [(1, 1), (8, 8), (200, 9), (200, 1024)])
 def test_no_text_covers_another_or_leaves_the_figure(depth: int, inputs: int, units: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -80,6 +81,19 @@ def test_the_path_names_failures_and_a_rest_that_was_not_walked() -> None:
     assert [text.get_text() for text in axes.texts] == ["failed", "0.5"]
     assert axes.get_xlabel() == "validation R², higher is better"
     assert is_sentence(plots.ablation_path({**path, "steps": []}, 7, "", {}), "has the default configuration")
+
+
+def test_a_step_of_many_names_is_read_in_full() -> None:
+    names = [f"hyperparameter_{index}" for index in range(12)]
+    rest = {"flipped": names, "changes": {name: [1, 2] for name in names}, "value": 0.5}
+    path = {"objective": "val/r2", "value": 0.4, "steps": [rest]}
+    figure = plots.ablation_path(path, 7, "dollars", {})
+    figure.savefig(io.BytesIO(), format="png")
+    default, step = figure.axes[0].get_yticklabels()
+    assert step.get_text().replace("\n", " ") == f"the rest: {', '.join(names)}"
+    boxes = [label.get_window_extent() for label in (default, step)]
+    assert not boxes[0].overlaps(boxes[1])
+    assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
 
 
 def test_the_distribution_climbs_to_the_share_of_trials() -> None:

@@ -64,9 +64,10 @@ def champion_diagram(facts: StudyFacts, judgement: Judgement, model: Model) -> F
         mean = f"the weighted mean of {len(model.members):,} networks of {trials:,} trial{'s' * (trials > 1)}"
         note = f"The champion is {mean}; shown: one of trial {trial}'s, which have the greatest weight ({number(share)} each)."
     title = f"{facts.dataset.name}: champion ({judgement.content['name']}), from the table to {model.target}"
-    return plots.model_diagram(
-        plots.encoded_columns(heaviest.columns), layers, target=model.target, unit=model.unit, title=title, note=note
-    )
+    scale = heaviest.target
+    then = "sigmoid" if scale.logistic else "exponential" if scale.log else ""
+    columns = plots.encoded_columns(heaviest.columns)
+    return plots.model_diagram(columns, layers, target=model.target, unit=model.unit, title=title, note=note, then=then)
 
 
 def champion_line(feature: str, rows: ReportRows, facts: StudyFacts, judgement: Judgement, model: Model) -> Figure:

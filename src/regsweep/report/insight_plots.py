@@ -7,6 +7,7 @@ In: what `insight.json` says, or a study's records. Out: a `Figure`. Main calls:
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -41,9 +42,11 @@ from regsweep.report.style import (
 from regsweep.trial import Scalar, higher_is_better
 
 QUESTIONS: Final = {
-    "fANOVA": "share of the objective's variance over the whole space that it explains by itself",
+    "fANOVA": "of the objective's variance over the whole space that single ones explain, its share",
     "PED-ANOVA": "how much its values in the best tenth of the trials differ from those in all",
 }
+# Of a step's name, in a line.
+_LETTERS: Final = 34
 WHITE: Final = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.0}
 # Colour and hatching of each method's bars.
 _BARS: Final = ((BLUE, ""), ("white", "//////"))
@@ -107,7 +110,9 @@ def ablation_path(ablation: Mapping[str, Any], champion: int, unit: str, baselin
         "Default: the middle of every range, the first of choices. Each step makes the change that does best of those left, "
         "trained with the champion's seed and measured on the validation rows; what does best there by luck is taken, too."
     )
-    figure = new_figure(title, height=1.7 + 0.36 * len(rows), note=note)
+    names = [textwrap.fill(text, _LETTERS) for text, _ in rows]
+    lines_each = max(name.count("\n") + 1 for name in names)
+    figure = new_figure(title, height=1.7 + max(0.36, 0.2 * lines_each) * len(rows), note=note)
     axes = figure.add_subplot()
     goal = "higher is better" if upward else "lower is better"
     style_axes(axes, x=f"{with_unit(metric_name(shown), metric_unit(shown, unit))}, {goal}", y="")
@@ -120,7 +125,7 @@ def ablation_path(ablation: Mapping[str, Any], champion: int, unit: str, baselin
     ends = [near, far, *held.values()]
     # Room at the right for the numbers.
     axes.set_xlim(min(ends) - 0.06 * span, max(ends) + 0.28 * (max(ends) - min(ends) or span))
-    axes.set_yticks(places, [literal(text) for text, _ in rows])
+    axes.set_yticks(places, [literal(name) for name in names])
     axes.tick_params(axis="y", length=0, labelsize=BODY)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines["left"].set_visible(False)

@@ -84,11 +84,13 @@ def model_diagram(
     unit: str,
     title: str,
     note: str = "",
+    then: str = "",
 ) -> Figure:
     """Draw a network of `columns` (raw name, what encodes it, how many inputs that gives) and hidden `layers`.
 
     A layer is (units, activation, dropout). Layers of up to `CIRCLES` units show each unit and its connections, larger ones
-    are boxes with their count; a band between two says that all are connected with all. The output is one linear unit.
+    are boxes with their count; a band between two says that all are connected with all. The output is one linear unit; `then`
+    says what is made of it before it is a prediction.
     """
     names = list(dict.fromkeys(name for name, _, _ in columns))
     inputs = sum(count for _, _, count in columns)
@@ -100,7 +102,8 @@ def model_diagram(
     for index, (units, activation, dropout) in enumerate(layers, 1):
         drop = f", then dropout {number(dropout)}" if dropout > 0 else ""
         rows.append(_Row(units, "", f"Hidden layer {index}: {_counted(units, 'unit')}", (f"{activation}{drop}",), BLUE))
-    rows.append(_Row(1, "", "Output: 1 unit, linear", _shortened(f"predicted {with_unit(target, unit)}"), ORANGE))
+    output = f"Output: 1 unit, linear, then {then}" if then else "Output: 1 unit, linear"
+    rows.append(_Row(1, "", output, _shortened(f"predicted {with_unit(target, unit)}"), ORANGE))
     sizes = [inputs, *(units for units, _, _ in layers), 1]
     weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
     said = f"{_counted(weights, 'trained weight')}, biases included."

@@ -60,9 +60,10 @@ def repeated_splits(rows: Sequence[tuple[str, Sequence[float]]], metric: str, un
         champion = place == 0
         held = np.isfinite(found) & scale.holds(np.where(np.isfinite(found), found, scale.low))
         style: dict[str, Any] = {"color": BLUE if champion else GREY, "markersize": 6, "linestyle": "none", "clip_on": False}
-        axes.plot(
-            found[held], np.full(held.sum(), place), "o", fillstyle="full" if champion else "none", label=name, zorder=3, **style
-        )
+        fill = "full" if champion else "none"
+        # An empty line that isn't clipped takes room at the figure's corner.
+        if held.any():
+            axes.plot(found[held], np.full(held.sum(), place), "o", fillstyle=fill, label=name, zorder=3, **style)
         if not held.all():
             cut = True
             axes.plot([worse], [place], off_marker, label=f"{name}, off the scale", zorder=3, **style)

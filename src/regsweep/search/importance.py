@@ -2,9 +2,9 @@
 
 In: a study's records. Out: an `Importance` per method. Main call: `importances`.
 
-fANOVA (Hutter, Hoos and Leyton-Brown 2014) says how much of the objective's variance over the whole space a hyperparameter
-explains by itself, according to a random forest; PED-ANOVA (Watanabe, Bansal and Hutter 2023) how much the values of the best
-tenth of the trials differ from those of all.
+fANOVA (Hutter, Hoos and Leyton-Brown 2014) says, according to a random forest, which share a hyperparameter has of what single
+ones explain of the objective's variance over the whole space; PED-ANOVA (Watanabe, Bansal and Hutter 2023) how much the values
+of the best tenth of the trials differ from those of all. Both add up to 1.
 """
 
 from __future__ import annotations
