@@ -16,7 +16,8 @@ import pandas as pd
 
 from regsweep.config.dataset import DatasetConfig
 from regsweep.data.dataset import Dataset
-from regsweep.data.table import ISO_DATE, NUMBER, Table
+from regsweep.data.strict_csv import NUMBER
+from regsweep.data.table import ISO_DATE, Table
 from regsweep.errors import ConfigError, DataError, nearest
 from regsweep.tasks import BINARY, REGRESSION, Task
 
