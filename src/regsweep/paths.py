@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise ValueError(f"{path}: there is no such user here; write the whole path") from None
+
+
+def read_only(database: Path) -> str:
+    """The URI by which sqlite reads a database and changes nothing, in a folder that can't be written either."""
+    # There sqlite can't make the files beside a write-ahead log, and must be told that nobody writes.
+    still = not os.access(database.parent, os.W_OK) and not database.with_name(f"{database.name}-wal").exists()
+    return f"{database.as_uri()}?mode=ro{'&immutable=1' if still else ''}"
 
 
 @dataclass(frozen=True)

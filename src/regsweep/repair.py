@@ -16,7 +16,7 @@ from regsweep.folder import read_content, read_folder, read_json, tidy
 from regsweep.fsck import Checked, check
 from regsweep.insight import read_insight
 from regsweep.material import gather
-from regsweep.paths import Workspace
+from regsweep.paths import Workspace, read_only
 from regsweep.record import Features, StudyFacts, identity
 from regsweep.search import Told, kept_trials, open_search
 from regsweep.study import train_lost
@@ -71,7 +71,7 @@ def _set_aside(database: Path, announce: Announce) -> None:
     """Rename a file that is no database: all of it that is ours is made anew."""
     try:
         if database.is_file():
-            with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            with closing(sqlite3.connect(read_only(database), uri=True)) as connection:
                 connection.execute("SELECT count(*) FROM alembic_version")
     except sqlite3.DatabaseError as error:
         if not any(said in str(error) for said in ("not a database", "malformed", "no such table")):

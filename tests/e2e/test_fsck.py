@@ -21,7 +21,7 @@ from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import write_folder
 from regsweep.fsck import check
 from regsweep.material import gather
-from regsweep.paths import Workspace
+from regsweep.paths import Workspace, read_only
 from regsweep.repair import _set_aside, repair
 from regsweep.show.console import find_books
 from regsweep.show.studies import show_studies
@@ -452,3 +452,18 @@ def test_a_trial_that_comes_out_otherwise_is_not_taken_for_the_one_that_was_told
         run_study(gather(compose([*TINY, *FIVE])[0]), Workspace(root), Silent())
     repair(Workspace(root), book_of(root), lambda _: None)
     assert check(Workspace(root), book_of(root)).findings == ()
+
+
+def test_a_workspace_that_can_not_be_written_is_checked(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    databases, archive = ("mlflow.db", "optuna.db"), tmp_path / "archive"
+    for name in databases:
+        sql(root, "PRAGMA wal_checkpoint(TRUNCATE)", name)
+    shutil.copytree(root, archive, ignore=shutil.ignore_patterns("*.db-*"))
+    # Root may write anywhere, so only the answer is changed: nothing may be made beside the databases, as sqlite else would.
+    monkeypatch.setattr("regsweep.paths.os.access", lambda *_: False)
+    for name in databases:
+        with closing(sqlite3.connect(read_only(archive / name), uri=True)) as connection:
+            assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+            assert not list(archive.glob("*.db-*"))
+    assert check(Workspace(archive), book_of(archive)).findings == ()
+    assert not list(archive.glob("*.db-*"))

@@ -24,7 +24,7 @@ from regsweep.config import StudyConfig
 from regsweep.errors import StorageError
 from regsweep.failpoints import reach
 from regsweep.locks import lock
-from regsweep.paths import Workspace
+from regsweep.paths import Workspace, read_only
 from regsweep.search.fresh import Fresh
 from regsweep.search.optuna_source import STATES, directions, frozen, told_from
 from regsweep.search.pruning import Asked, PruneRule, Reports, compared_with
@@ -210,7 +210,7 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
         return ()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A reader that may write would tidy the write-ahead log.
-    creator = partial(sqlite3.connect, f"{workspace.optuna_db.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    creator = partial(sqlite3.connect, read_only(workspace.optuna_db), uri=True, check_same_thread=False)
     url, storage = f"sqlite:///{workspace.optuna_db}", None
     try:
         storage = optuna.storages.RDBStorage(url, engine_kwargs={"creator": creator}, skip_table_creation=True)

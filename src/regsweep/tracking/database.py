@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from regsweep.failpoints import reach
+from regsweep.paths import read_only
 from regsweep.sums import write_sums
 from regsweep.tracking.artifacts import write_artifacts
 from regsweep.tracking.content import RunContent
@@ -40,7 +41,7 @@ _INPUT = """
 
 def known_schema(database: Path) -> bool:
     """Whether this module knows the tables of a database."""
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(read_only(database), uri=True)) as connection:
         return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")} <= REVISIONS
 
 

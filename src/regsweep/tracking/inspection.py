@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 from regsweep.book import RecordBook
 from regsweep.errors import StorageError
-from regsweep.paths import Workspace
+from regsweep.paths import Workspace, read_only
 from regsweep.record import StudyFacts
 from regsweep.tracking.content import Point
 from regsweep.tracking.moved import at_home, former_homes
@@ -60,7 +60,7 @@ def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspec
     if not workspace.mlflow_db.is_file():
         return Inspection([], [], listed)
     try:
-        with closing(sqlite3.connect(f"{workspace.mlflow_db.as_uri()}?mode=ro", uri=True, timeout=15)) as database:
+        with closing(sqlite3.connect(read_only(workspace.mlflow_db), uri=True, timeout=15)) as database:
             # One moment of the database, whatever is being written meanwhile.
             database.execute("BEGIN")
             recorded = _from_database(database, facts.study, workspace.artifacts)
