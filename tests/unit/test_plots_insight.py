@@ -135,6 +135,18 @@ def test_slices_have_a_panel_per_hyperparameter_and_mark_the_best() -> None:
     assert next(label.get_text() for label in width.get_xticklabels()) == "\nabsent"
 
 
+def test_no_label_of_many_choices_covers_another() -> None:
+    names = ["linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "sigmoid"]
+    study = facts(f"space.parameters.activation={{type: choice, choices: [{','.join(names)}]}}")
+    records = [record(at, [10.0 + at], params={**PARAMS, "activation": name}, study=study) for at, name in enumerate(names)]
+    figure = plots.slices(records, "val/mse", "")
+    figure.savefig(io.BytesIO(), format="png")
+    labels = next(axes for axes in figure.axes if axes.get_xlabel() == "activation").get_xticklabels()
+    assert [label.get_text() for label in labels] == names
+    boxes = [label.get_window_extent() for label in labels]
+    assert not [index for index in range(1, len(boxes)) if boxes[index].overlaps(boxes[index - 1])]
+
+
 def test_medians_are_those_of_the_trials_at_a_place() -> None:
     records = [record(number, [value], params={**PARAMS, "optimizer": name}) for number, (name, value) in enumerate(
         [("adam", 10.0), ("adam", 20.0), ("adam", 90.0), ("rmsprop", 1.0), ("rmsprop", 2.0)])]  # fmt: skip

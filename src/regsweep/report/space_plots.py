@@ -6,15 +6,17 @@ In: the records of a study, or a surface as in `insight.json`. Out: a `Figure`. 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from regsweep.record import TrialRecord
 from regsweep.report.parallel_plot import value_colours
-from regsweep.report.parameters import ABSENT, ParameterAxis, axis_of, parameter_axes
+from regsweep.report.parameters import ABSENT, FLOOR, ParameterAxis, axis_of, parameter_axes
 from regsweep.report.scale import FloatArray, fit_scale
 from regsweep.report.search_plots import nothing_complete, objective_of
 from regsweep.report.style import (
@@ -39,6 +41,8 @@ from regsweep.trial import higher_is_better
 ACROSS: Final = 3
 # Medians are taken over so many equal parts of an axis with more places than that, each of so many trials at least.
 PARTS: Final = 6
+# Labels below a panel keep this distance, in parts of its width.
+APART: Final = 0.2
 FEWEST: Final = 3
 MANY: Final = 300
 
@@ -53,7 +57,7 @@ def slices(records: Sequence[TrialRecord], objective: str, unit: str) -> Figure:
     title = f"{name[:1].upper()}{name[1:]} by each hyperparameter"
     if not complete:
         return sentence_figure(title, nothing_complete(records))
-    axes_of_parameters = parameter_axes(complete, gap=0.2)
+    axes_of_parameters = parameter_axes(complete, gap=APART)
     if not axes_of_parameters:
         return sentence_figure(title, "The search space leaves no hyperparameter to vary.")
     found = np.array([objective_of(record, objective) for record in complete], dtype=np.float64)
@@ -75,8 +79,7 @@ def slices(records: Sequence[TrialRecord], objective: str, unit: str) -> Figure:
     for panel, axis in zip(panels, axes_of_parameters, strict=False):
         style_axes(panel, x=axis.name, y="")
         frame.apply(panel)
-        # The absent are named a line lower: there is little room beside the first value.
-        panel.set_xticks([place for place, _ in axis.ticks], [literal(_lowered(text)) for _, text in axis.ticks])
+        _name_ticks(panel, axis)
         panel.set_xlim(-0.08, 1.08)
         crowd = _spread(axis, [record.number for record in complete])
         alpha = 0.35 if len(found) > MANY else 0.8
@@ -93,6 +96,17 @@ def slices(records: Sequence[TrialRecord], objective: str, unit: str) -> Figure:
     figure.align_xlabels()
     figure.supylabel(literal(with_unit(name, metric_unit(objective, unit))), fontsize=BODY, color=INK)
     return figure
+
+
+def _name_ticks(panel: Axes, axis: ParameterAxis) -> None:
+    places = [place for place, _ in axis.ticks]
+    named = [place for place, text in axis.ticks if text != ABSENT]
+    if any(after - before < APART * (1 - FLOOR) - 1e-9 for before, after in pairwise(named)):
+        # So many choices stand upright beside each other.
+        panel.set_xticks(places, [literal(text.replace("\n", "")) for _, text in axis.ticks], rotation=90)
+        return
+    # The absent are named a line lower: there is little room beside the first value.
+    panel.set_xticks(places, [literal(_lowered(text)) for _, text in axis.ticks])
 
 
 def contour(records: Sequence[TrialRecord], surface: Mapping[str, Any] | None, objective: str, unit: str) -> Figure:

@@ -172,20 +172,22 @@ def _anchor(place: float) -> float:
 
 
 def _name_reference(axes: Axes, value: float, text: str, level: int, place: float) -> None:
+    anchor = _anchor(place)
+    leader = {"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0, "relpos": (anchor, 0.0)}
     axes.annotate(
         literal(text),
         xy=(value, 1),
         xycoords=("data", "axes fraction"),
         xytext=(0, 3 + 72 * _LINE * level),
         textcoords="offset points",
-        ha={0.0: "left", 0.5: "center", 1.0: "right"}[_anchor(place)],
+        ha={0.0: "left", 0.5: "center", 1.0: "right"}[anchor],
         va="bottom",
         fontsize=SMALL,
         color=INK,
         # A label covers the lines of those above it.
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         zorder=20 - level,
-        arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0} if level else None,
+        arrowprops=leader if level else None,
     )
 
 
