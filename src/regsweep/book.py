@@ -22,6 +22,7 @@ from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json, write_text
 from regsweep.locks import HeldError, lock
+from regsweep.paths import Workspace
 from regsweep.predictor import Model, pack, unpack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
 from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, rung_from
@@ -258,6 +259,13 @@ def read_trial(folder: Path) -> TrialRecord:
     result = TrialResult(TrialSpec(**fields), state, folds, seconds, trainer, cause, task)
     number, params, rung = content["number"], content["params"], rung_from(content.get("rung"))
     return TrialRecord(facts, number, params, result, content["started"], content["finished"], rung)
+
+
+def books_in(workspace: Workspace) -> list[RecordBook]:
+    """The books of all studies of a workspace, by name."""
+    # Without study.json a trial's record says what the study is.
+    marks = (*workspace.records.glob("*/study.json"), *workspace.records.glob("*/trial-*"))
+    return [RecordBook(folder) for folder in sorted({place.parent for place in marks})]
 
 
 def read_champion(book: RecordBook) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from regsweep.book import RecordBook
+from regsweep.book import RecordBook, books_in
 from regsweep.config import StudyConfig, load_saved
 from regsweep.config.enqueue import enqueue_problems
 from regsweep.config.parameters import Scalar
@@ -39,7 +39,7 @@ def with_best_of(config: StudyConfig, workspace: Workspace) -> StudyConfig:
     if name is None:
         return config
     book = _book(workspace, name)
-    facts = book.facts()
+    facts = book.known_facts() or book.facts()
     other = facts.config
     _same_test_rows(config, facts, name)
     ranked = _ranked(book, other.objective, name)
@@ -59,11 +59,12 @@ def with_best_of(config: StudyConfig, workspace: Workspace) -> StudyConfig:
 
 
 def _book(workspace: Workspace, name: str) -> RecordBook:
-    known = sorted(place.parent.name for place in workspace.records.glob("*/study.json"))
-    if name not in known:
+    books = {book.folder.name: book for book in books_in(workspace)}
+    if name not in books:
+        known = [*books]
         there = f"; known: {', '.join(known)}" if known else "; run it first, or set tracking.dir to the workspace that has it"
         raise ConfigError(f"enqueue_best_of: {workspace.root} has no study {name!r}{nearest(name, known)}{there}")
-    return RecordBook(workspace.records / name)
+    return books[name]
 
 
 def _same_test_rows(config: StudyConfig, facts: StudyFacts, name: str) -> None:

@@ -6,7 +6,7 @@ import shlex
 
 from rich.console import Console
 
-from regsweep.book import RecordBook
+from regsweep.book import RecordBook, books_in
 from regsweep.config import StudyConfig
 from regsweep.errors import ConfigError
 from regsweep.paths import Workspace
@@ -24,9 +24,7 @@ def plain_console() -> Console:
 
 def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]:
     """The record books of an experiment (or all), the one written last first. Raises ConfigError where there are none."""
-    # Without study.json a trial's record says what the study is.
-    marks = (*workspace.records.glob("*/study.json"), *workspace.records.glob("*/trial-*"))
-    books = [RecordBook(folder) for folder in sorted({place.parent for place in marks})]
+    books = books_in(workspace)
     if not books:
         raise ConfigError(f"{workspace.records}: there are no studies here; run one first, or name the folder with --dir")
     if experiment is not None:
