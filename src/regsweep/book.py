@@ -11,21 +11,17 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-
-import numpy as np
 
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json, write_text
 from regsweep.locks import HeldError, lock
 from regsweep.paths import Workspace
-from regsweep.predictor import Model, pack, unpack
+from regsweep.predictor import Model, pack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
-from regsweep.trial import FoldResult, Network, State, TrialResult, TrialSpec, rung_from
 
 ENDED_FILE = "ended.json"
 
@@ -186,7 +182,7 @@ class RecordBook:
     def write_trial(self, record: TrialRecord) -> Path:
         """Write a trial's record; it is durable when this returns."""
         arrays = pack([fold.network for fold in record.result.folds])
-        return self.write(self.place(record.number).name, _trial_json(record), arrays)
+        return self.write(self.place(record.number).name, record.to_json(), arrays)
 
     def write(self, name: str, content: Mapping[str, Any], arrays: Mapping[str, Any]) -> Path:
         """Write one record, replacing an earlier one of that name."""
@@ -243,22 +239,7 @@ class RecordBook:
 
 def read_trial(folder: Path) -> TrialRecord:
     """Read a trial's record. Raises UnreadableError if a byte of it differs from what was written."""
-    content, arrays = read_folder(folder)
-    facts = StudyFacts.from_json(content)
-    task = facts.config.predicts
-    folds = tuple(
-        FoldResult(
-            curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in task.curves], dtype=np.float64).T,
-            network=Network(*unpack(arrays, index, len(content["spec"]["widths"]) + 1)),
-            kept_epoch=fold["kept_epoch"],
-        )
-        for index, fold in enumerate(content["folds"])
-    )
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in content["spec"].items()}
-    state, seconds, trainer, cause = State(content["state"]), content["seconds"], content["trainer"], content["cause"]
-    result = TrialResult(TrialSpec(**fields), state, folds, seconds, trainer, cause, task)
-    number, params, rung = content["number"], content["params"], rung_from(content.get("rung"))
-    return TrialRecord(facts, number, params, result, content["started"], content["finished"], rung)
+    return TrialRecord.from_json(*read_folder(folder))
 
 
 def books_in(workspace: Workspace) -> list[RecordBook]:
@@ -277,30 +258,3 @@ def judged_model(book: RecordBook) -> Model:
     """The model that was judged. Raises UnreadableError."""
     content, arrays = read_folder(book.folder / "champion")
     return Model.join(content["model"], arrays)
-
-
-def _trial_json(record: TrialRecord) -> dict[str, Any]:
-    result = record.result
-    return {
-        "kind": "trial",
-        "number": record.number,
-        "origin": record.origin,
-        "state": result.state.value,
-        "cause": result.cause,
-        "objective": record.objective,
-        "others": dict(zip(record.facts.config.further_objectives, record.others, strict=False)),
-        "params": dict(record.params),
-        "rung": asdict(record.rung) if record.rung is not None else None,
-        "spec": {key: value for key, value in asdict(result.spec.bare).items() if key != "start"},
-        "trainer": result.trainer,
-        "seconds": result.seconds,
-        "started": record.started,
-        "finished": record.finished,
-        "final": result.final,
-        "best": result.best,
-        "folds": [
-            {"kept_epoch": fold.kept_epoch, **dict(zip(result.task.curves, fold.curves.T.tolist(), strict=True))}
-            for fold in result.folds
-        ],
-        **record.facts.to_json(),
-    }

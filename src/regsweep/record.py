@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from regsweep.config import StudyConfig, load_saved
 from regsweep.data.features import Encoding
 from regsweep.environment import Environment
+from regsweep.predictor import unpack
 from regsweep.tasks import REGRESSION
-from regsweep.trial import Rung, Scalar, State, TrialResult
+from regsweep.trial import FoldResult, Network, Rung, Scalar, State, TrialResult, TrialSpec, rung_from
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,54 @@ class TrialRecord:
     @property
     def objective(self) -> float | None:
         return self.result.final.get(self.facts.config.objective) if self.result.state is State.COMPLETE else None
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the networks' weights, as JSON values."""
+        result = self.result
+        return {
+            "kind": "trial",
+            "number": self.number,
+            "origin": self.origin,
+            "state": result.state.value,
+            "cause": result.cause,
+            "objective": self.objective,
+            "others": dict(zip(self.facts.config.further_objectives, self.others, strict=False)),
+            "params": dict(self.params),
+            "rung": asdict(self.rung) if self.rung is not None else None,
+            "spec": {key: value for key, value in asdict(result.spec.bare).items() if key != "start"},
+            "trainer": result.trainer,
+            "seconds": result.seconds,
+            "started": self.started,
+            "finished": self.finished,
+            "final": result.final,
+            "best": result.best,
+            "folds": [
+                {"kept_epoch": fold.kept_epoch, **dict(zip(result.task.curves, fold.curves.T.tolist(), strict=True))}
+                for fold in result.folds
+            ],
+            **self.facts.to_json(),
+        }
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any], arrays: Mapping[str, Any]) -> TrialRecord:
+        """Rebuild a record from its JSON form and its networks' packed weights."""
+        facts = StudyFacts.from_json(content)
+        task = facts.config.predicts
+        folds = tuple(
+            FoldResult(
+                curves=np.array([[np.nan if v is None else v for v in fold[key]] for key in task.curves], dtype=np.float64).T,
+                network=Network(*unpack(arrays, index, len(content["spec"]["widths"]) + 1)),
+                kept_epoch=fold["kept_epoch"],
+            )
+            for index, fold in enumerate(content["folds"])
+        )
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in content["spec"].items()
+        }
+        state, seconds, trainer, cause = State(content["state"]), content["seconds"], content["trainer"], content["cause"]
+        result = TrialResult(TrialSpec(**fields), state, folds, seconds, trainer, cause, task)
+        number, params, rung = content["number"], content["params"], rung_from(content.get("rung"))
+        return TrialRecord(facts, number, params, result, content["started"], content["finished"], rung)
 
 
 def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
