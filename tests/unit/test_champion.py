@@ -211,7 +211,7 @@ def test_a_judged_study_says_its_intervals_and_units_as_they_are_asked_for_now(t
         return run_study(study, Workspace(tmp_path), Silent(), bare=True).judgement.content
 
     first, same, other = judged(), judged(), judged("bootstrap_resamples=333", "dataset.unit=miles")
-    assert first == same
+    assert first["finished"] == same["finished"], "it was scored again for nothing"
     for name, found in first["test"].items():
         assert other["test"][name]["value"] == found["value"]
     assert other["test"]["rmse"]["low"] != first["test"]["rmse"]["low"]
