@@ -48,12 +48,12 @@ def locate(function: str) -> Path:
 def _found(module: str) -> ModuleSpec | None:
     """Where a module lies; packages above it are looked into and not imported, as `find_spec` alone would."""
     top, *parts = module.split(".")
-    found, name = find_spec(top), top
+    found = find_spec(top)
     for part in parts:
         if found is None:
             return None
-        name = f"{name}.{part}"
-        found = PathFinder.find_spec(name, found.submodule_search_locations or ())
+        # By its full name, a folder without __init__.py would ask for the packages above it.
+        found = PathFinder.find_spec(part, found.submodule_search_locations or ())
     return found
 
 
