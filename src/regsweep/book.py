@@ -125,7 +125,10 @@ class RecordBook:
 
     def complete(self) -> bool:
         """Whether the search has ended: as is written down, or by as many trials as are asked for."""
-        return self.ended() is not None or len(self.numbers()) >= self.facts().config.n_trials
+        ended, wanted = self.ended(), self.facts().config.n_trials
+        # A longer study that was stopped right at its beginning has the new config and the old end.
+        longer = ended is not None and ended.startswith("n_trials=") and ended != f"n_trials={wanted}"
+        return len(self.numbers()) >= wanted or (ended is not None and not longer)
 
     def settle(self, note: str | None) -> None:
         """Write down, where the search has ended, that it was judged as is asked for now, and what there was to say about it."""

@@ -91,7 +91,7 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
         kept = kept_trials(workspace, facts.study)
         findings += _slots(records, kept)
         found = inspect(workspace, book, facts)
-        ended = book.ended() is not None or len(kept) >= facts.config.n_trials
+        ended = book.complete() or len(kept) >= facts.config.n_trials
         findings += _study_runs(found.studies, bool(contents), ended=judged and ended)
         findings += _child_runs(found, (*contents, *scores))
         if judged and not damaged:

@@ -202,7 +202,7 @@ def _name(content: dict[str, Any]) -> str:
 
 
 def _baseline_row(content: dict[str, Any], champion: dict[str, Any] | None) -> Row:
-    # A refitted one has other scores on the test rows than the mean of the folds' fits.
+    # Refitted by an earlier version, it has other scores on the test rows than its own row.
     led = champion if champion is not None and champion.get("baseline") == content["name"] else None
     return Row(
         name=describe(content["name"]) if led is None else f"{led['name']} (champion)",

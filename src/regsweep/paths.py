@@ -27,7 +27,8 @@ def expanded(path: str | Path) -> Path:
 
 def read_only(database: Path) -> str:
     """The URI by which sqlite reads a database and changes nothing, in a folder that can't be written either."""
-    # There sqlite can't make the files beside a write-ahead log, and must be told that nobody writes.
+    # There sqlite can't make the files beside a write-ahead log, and must be told that nobody writes; without such a file nobody
+    # does, or has only just begun.
     still = not os.access(database.parent, os.W_OK) and not database.with_name(f"{database.name}-wal").exists()
     return f"{database.as_uri()}?mode=ro{'&immutable=1' if still else ''}"
 

@@ -348,8 +348,8 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
     absent = [column.name for column in columns if column.name not in frame.columns]
     if absent:
         raise ValueError(f"the table lacks {', '.join(map(repr, absent))}; it has {', '.join(map(repr, frame.columns))}")
-    names = list(frame.columns)
-    if twice := sorted({column.name for column in columns if names.count(column.name) > 1}):
+    doubles = set(frame.columns[frame.columns.duplicated()])
+    if twice := sorted({column.name for column in columns if column.name in doubles}):
         raise ValueError(f"the table has {', '.join(map(repr, twice))} more than once")
     parts = [column.encode(frame[column.name]) for column in columns]
     return np.concatenate(parts, axis=1) if parts else np.zeros((len(frame), 0))

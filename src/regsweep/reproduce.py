@@ -95,7 +95,7 @@ def _refit(champion: Path, tolerance: float, announce: Callable[[str], None]) ->
     material = _gathered(facts, announce)
     config, data = material.config, material.prepared
     if chosen.kind == "refit":
-        model = refitted_baseline(chosen.baseline, config, material.dataset, material.split)
+        model, _ = refitted_baseline(chosen.baseline, config, material.dataset, material.split)
     else:
         model = fit_on_folds(chosen.baseline, config.baselines, data).model(data)
     before, again = arrays["prediction"], model.predict(unseal(material.dataset, material.split).x)

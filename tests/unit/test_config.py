@@ -59,6 +59,7 @@ WRONG = {
     "split=kfold split.folds=1": "split.folds: must be at least 2, but got 1",
     "study=../x": "study: a name is 1 to 100 letters",
     "dataset.strict=maybe": "dataset.strict:",
+    "dataset.group=1e3": "dataset.group: was read as the number 1000.0; quote a name that looks like one",
     "dataset=insurance dataset.folder='~nobody.of.that.name/x'": "folder: ~nobody.of.that.name/x: there is no such user here",
     "dataset=insurance dataset.file=../x": "dataset.file: must be the name of a file, without folders, but got '../x'",
     "dataset=insurance dataset.file=/tmp/x": "dataset.file: must be the name of a file, without folders, but got '/tmp/x'",
@@ -114,7 +115,7 @@ def test_any_working_directory_will_do(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_column_may_be_called_by_a_number() -> None:
-    overrides = ["dataset=csv", "dataset.path=x", "dataset.target=2020", "dataset.drop=[2019,a]", "dataset.group=1.5"]
+    overrides = ["dataset=csv", "dataset.path=x", "dataset.target=2020", "dataset.drop=[2019,a]", "dataset.group='1.5'"]
     dataset = compose(overrides)[0].dataset
     assert (dataset.target, dataset.drop, dataset.group) == ("2020", ("2019", "a"), "1.5")
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regsweep.baselines.closed_form import least_squares_svd
 from regsweep.config import compose
 from regsweep.data import Dataset, Fold, Split
 from regsweep.data.encoders import fit_columns, fit_target, segments
@@ -174,6 +175,16 @@ def test_a_decimal_that_is_constant_in_a_fold_is_not_scaled_by_rounding() -> Non
     (column,) = fit_columns(pd.DataFrame({"x": flat}), FEATURES)
     assert (column.shift, np.float32(encode(pd.DataFrame({"x": [0.5]}), (column,)))) == (0.1, 0.0)
     assert fit_target(flat, FEATURES).scale == 1.0
+
+
+def test_a_constant_with_gaps_is_zero_to_the_last_bit() -> None:
+    # The mean of a hundred of these is not 0.1, and least squares would make a direction of the difference.
+    frame = pd.DataFrame({"x": [0.1] * 100 + [np.nan] * 10, "z": np.arange(110.0)})
+    assert frame["x"].dropna().to_numpy().mean() != 0.1
+    coded = encode(frame, fit_columns(frame, FEATURES))
+    assert set(coded[:, 0]) == {0.0}
+    fit = least_squares_svd(coded, np.where(frame["x"].isna(), 5.0, 1.0) + np.arange(110) % 7)
+    assert np.isfinite(fit.coefficients).all()
 
 
 @pytest.mark.parametrize(("numeric", "largest"), [("standard", 0.0), ("minmax", 0.0), ("max", 2.5e4), ("none", 5e4)])

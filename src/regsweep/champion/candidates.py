@@ -81,10 +81,10 @@ def stand(
     if chosen.baseline is None:
         return networks, None
     fitted = fits.get(chosen.baseline) or trainings.fitted_baseline(chosen.baseline, data)
-    refitted = trainings.refitted_baseline(chosen.baseline) if chosen.kind == "refit" else fitted.model(data)
+    answering, fit = trainings.refitted_baseline(chosen.baseline) if chosen.kind == "refit" else (fitted.model(data), fitted)
     found = asdict(fitted.val)
     val = {name: found[name] for name in data.task.metrics}
-    return Candidate(chosen.name, describe(chosen.baseline), val, refitted, fitted.parameters), networks
+    return Candidate(chosen.name, describe(chosen.baseline), val, answering, fit.parameters), networks
 
 
 def champion_model(chosen: Choice, results: Mapping[int, TrialResult], data: Prepared, trainings: Trainings) -> Model:

@@ -52,7 +52,7 @@ class Trainings:
         """Fit a baseline on the folds."""
         return fit_on_folds(name, self._config.baselines, data)
 
-    def refitted_baseline(self, name: str) -> Model:
+    def refitted_baseline(self, name: str) -> tuple[Model, FoldFits]:
         """Fit a baseline on training and validation rows together."""
         return refitted_baseline(name, self._config, self._dataset, self._split)
 
@@ -61,10 +61,11 @@ class Trainings:
         return refit_rows(champion, self._config, self._dataset, self._split)
 
 
-def refitted_baseline(name: str, config: StudyConfig, dataset: Dataset, split: Split) -> Model:
-    """The model of a baseline that is fitted on all rows but the sealed ones."""
+def refitted_baseline(name: str, config: StudyConfig, dataset: Dataset, split: Split) -> tuple[Model, FoldFits]:
+    """The model of a baseline that is fitted on all rows but the sealed ones, and the fit."""
     data = whole(config, dataset, split, PLAIN)
-    return fit_on_folds(name, config.baselines, data).model(data)
+    fitted = fit_on_folds(name, config.baselines, data)
+    return fitted.model(data), fitted
 
 
 def refit_rows(champion: str, config: StudyConfig, dataset: Dataset, split: Split) -> Prepared | None:

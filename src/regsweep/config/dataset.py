@@ -16,7 +16,10 @@ def _absolute(path: str) -> str:
 
 def _column(name: object) -> object:
     # Hydra reads the name of a year's column as a number.
-    return str(name) if isinstance(name, int | float) and not isinstance(name, bool) else name
+    if isinstance(name, float):
+        # 1e3 and 1000.0 are one to it.
+        raise ValueError(f"was read as the number {name}; quote a name that looks like one: '\"1.5\"'")
+    return str(name) if isinstance(name, int) and not isinstance(name, bool) else name
 
 
 # Records keep these, and a study may be reproduced from another working directory.

@@ -63,7 +63,8 @@ def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
     present = _present(values)
     missing = len(values) - len(present)
     present = present if len(present) else np.zeros(1)
-    fill = float(present.mean() if config.impute == "mean" else np.median(present))
+    # The mean of equal numbers may be off by rounding, and where all are equal every bit counts.
+    fill = float(np.clip(present.mean() if config.impute == "mean" else np.median(present), present.min(), present.max()))
     return NumberColumn(name, *_shift_and_scale(present, config), fill, missing > 0, is_date)
 
 

@@ -24,7 +24,7 @@ from regsweep.config.dataset import (
 )
 from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
-from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame
+from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame, user_path
 from regsweep.errors import DataError
 from regsweep.tasks import REGRESSION, Task
 
@@ -95,7 +95,7 @@ def _linear(config: LinearDataset) -> Table:
 
 
 def _from_folder(config: DownloadDataset, folder: Path) -> Table:
-    file = folder.expanduser() / config.file
+    file = user_path(folder) / config.file
     remedy = f"put {config.url} into the folder that dataset.folder (or REGSWEEP_DATA) names, or unset it to download the file"
     try:
         data = read_file(file)
@@ -106,13 +106,13 @@ def _from_folder(config: DownloadDataset, folder: Path) -> Table:
         raise DataError(
             [f"{file}: its sha256 is {found}, but dataset.sha256 is {config.sha256}: it was changed or damaged", remedy]
         )
-    return parse_table(data, str(file), path=file)
+    return parse_table(data, str(file), path=file, drop=config.drop)
 
 
 def _from_network(config: DownloadDataset) -> Table:
     import pooch
 
-    cache = Path(os.environ.get("REGSWEEP_CACHE") or pooch.os_cache("regsweep")).expanduser()
+    cache = user_path(os.environ.get("REGSWEEP_CACHE") or pooch.os_cache("regsweep"))
     pooch.get_logger().setLevel("WARNING")
     try:
         file = Path(pooch.retrieve(config.url, known_hash=f"sha256:{config.sha256}", fname=config.file, path=cache))
@@ -126,4 +126,4 @@ def _from_network(config: DownloadDataset) -> Table:
         _, caused, cause = what.rpartition("(Caused by ")
         what = cause.rpartition(": ")[2].rstrip("\"')") if caused else what
         raise DataError(f"{config.url}: can't be downloaded ({what}); {remedy}") from None
-    return parse_table(read_file(file), str(file), path=file)
+    return parse_table(read_file(file), str(file), path=file, drop=config.drop)

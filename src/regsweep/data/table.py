@@ -70,11 +70,16 @@ def read_table(path: str | Path, *, separator: str = ",", kind: Kind | None = No
 
     Columns to `drop` may hold anything.
     """
+    file = user_path(path)
+    return parse_table(read_file(file), str(path), separator=separator, kind=kind, path=file, drop=drop)
+
+
+def user_path(path: str | Path) -> Path:
+    """A path with `~` resolved. Raises DataError for the home of somebody who is no user here."""
     try:
-        file = expanded(path)
+        return expanded(path)
     except ValueError as error:
         raise DataError(str(error)) from None
-    return parse_table(read_file(file), str(path), separator=separator, kind=kind, path=file, drop=drop)
 
 
 def read_file(file: Path) -> bytes:

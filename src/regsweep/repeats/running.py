@@ -97,7 +97,9 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     try:
         if not book.begun or _as_composed(book.facts().config) != _as_composed(config):
             return False
-        if (champion := read_champion(book)) is None or not (book.settled() or _named_as(champion, config)):
+        if (champion := read_champion(book)) is None or not _said_as(champion, config):
+            return False
+        if not (book.settled() or _named_as(champion, config)):
             return False
     except UnreadableError:
         return False
@@ -110,6 +112,12 @@ def _named_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
     """Whether a champion was named as is asked for now; if not, and nothing is settled, judging says what there is to say."""
     then = load_saved(champion["config"])
     return (then.n_trials, then.champion, then.baselines) == (config.n_trials, config.champion, config.baselines)
+
+
+def _said_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
+    """Whether a champion's intervals and unit are those that are asked for now."""
+    then = load_saved(champion["config"])
+    return (then.bootstrap_resamples, then.dataset.unit) == (config.bootstrap_resamples, config.dataset.unit)
 
 
 def _as_composed(config: StudyConfig) -> StudyConfig:

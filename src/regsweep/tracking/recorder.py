@@ -7,13 +7,14 @@ timestamps come from the record, so a replay changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from regsweep.book import RecordBook, judged_model, read_champion
-from regsweep.errors import UnreadableError
+from regsweep.errors import StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content
 from regsweep.pareto import front_of
@@ -46,9 +47,16 @@ class Recorder:
             save_views(self._client, self._experiment, self._facts.config)
             self._inputs = [as_input(self._facts.dataset, self._features.columns)]
             self._study = self._study_run()
-            self._ledger = self._open_ledger(workspace)
-            self._models = KeptModels(self._client, self._study, tracking.models, self._complete)
-        self.refresh()
+        try:
+            with self._guard():
+                self._ledger = self._open_ledger(workspace)
+                self._models = KeptModels(self._client, self._study, tracking.models, self._complete)
+            self.refresh()
+        except StorageError:
+            # Nobody else has this recorder to end the run with.
+            with suppress(StorageError):
+                self.interrupt()
+            raise
 
     @property
     def trials(self) -> int:
