@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -460,7 +461,7 @@ def test_a_workspace_that_can_not_be_written_is_checked(root: Path, tmp_path: Pa
         sql(root, "PRAGMA wal_checkpoint(TRUNCATE)", name)
     shutil.copytree(root, archive, ignore=shutil.ignore_patterns("*.db-*"))
     # Root may write anywhere, so only the answer is changed: nothing may be made beside the databases, as sqlite else would.
-    monkeypatch.setattr("regsweep.paths.os.access", lambda *_: False)
+    monkeypatch.setattr("regsweep.paths.os", SimpleNamespace(access=lambda *_: False, W_OK=os.W_OK))
     for name in databases:
         with closing(sqlite3.connect(read_only(archive / name), uri=True)) as connection:
             assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
