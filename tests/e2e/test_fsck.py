@@ -30,7 +30,7 @@ from regsweep.show.upkeep import repair_and_show, sync_and_show
 from regsweep.study import run_study
 from regsweep.sums import is_whole
 from regsweep.tracking.drain import sync
-from regsweep.tracking.store import open_store
+from regsweep.tracking.moved import bring_home
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent
 
@@ -53,7 +53,7 @@ def root(sound: Path, tmp_path: Path) -> Path:
     """A copy of it, in which MLflow's paths lead to the copy."""
     root = tmp_path / "mlruns"
     shutil.copytree(sound, root)
-    open_store(Workspace(root))
+    bring_home(Workspace(root))
     return root
 
 
@@ -437,7 +437,7 @@ def test_paths_that_only_begin_like_the_former_ones_stay(root: Path, tmp_path: P
     sql(root, "UPDATE runs SET artifact_uri = replace(artifact_uri, '/artifacts/', '/artifacts2/')")
     moved = tmp_path / "moved"
     root.rename(moved)
-    open_store(Workspace(moved))
+    bring_home(Workspace(moved))
     with closing(sqlite3.connect(moved / "mlflow.db")) as connection:
         places = {place for (place,) in connection.execute("SELECT artifact_uri FROM runs")}
         (home,) = {place for (place,) in connection.execute("SELECT artifact_location FROM experiments WHERE name != 'Default'")}

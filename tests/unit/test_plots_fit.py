@@ -115,7 +115,8 @@ def test_only_a_single_number_has_a_line() -> None:
 @pytest.mark.parametrize(
     ("split", "names"), [("holdout", {"training rows", "validation rows"}), ("kfold", {"training and validation rows"})]
 )
-def test_the_champion_curve_is_the_model_beside_the_least_squares_line(split: str, names: set[str]) -> None:
+@pytest.mark.parametrize("kind", ["bag", "refit"])
+def test_the_champion_curve_is_the_model_beside_the_least_squares_line(split: str, names: set[str], kind: str) -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(5, 9, 60)
     dataset = table(x=x, y=3 * x + rng.normal(size=60))
@@ -123,12 +124,15 @@ def test_the_champion_curve_is_the_model_beside_the_least_squares_line(split: st
     # Twice the raw feature and one more.
     weights = (np.array([[2]], np.float32),), (np.ones(1, np.float32),)
     member = Member((NumberColumn("x", 0, 1, 0, False, False),), (), *weights, TargetScale(False, 0, 1))
-    judgement = Judgement(record(3), {"name": "trial 3", "members": [[3, 1.0]]}, None)
+    judgement = Judgement(record(3), {"name": "trial 3", "champion": kind, "members": [[3, 1.0]]}, None)
     (axes,) = champion_line("x", rows, facts(), judgement, Model("y", "dollars", (member,))).axes
     champion, squares = line(axes, "champion (trial 3)"), line(axes, "least squares")
     assert np.allclose(ys(champion), 2 * np.array(xs(champion)) + 1, rtol=1e-6)
     assert [min(xs(champion)), max(xs(champion))] == [x.min(), x.max()]
-    lines = [np.polyfit(x[fold.train], dataset.y[fold.train], 1) for fold in rows.split.folds]
+    fitted = [fold.train for fold in rows.split.folds]
+    if kind == "refit":
+        fitted = [np.setdiff1d(np.arange(60), rows.split.test)]
+    lines = [np.polyfit(x[part], dataset.y[part], 1) for part in fitted]
     assert np.allclose(ys(squares), np.polyval(np.mean(lines, axis=0), xs(squares)))
     assert names < {str(found.get_label()) for found in axes.lines}
     drawn = [len(xs(line(axes, name))) for name in (*names, "test rows")]
