@@ -42,7 +42,7 @@ from regsweep.report.style import (
 from regsweep.trial import Scalar, higher_is_better
 
 QUESTIONS: Final = {
-    "fANOVA": "of the objective's variance over the whole space that single ones explain, its share",
+    "fANOVA": "its share of what single hyperparameters explain of the objective's variance over the whole space",
     "PED-ANOVA": "how much its values in the best tenth of the trials differ from those in all",
 }
 # Of a step's name, in a line.
