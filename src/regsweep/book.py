@@ -123,12 +123,15 @@ class RecordBook:
         content = self._end()
         return str(content["reason"]) if content.get("trials") == len(self.numbers()) else None
 
+    def ended_as_asked(self) -> bool:
+        """Whether what ended the search is what would end it now, as far as that is written down."""
+        ended = self.ended()
+        # A longer study that was stopped right at its beginning has the new config and the old end.
+        return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={self.facts().config.n_trials}")
+
     def complete(self) -> bool:
         """Whether the search has ended: as is written down, or by as many trials as are asked for."""
-        ended, wanted = self.ended(), self.facts().config.n_trials
-        # A longer study that was stopped right at its beginning has the new config and the old end.
-        longer = ended is not None and ended.startswith("n_trials=") and ended != f"n_trials={wanted}"
-        return len(self.numbers()) >= wanted or (ended is not None and not longer)
+        return len(self.numbers()) >= self.facts().config.n_trials or self.ended_as_asked()
 
     def settle(self, note: str | None) -> None:
         """Write down, where the search has ended, that it was judged as is asked for now, and what there was to say about it."""

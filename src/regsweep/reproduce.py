@@ -16,7 +16,7 @@ import numpy as np
 
 from regsweep.baselines.run import fit_on_folds
 from regsweep.book import read_trial
-from regsweep.champion import Choice, Trainings, champion_model, refitted_baseline
+from regsweep.champion import Choice, Trainings, champion_model, refit_rows
 from regsweep.config import StudyConfig
 from regsweep.config.dataset import DownloadDataset
 from regsweep.data.sealed import unseal
@@ -93,11 +93,9 @@ def _refit(champion: Path, tolerance: float, announce: Callable[[str], None]) ->
     facts, chosen = StudyFacts.from_json(content), Choice.from_json(content)
     assert chosen.baseline is not None
     material = _gathered(facts, announce)
-    config, data = material.config, material.prepared
-    if chosen.kind == "refit":
-        model, _ = refitted_baseline(chosen.baseline, config, material.dataset, material.split)
-    else:
-        model = fit_on_folds(chosen.baseline, config.baselines, data).model(data)
+    config = material.config
+    data = refit_rows(chosen.kind, config, material.dataset, material.split) or material.prepared
+    model = fit_on_folds(chosen.baseline, config.baselines, data).model(data)
     before, again = arrays["prediction"], model.predict(unseal(material.dataset, material.split).x)
     # Single predictions pass through zero; the greatest is the scale that matters.
     gap = 0.0 if np.array_equal(before, again) else float(np.abs(before - again).max() / np.abs(before).max())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from regsweep.champion.candidates import champion_model
 from regsweep.champion.choice import Choice, best_trial
-from regsweep.champion.judging import Judgement, judge
+from regsweep.champion.judging import Judgement, judge, scored_as
 from regsweep.champion.openings import read_openings
-from regsweep.champion.training import Trainings, refit_rows, refitted_baseline
+from regsweep.champion.training import Trainings, refit_rows
 
 __all__ = [
     "Choice",
@@ -17,5 +17,5 @@ __all__ = [
     "judge",
     "read_openings",
     "refit_rows",
-    "refitted_baseline",
+    "scored_as",
 ]

@@ -81,10 +81,11 @@ def stand(
     if chosen.baseline is None:
         return networks, None
     fitted = fits.get(chosen.baseline) or trainings.fitted_baseline(chosen.baseline, data)
-    answering, fit = trainings.refitted_baseline(chosen.baseline) if chosen.kind == "refit" else (fitted.model(data), fitted)
+    rows = trainings.refit_rows(chosen.kind)
+    answering = fitted if rows is None else trainings.fitted_baseline(chosen.baseline, rows)
     found = asdict(fitted.val)
     val = {name: found[name] for name in data.task.metrics}
-    return Candidate(chosen.name, describe(chosen.baseline), val, answering, fit.parameters), networks
+    return Candidate(chosen.name, describe(chosen.baseline), val, answering.model(rows or data), answering.parameters), networks
 
 
 def champion_model(chosen: Choice, results: Mapping[int, TrialResult], data: Prepared, trainings: Trainings) -> Model:

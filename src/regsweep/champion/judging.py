@@ -7,7 +7,7 @@ Main call: `judge`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from regsweep.champion.choice import Choice, choose
 from regsweep.champion.openings import read_openings, write_openings
 from regsweep.champion.scoring import score_all
 from regsweep.champion.training import Trainings
+from regsweep.config import StudyConfig, load_saved
 from regsweep.data.features import Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.errors import StorageError, UnreadableError
@@ -83,7 +84,7 @@ def judge(
         raise StorageError(f"{book.folder}: {problem}")
     records = {number: known[number] for number, _ in chosen.members}
     # Scored again on rows that are open already, a champion comes out the same.
-    content = _scored_before(book, facts, openings)
+    content = _scored_before(book, facts.config, openings)
     if content is None:
         champion, networks = made or stand(chosen, records, fits, data, trainings)
         refit = trainings.refit_rows(chosen.kind)
@@ -91,10 +92,10 @@ def judge(
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
 
 
-def _scored_before(book: RecordBook, facts: StudyFacts, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _scored_before(book: RecordBook, config: StudyConfig, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The champion's record, if it and the baselines it was compared with are there, whole and of the last opening.
 
-    Not if its intervals are of other resamples than are asked for now, or its sentences in another unit.
+    Not if its intervals or its unit are others than are asked for now.
     """
     try:
         champion, _ = read_folder(book.folder / "champion")
@@ -103,9 +104,13 @@ def _scored_before(book: RecordBook, facts: StudyFacts, openings: list[dict[str,
         return None
     if champion["openings"] != openings or baselines != set(openings[-1]["baselines"]):
         return None
-    then = StudyFacts.from_json(champion)
-    said, asked = ((one.config.bootstrap_resamples, one.dataset.unit) for one in (then, facts))
-    return champion if said == asked else None
+    return champion if scored_as(champion, config) else None
+
+
+def scored_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
+    """Whether a champion's intervals are of the resamples, and its sentences in the unit, that are asked for now."""
+    then = load_saved(champion["config"])
+    return (then.bootstrap_resamples, then.dataset.unit) == (config.bootstrap_resamples, config.dataset.unit)
 
 
 def _note(best: Choice, scored: Choice, *, same_baselines: bool) -> str | None:

@@ -49,23 +49,12 @@ class Trainings:
         return data.encoding.model(again)
 
     def fitted_baseline(self, name: str, data: Prepared) -> FoldFits:
-        """Fit a baseline on the folds."""
+        """Fit a baseline on the folds of a study, or on the one of all rows but the sealed ones."""
         return fit_on_folds(name, self._config.baselines, data)
-
-    def refitted_baseline(self, name: str) -> tuple[Model, FoldFits]:
-        """Fit a baseline on training and validation rows together."""
-        return refitted_baseline(name, self._config, self._dataset, self._split)
 
     def refit_rows(self, champion: str) -> Prepared | None:
         """What the baselines beside a champion of this kind are fitted on to predict test rows; None: on the folds."""
         return refit_rows(champion, self._config, self._dataset, self._split)
-
-
-def refitted_baseline(name: str, config: StudyConfig, dataset: Dataset, split: Split) -> tuple[Model, FoldFits]:
-    """The model of a baseline that is fitted on all rows but the sealed ones, and the fit."""
-    data = whole(config, dataset, split, PLAIN)
-    fitted = fit_on_folds(name, config.baselines, data)
-    return fitted.model(data), fitted
 
 
 def refit_rows(champion: str, config: StudyConfig, dataset: Dataset, split: Split) -> Prepared | None:

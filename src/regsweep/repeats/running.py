@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from regsweep.book import RecordBook, read_champion
+from regsweep.champion import scored_as
 from regsweep.config import StudyConfig, compose, load_saved
 from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
@@ -97,27 +98,17 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     try:
         if not book.begun or _as_composed(book.facts().config) != _as_composed(config):
             return False
-        if (champion := read_champion(book)) is None or not _said_as(champion, config):
+        if (champion := read_champion(book)) is None or not scored_as(champion, config):
             return False
-        if not (book.settled() or _named_as(champion, config)):
-            return False
+        return (book.settled() or _named_as(champion, config)) and book.ended_as_asked()
     except UnreadableError:
         return False
-    ended = book.ended()
-    # A longer study that was stopped right at its beginning has the new config and the old end.
-    return ended is not None and (not ended.startswith("n_trials=") or ended == f"n_trials={config.n_trials}")
 
 
 def _named_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
     """Whether a champion was named as is asked for now; if not, and nothing is settled, judging says what there is to say."""
     then = load_saved(champion["config"])
     return (then.n_trials, then.champion, then.baselines) == (config.n_trials, config.champion, config.baselines)
-
-
-def _said_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
-    """Whether a champion's intervals and unit are those that are asked for now."""
-    then = load_saved(champion["config"])
-    return (then.bootstrap_resamples, then.dataset.unit) == (config.bootstrap_resamples, config.dataset.unit)
 
 
 def _as_composed(config: StudyConfig) -> StudyConfig:
