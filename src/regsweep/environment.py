@@ -19,7 +19,10 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a study ran. `commit` is the git commit of the working directory, `+` where files differ from it."""
+    """Where a study ran: on so many of the machine's `cores` as it might use.
+
+    `commit` is the git commit of the working directory, `+` where files differ from it.
+    """
 
     python: str
     system: str
@@ -35,7 +38,7 @@ class Environment:
             python=platform.python_version(),
             system=platform.platform(),
             cpu=_cpu(),
-            cores=os.cpu_count() or 1,
+            cores=usable_cores(),
             packages={name: found for name in PACKAGES if (found := _version(name)) is not None},
             commit=_commit(),
         )
@@ -55,6 +58,11 @@ class Environment:
         for name in sorted({*self.packages, *now.packages}):
             pairs[name] = (self.packages.get(name, "absent"), now.packages.get(name, "absent"))
         return [f"{name}: {then} in the record, {here} here" for name, (then, here) in pairs.items() if then != here]
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from regsweep.environment import usable_cores
 from regsweep.folder import read_content, read_folder, write_folder
 from regsweep.material import Material
 from regsweep.paths import Workspace
@@ -29,7 +30,7 @@ from regsweep.planning.preference import Lean, lean_of, learns
 from regsweep.planning.pretended import Pretended
 from regsweep.planning.rehearsal import Rehearsed, rehearse
 from regsweep.planning.simulate import Course, Machine, Plan, simulate
-from regsweep.runner import cores, make_executor, workers_of
+from regsweep.runner import make_executor, workers_of
 from regsweep.search import Search
 from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, TrialSpec
@@ -87,7 +88,7 @@ def estimate(material: Material, spent: float) -> Estimate:
         if not fitted_in_rehearsal(material.prepared):
             baselines = baseline_seconds(config.baselines, material.prepared, refit=refit)
         # Trainings leave cores to others only where there are fewer workers than cores.
-        available = cores()
+        available = usable_cores()
         others = course.trials * (RECORDING + writing)
         # In the free order workers don't wait for each other.
         waiting = course.seconds if config.search.order == "fixed" else course.work / machine.workers

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from regsweep.config import StudyConfig
 from regsweep.data.features import Prepared
+from regsweep.environment import usable_cores
 from regsweep.runner import process
 from regsweep.runner.executor import Executor, Inline
-from regsweep.runner.processes import Processes, cores
+from regsweep.runner.processes import Processes
 from regsweep.train.runtime import choose_backend
 
-__all__ = ["Executor", "Inline", "Processes", "cores", "make_executor", "warm_up", "workers_of"]
+__all__ = ["Executor", "Inline", "Processes", "make_executor", "warm_up", "workers_of"]
 
 
 def warm_up(config: StudyConfig) -> None:
@@ -40,4 +41,4 @@ def make_executor(config: StudyConfig, data: Prepared) -> Executor:
 
 def workers_of(config: StudyConfig) -> int:
     """How many stacks are trained at a time."""
-    return 1 if config.executor.kind == "inline" else config.executor.workers or cores()
+    return 1 if config.executor.kind == "inline" else config.executor.workers or usable_cores()

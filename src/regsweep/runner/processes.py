@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
+from regsweep.environment import usable_cores
 from regsweep.runner.executor import Executor, T
 from regsweep.runner.limits import Limits, memory_share
 from regsweep.runner.process import WorkerProcess
@@ -37,7 +37,7 @@ class Processes(Executor):
         memory_gb: float | None = None,
         eager: bool = False,
     ) -> None:
-        super().__init__(config, data, workers or cores())
+        super().__init__(config, data, workers or usable_cores())
         self._eager = eager
         limits = Limits(trial_seconds, memory_gb or memory_share(self._workers, config.memory_gb))
         start = partial(WorkerProcess, config, data, limits)
@@ -65,8 +65,3 @@ class Processes(Executor):
         speed = self._speed or Speed()
         idle = [worker for worker in self._pool if worker.idle] if self._eager else []
         min(idle or self._pool, key=lambda worker: worker.ends(job.load, speed)).take(job, speed)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
