@@ -1,7 +1,7 @@
 """What is compared, and in which order it is collected.
 
-In: limits. Out: cells, the most telling first, so that early sittings already give a whole picture; jobs of cells that run at the
-same time. Main calls: `all_cells`, `jobs`.
+In: limits. Out: cells, the most telling first: what the defaults follow from comes before what completes the picture; jobs of
+cells that run at the same time. Main calls: `all_cells`, `jobs`.
 """
 
 from __future__ import annotations
@@ -97,9 +97,16 @@ class Cell:
 
 
 def all_cells(limits: Limits, *, gp: bool | None = None) -> list[Cell]:
-    """Every cell, in the order of collecting: a seed after the other. `gp` needs torch and is left out where that is not."""
+    """Every cell, in the order of collecting. `gp` needs torch and is left out where that is not."""
     gp = find_spec("torch") is not None if gp is None else gp
-    return [cell for seed in SEEDS for cell in _of_seed(seed, limits) if gp or cell.system != "gp"]
+    return [cell for cell in _all(limits) if gp or cell.system != "gp"]
+
+
+def stage(sampler: str, pruner: str) -> int:
+    """When a pair of ours is collected: samplers without a pruner (0), pruners with the first two samplers (1), the rest (2)."""
+    if pruner == NONE:
+        return 0
+    return 1 if sampler in SAMPLERS[:2] else 2
 
 
 def jobs(cells: Sequence[Cell], slots: int = AT_ONCE) -> Iterator[tuple[Cell, ...]]:
@@ -117,15 +124,20 @@ def jobs(cells: Sequence[Cell], slots: int = AT_ONCE) -> Iterator[tuple[Cell, ..
         yield tuple(waiting)
 
 
-def _of_seed(seed: int, limits: Limits) -> Iterator[Cell]:
-    for table in TABLES:
-        yield Cell("default", table, "default", NONE, seed, limits.default_seconds)
-    yield from _peers(PEERS[:AT_ONCE], seed, limits)
-    for sampler, pruner in sorted(_pairs(), key=_rank):
-        trials = round(limits.trials * (_HYPERBAND if sampler == "kt_hyperband" else 1))
+def _all(limits: Limits) -> Iterator[Cell]:
+    for seed in SEEDS:
         for table in TABLES:
-            yield Cell("ours", table, sampler, pruner, seed, trials)
-    yield from _peers(PEERS[AT_ONCE:], seed, limits)
+            yield Cell("default", table, "default", NONE, seed, limits.default_seconds)
+        yield from _peers(PEERS[:AT_ONCE], seed, limits)
+    pairs = list(_pairs())
+    for now in range(3):
+        for seed in SEEDS:
+            for sampler, pruner in (pair for pair in pairs if stage(*pair) == now):
+                trials = round(limits.trials * (_HYPERBAND if sampler == "kt_hyperband" else 1))
+                for table in TABLES:
+                    yield Cell("ours", table, sampler, pruner, seed, trials)
+    for seed in SEEDS:
+        yield from _peers(PEERS[AT_ONCE:], seed, limits)
 
 
 def _peers(names: Sequence[str], seed: int, limits: Limits) -> Iterator[Cell]:
@@ -140,10 +152,3 @@ def _pairs() -> Iterator[tuple[str, str]]:
             # Hyperband stops trials by itself and decides on epochs.
             if sampler != "kt_hyperband" or pruner == NONE:
                 yield sampler, pruner
-
-
-def _rank(pair: tuple[str, str]) -> tuple[int, int, int]:
-    """Samplers without a pruner, then pruners with the first two samplers, then the rest."""
-    sampler, pruner = SAMPLERS.index(pair[0]), PRUNERS.index(pair[1])
-    stage = 0 if pruner == 0 else 1 if sampler < 2 else 2
-    return stage, sampler, pruner

@@ -104,11 +104,12 @@ def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tu
     kinds: dict[tuple[str, str], dict[tuple[str, int], Line]] = {}
     for cell, line in found.items():
         if cell.part == part and line["problem"] is None:
-            best = [_as_kept(cell, line, entry) for entry in line["best"]]
-            if part != "ours":
-                best = [entry for entry in best if line["seconds"][entry["trial"]] <= cell.limit]
+            limit = math.inf if part == "ours" else cell.limit
+            seconds = [second for second in line["seconds"] if second <= limit]
+            best = [_as_kept(cell, line, entry) for entry in line["best"] if entry["trial"] < len(seconds)]
             if best:
-                kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = {**line, "best": best}
+                kept = {**line, "seconds": seconds, "best": best}
+                kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = kept
     return kinds
 
 

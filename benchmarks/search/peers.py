@@ -4,8 +4,8 @@ In: cells. Out: what each found, in seconds since its loop began. The space, the
 target are regsweep's; validation is a hold-out, as the libraries' own pages have it. `fit` is called as by someone who knows
 where the time goes (a cached pipeline, an epoch in one call of the graph, one metric), and nothing is recorded but what the
 library itself records. Keras Tuner has no conditions: it draws what a network without hidden layers does not need, too. A peer
-runs in a process of its own, on one core and one thread. It is asked whether its time is up when a trial ends, so its last one
-may end a little later, and counts.
+runs in a process of its own, on one core and one thread. It is asked whether its time is up when a trial ends; the one
+that ends later is kept, and not counted.
 
     search(cells)
 """

@@ -80,7 +80,7 @@ def race(found: dict[Cell, Line]) -> Figure | None:
         return None
     note = (
         f"{_SEEDS} What was best so far by each system's own validation, its configuration trained anew on five folds: "
-        "RMSE on the test rows, relative to what regsweep's default ends with."
+        "RMSE on the test rows, relative to what regsweep's default ends with. regsweep has two cores, each peer has one."
     )
     figure = new_figure("Best configuration so far against seconds", height=2.2 * len(tables) + 1.6, note=note)
     panels = np.atleast_1d(figure.subplots(len(tables), 1, sharex=True))

@@ -20,7 +20,7 @@ from typing import Any, Final
 from benchmarks.search.cells import AT_ONCE, Cell, jobs
 from benchmarks.search.numbers import final_r2
 from benchmarks.search.store import Line, Machine, Store, machine, machines
-from regsweep.environment import Environment
+from regsweep.environment import Environment, usable_cores
 from regsweep.report.style import number
 
 # Seconds of a study before one has ended: 40 trials in five folds on two cores.
@@ -143,4 +143,4 @@ def said(content: Mapping[str, Any]) -> str:
 
 
 def _slots() -> int:
-    return max(1, min(AT_ONCE, len(os.sched_getaffinity(0))))
+    return max(1, min(AT_ONCE, usable_cores()))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import Final
 
 from benchmarks.search.cells import (
     BUDGET,
     FINITE,
     NONE,
-    PARTS,
     PRUNERS,
     SAMPLERS,
     SEEDS,
@@ -23,6 +23,7 @@ from benchmarks.search.cells import (
     Cell,
     Limits,
     all_cells,
+    stage,
 )
 from benchmarks.search.numbers import ANEW_VALIDATION, by_kind, epochs_share, final_r2, mean_interval, paired, racers, ratio
 from benchmarks.search.scoring import AGAIN
@@ -31,7 +32,7 @@ from benchmarks.search.store import Line
 from experiments.page import markdown
 from regsweep.bootstrap import Interval
 
-PART_NAMES: Final = {"default": "regsweep's default", "ours": "sampler × pruner", "peers": "the libraries' own loops"}
+STAGES: Final = ("samplers without a pruner", "pruners with TPE and random search", "pruners with the other samplers")
 NAMES: Final = {
     "default": "regsweep's default",
     "optuna": "Optuna's `optimize` (TPE)",
@@ -61,10 +62,12 @@ def blocks(found: dict[Cell, Line]) -> dict[str, str]:
 def state(found: dict[Cell, Line]) -> str:
     """How many cells of how many are in, by what and where they were made."""
     cells = all_cells(Limits(), gp=any(cell.system == "gp" for cell in found))
-    counted = [(part, [cell for cell in cells if cell.part == part]) for part in PARTS]
+    kinds: dict[str, list[Cell]] = {}
+    for cell in cells:
+        kinds.setdefault(NAMES.get(cell.system) or STAGES[stage(cell.system, cell.pruner)], []).append(cell)
     rows = [
-        [PART_NAMES[part], f"{sum(cell in found for cell in mine):,}", f"{len(mine):,}", f"{_whole_seeds(mine, found)}"]
-        for part, mine in counted
+        [kind, f"{sum(cell in found for cell in mine):,}", f"{len(mine):,}", f"{_whole_seeds(mine, found)}"]
+        for kind, mine in kinds.items()
     ]
     inside = [found[cell] for cell in cells if cell in found]
     parts = [f"**{len(inside):,} of {len(cells):,} cells are in.**", markdown(["", "in", "of", "seeds that are whole"], rows)]
@@ -90,9 +93,9 @@ def race(found: dict[Cell, Line]) -> str:
             if not mine:
                 continue
             own, anew = (_scores(mine, anew=again) for again in (False, True))
-            trials = sorted(len(line["seconds"]) for line in mine.values())
+            trials = median(len(line["seconds"]) for line in mine.values())
             rows.append(
-                [table, NAMES[system], str(len(mine)), f"{trials[len(trials) // 2]:,}", _spread(mean_interval(own)),
+                [table, NAMES[system], str(len(mine)), f"{trials:,.0f}", _spread(mean_interval(own)),
                  _spread(mean_interval(anew)), *(_lead(raced["default"], mine) if system != "default" else ("", ""))]
             )  # fmt: skip
     if not rows:
@@ -175,7 +178,7 @@ def matrix(found: dict[Cell, Line]) -> str:
 
 
 def defaults(found: dict[Cell, Line]) -> str:
-    """What follows for the defaults of `conf/`: who is shown to be better than what they are now."""
+    """What follows for the defaults of `conf/`: who is shown to be better than what they are now, once all seeds are in."""
     kinds = by_kind(found, "ours")
     default = kinds.get((SAMPLERS[0], NONE), {})
     sentences = []
@@ -184,9 +187,11 @@ def defaults(found: dict[Cell, Line]) -> str:
         ("pruner", [(SAMPLERS[0], pruner) for pruner in PRUNERS[1:]]),
     ):
         compared = {kind: _overall(kinds.get(kind, {}), default) for kind in others}
-        enough = {kind: paired(values) for kind, values in compared.items() if len(values) > 1}
+        enough = {kind: paired(values) for kind, values in compared.items() if len(values) == len(SEEDS)}
         if not enough:
-            sentences.append(f"- No {label} can be compared with the default yet: that takes two seeds of all three tables.")
+            sentences.append(
+                f"- No {label} can be compared with the default yet: that takes all {len(SEEDS)} seeds of all three tables."
+            )
             continue
         position = 0 if label == "sampler" else 1
         better = [kind[position] for kind, interval in enough.items() if interval.high < 0]

@@ -133,13 +133,18 @@ def test_peers_run_in_pairs_and_ours_alone() -> None:
     assert list(jobs(cells)) == [(cells[0],), (cells[1], cells[2]), (cells[3],)]
 
 
-def test_every_sampler_meets_every_pruner_once_a_seed_and_table_and_the_first_seed_comes_first() -> None:
+def test_every_sampler_meets_every_pruner_once_a_seed_and_table_and_what_tells_most_comes_first() -> None:
     cells = all_cells(Limits(), gp=True)
     assert len(cells) == len(set(cells))
     ours = [one for one in cells if one.part == "ours"]
     assert len(ours) == len(SEEDS) * len(TABLES) * ((len(SAMPLERS) - 1) * len(PRUNERS) + 1)
-    assert [one.seed for one in cells] == sorted(one.seed for one in cells)
     assert [(one.system, one.pruner) for one in ours[:6]] == [("tpe", NONE)] * 3 + [("random", NONE)] * 3
+    alone, paired = len(SEEDS) * len(TABLES) * len(SAMPLERS), len(SEEDS) * len(TABLES) * 2 * (len(PRUNERS) - 1)
+    assert {one.pruner for one in ours[:alone]} == {NONE}
+    assert {(one.system, one.pruner) for one in ours[alone : alone + paired]} == set(
+        itertools.product(("tpe", "random"), PRUNERS[1:])
+    )
+    assert [one.seed for one in ours[:alone]] == sorted(one.seed for one in ours[:alone])
 
 
 @each_of(SAMPLERS)
@@ -209,7 +214,8 @@ def test_a_difference_over_seeds_is_paired(lead: float, said: str) -> None:
 def test_a_trial_that_ends_after_the_time_does_not_count() -> None:
     late = line([4.0, 3.0], second=40.0)
     kinds = by_kind({cell("default", part="default"): late, cell("tpe"): late}, "default")
-    assert [entry["trial"] for entry in kinds["default", NONE]["diabetes", 0]["best"]] == [0]
+    kept = kinds["default", NONE]["diabetes", 0]
+    assert ([entry["trial"] for entry in kept["best"]], kept["seconds"]) == ([0], [40.0])
     assert [entry["trial"] for entry in by_kind({cell("tpe"): late}, "ours")["tpe", NONE]["diabetes", 0]["best"]] == [0, 1]
 
 
@@ -248,15 +254,32 @@ def test_the_default_stands_beside_peers_on_their_seeds() -> None:
     assert "| diabetes | regsweep's default | 1 | 1 | 0.6000 | 0.5000 |" in blocks(found)["race"]
 
 
-def test_samplers_are_judged_by_configurations_that_were_trained_anew() -> None:
+def test_samplers_are_judged_by_configurations_that_were_trained_anew_once_all_seeds_are_in() -> None:
     found = {}
-    for table in TABLES:
-        for seed in range(3):
+    for seed in SEEDS:
+        assert "- No sampler can be compared with the default yet: that takes all 10 seeds" in defaults(found)
+        for table in TABLES:
             found[cell("tpe", table, seed)] = line([2.0])
             # Luckier in the search, 5 to 7 % worse trained anew.
-            found[cell("random", table, seed)] = line([1.9], anew=2.0 / 1.9 * (1.05 + 0.01 * seed))
+            found[cell("random", table, seed)] = line([1.9], anew=2.0 / 1.9 * (1.05 + 0.01 * (seed % 3)))
     assert "- Samplers against the default, tpe: worse: `random`." in defaults(found)
     assert "what the others are relative to" in blocks(found)["samplers"]
+
+
+def test_pruners_are_set_beside_the_same_sampler_without_one() -> None:
+    found = {}
+    for table in TABLES:
+        for seed, worse in ((0, 1.01), (1, 1.03)):
+            found[cell("tpe", table, seed)] = line([9.0])
+            found[cell("tpe", table, seed, pruner=BUDGET)] = line([3.0, 2.0])
+            # Half the epochs, 1 and 3 % worse.
+            found[cell("tpe", table, seed, pruner="median")] = line([2.0 * worse])
+    said = blocks(found)
+    (row,) = [text for text in said["pruners"].splitlines() if "`tpe` × `median`" in text]
+    cells = [text.strip() for text in row.strip("|").split("|")]
+    # Two seeds: t = 12.706, and s = 1.414 %, so ± 12.706 · 1.414 · √(1/2 + 0.25) = 15.56.
+    assert cells[1:] == [*["+2.00 % (−13.56 % to +17.56 %), 2 seeds"] * 4, "50 %"]
+    assert "+2.00 % at 50 % (6)" in said["matrix"]
 
 
 def test_a_cell_without_a_result_is_named_and_left_out() -> None:
