@@ -20,6 +20,7 @@ from regsweep.paths import Workspace
 from regsweep.record import identity
 from regsweep.repeats import Repeats, corrected_interval, read_repeats, verdict_folder, write_verdict
 from regsweep.repeats.running import _as_composed
+from regsweep.report.repeats_plot import repeated_splits
 from tests.helpers import features
 from tests.unit.plot_parts import facts, line, texts, xs
 
@@ -182,6 +183,22 @@ def test_the_figure_has_a_dot_per_split_and_equal_baselines_once(repeats: Repeat
     assert line(axes, "random forest").get_fillstyle() == "none"
     assert axes.get_xlabel() == "test R², higher is better"
     assert repeats.sentence in texts(repeats.figure()).replace("\n", " ")
+
+
+def test_the_figure_marks_means_off_the_scale_and_counts_what_it_does_not_show() -> None:
+    rows = [("champion", [0.5, 0.6, 0.55]), ("wild", [0.5, 0.52, -1e6]), ("broken", [0.4, 0.5, np.nan])]
+    figure = repeated_splits(rows, "test/r2", "", "A sentence.")
+    (axes,) = figure.axes
+    low = axes.get_xlim()[0]
+    assert low > 0
+    assert (xs(line(axes, "wild, off the scale")), xs(line(axes, "wild, mean"))) == ([low], [low])
+    assert line(axes, "wild, mean").get_marker() == "<"
+    assert line(axes, "champion, mean").get_marker() == "|"
+    labels = [found.get_label() for found in axes.lines]
+    assert not {"broken, off the scale", "broken, mean"} & {*labels}
+    said = texts(figure).replace("\n", " ")
+    assert "1 of 9 values are far off the scale" in said
+    assert "1 of 9 are not finite, and left out" in said
 
 
 def test_where_an_r2_is_hopeless_the_figure_shows_rmse(tmp_path: Path) -> None:

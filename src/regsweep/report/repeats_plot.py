@@ -37,8 +37,8 @@ _EACH, _REST = 0.34, 2.0
 def repeated_splits(rows: Sequence[tuple[str, Sequence[float]]], metric: str, unit: str, sentence: str) -> Figure:
     """A row per model with a dot per split and a bar at their mean; the first one, the champion, on top, filled.
 
-    `rows` are names with values of `metric` (`test/r2`), one per split; `sentence` goes below. What is far off the scale is drawn
-    at its worse end as a triangle, and so is a mean.
+    `rows` are names with values of `metric` (`test/r2`), one per split; `sentence` goes below. What is far off the scale is a
+    triangle at its worse end, and so is a mean, in the ink of bars; the note counts splits that are, and such without a value.
     """
     name = metric_name(metric)
     title = f"{name[:1].upper()}{name[1:]} on {len(rows[0][1])} splits"
@@ -53,22 +53,26 @@ def repeated_splits(rows: Sequence[tuple[str, Sequence[float]]], metric: str, un
     goal = "higher is better" if upward else "lower is better"
     style_axes(axes, x=f"{with_unit(metric_name(metric), metric_unit(metric, unit))}, {goal}", y="")
     worse, off_marker = (scale.low, "<") if upward else (scale.high, ">")
-    cut = False
+    far = absent = 0
     with np.errstate(invalid="ignore"):
         means = values.mean(axis=1)
     for place, ((name, _), found, mean) in enumerate(zip(rows, values, means, strict=True)):
         champion = place == 0
-        held = np.isfinite(found) & scale.holds(np.where(np.isfinite(found), found, scale.low))
+        finite = np.isfinite(found)
+        held = finite & scale.holds(np.where(finite, found, scale.low))
+        far, absent = far + int((finite & ~held).sum()), absent + int((~finite).sum())
         style: dict[str, Any] = {"color": BLUE if champion else GREY, "markersize": 6, "linestyle": "none", "clip_on": False}
         fill = "full" if champion else "none"
         # An empty line that isn't clipped takes room at the figure's corner.
         if held.any():
             axes.plot(found[held], np.full(held.sum(), place), "o", fillstyle=fill, label=name, zorder=3, **style)
-        if not held.all():
-            cut = True
+        if (finite & ~held).any():
             axes.plot([worse], [place], off_marker, label=f"{name}, off the scale", zorder=3, **style)
-        if np.isfinite(mean) and bool(scale.holds([mean])[0]):
-            axes.plot([mean], [place], "|", markersize=17, markeredgewidth=2.6, color=INK, label=f"{name}, mean", zorder=4)
+        if np.isfinite(mean):
+            on = bool(scale.holds([mean])[0])
+            marker, width = ("|", 17.0) if on else (off_marker, 3.0)
+            axes.plot([mean if on else worse], [place], marker, markersize=width, markeredgewidth=2.6, color=INK, clip_on=False,
+                      label=f"{name}, mean", zorder=4)  # fmt: skip
     if np.isfinite(means[0]) and bool(scale.holds([means[0]])[0]):
         axes.axvline(means[0], color=BLUE, linewidth=1.0, linestyle="--", zorder=1)
     if scale.log:
@@ -78,7 +82,10 @@ def repeated_splits(rows: Sequence[tuple[str, Sequence[float]]], metric: str, un
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), [literal(textwrap.fill(name, _LETTERS)) for name, _ in rows], fontsize=SMALL)
     axes.yaxis.grid(visible=False)
-    if cut:
-        note += f" {'◁' if upward else '▷'}: splits that are far off the scale."
+    count = values.size
+    if far:
+        note += f" {'◁' if upward else '▷'}: {far} of {count} values are far off the scale; a dark one: so is a mean."
+    if absent:
+        note += f" {absent} of {count} are not finite, and left out."
     figure.supxlabel(literal(f"{sentence} {note}"), x=0.012, ha="left", fontsize=SMALL, color=GREY, wrap=True)
     return figure
