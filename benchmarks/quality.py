@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> None:
     options = dict(one.split("=", 1) for one in arguments if one.startswith(("only=", "name=")))
     settings = [one for one in arguments if one.split("=")[0] not in options]
     found: dict[str, Any] = {}
-    for name in BARS if "only" not in options else [options["only"]]:
+    if (only := options.get("only", next(iter(BARS)))) not in BARS:
+        sys.exit(f"only={only}: is none of {', '.join(BARS)}")
+    for name in [only] if "only" in options else BARS:
         found[name] = [judged(name, seed, settings) for seed in SPLITS]
         report(name, found[name])
     save(options.get("name", "quality"), {"tables": found})

@@ -38,7 +38,7 @@ _TEXT = (
     ),
     (re.compile(r"(\bBearer )[\w.~+/=-]{8,}"), rf"\g<1>{MASK}"),
     # As libpq and drivers name it: password=...
-    (re.compile(r"(\b(?:password|passwd|pwd)=)(?!\*)[^\s&;,'\"]+", re.IGNORECASE), rf"\g<1>{MASK}"),
+    (re.compile(r"(\b(?:password|passwd|pwd)=)(?:'[^']+'|\"[^\"]+\"|[^\s&;,'\"]+)", re.IGNORECASE), rf"\g<1>{MASK}"),
 )
 
 

@@ -29,6 +29,8 @@ TEXTS = {
     "Cookie=s3cret; more": "Cookie=***",
     "sent Bearer abcdefgh1234.x_y": "sent Bearer ***",
     "dbname=runs password=s3cret host=a": "dbname=runs password=*** host=a",
+    "dbname=runs password='s3c ret' host=a": "dbname=runs password=*** host=a",
+    "dbname=runs password=*s3cret host=a": "dbname=runs password=*** host=a",
 }
 HARMLESS = (
     "http://127.0.0.1:5000",
