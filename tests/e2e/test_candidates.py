@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
+from sklearn.linear_model import Ridge
 
 from regsweep.book import RecordBook, judged_model, read_champion
+from regsweep.champion import refit_rows
 from regsweep.config import StudyConfig, compose
 from regsweep.folder import read_folder
 from regsweep.fsck import check
@@ -148,6 +150,21 @@ def test_a_classifier_refitted_on_all_rows_that_are_open(folder: Path, steps: St
     reproduce_and_show(workspace, "champion", experiment="classes", tolerance=0.0)
     assert capsys.readouterr().out.strip().endswith("identical")
     assert check(workspace, outcome.book).findings == ()
+
+
+def test_what_is_told_of_a_refitted_baseline_is_of_the_refit(folder: Path, steps: Steps) -> None:
+    names = "baselines.names=[mean,ridge_closed_form]"
+    material = gather(steps(*NUMBERS, "study=refit", "experiment=refit", names, "champion=refit", "n_trials=1"))
+    outcome = run_study(material, Workspace(folder / "mlruns"), Silent(), bare=True)
+    assert outcome.judgement.content["baseline"] == "ridge_closed_form"
+    rows = refit_rows("refit", material.config, material.dataset, material.split)
+    assert rows is not None
+    intercepts = [Ridge(alpha=1.0).fit(fold.x_train, fold.y_train).intercept_ for fold in (*rows.folds, *material.prepared.folds)]
+    assert len(rows.folds[0].y_train) == len(material.dataset.y) - len(material.split.test)
+    assert len(set(np.round(intercepts, 6))) == 3
+    beside, _ = read_folder(outcome.book.folder / "baseline-ridge_closed_form")
+    for content in (outcome.judgement.content, beside):
+        assert content["parameters"]["intercept"] == pytest.approx(intercepts[0], rel=1e-9)
 
 
 def test_a_line_is_a_model_of_numpy_alone(folder: Path, steps: Steps) -> None:

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +23,8 @@ from regsweep.book import RecordBook
 from regsweep.folder import read_folder
 from regsweep.fsck import check
 from regsweep.paths import Workspace
+from regsweep.predictor import LinearMember, Model, NumberColumn, SegmentsColumn
+from regsweep.tracking.models import save_model
 from tests.conftest import TINY, run_cli
 
 # Makes regsweep, TensorFlow and Keras impossible to import, as if they were not installed.
@@ -89,6 +92,18 @@ def test_the_champion_takes_strings_missing_values_and_unseen_categories(insuran
     assert np.isfinite(found).all()
     # Without a missing bmi in training, a missing one stands for the mean bmi of the training rows.
     assert predict_elsewhere(insurance, frame.assign(bmi=[27.9, 30.66, 30.0]))[1] == pytest.approx(found[1], rel=0.02)
+
+
+def test_a_number_in_segments_is_one_column_of_the_signature(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [0.0, 1.5, 4.0], "b": [1.0, 0.0, 2.0]})
+    segments = SegmentsColumn("a", (0.0, 1.0, 4.0), (0.0, 0.0), 0.0, date=False)
+    columns = (*(NumberColumn(name, 0.0, 1.0, 0.0, indicator=False, date=False) for name in "ab"), segments)
+    model = Model("y", "points", (LinearMember(columns, 1.0, np.array([0.0, 2.0, 1.0, 3.0])),))
+    save_model(model, tmp_path / "model", {})
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert loaded.metadata.get_input_schema().input_names() == ["a", "b"]
+    # Of a, what lies below 1 and the part of 1 to 4 that lies below it.
+    np.testing.assert_allclose(loaded.predict(frame), [3.0, 1 + 1 + 3 * 0.5 / 3, 1 + 4 + 1 + 3], rtol=1e-12)
 
 
 def test_a_missing_column_is_named(insurance: Path) -> None:

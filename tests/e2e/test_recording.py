@@ -21,7 +21,7 @@ from regsweep.paths import Workspace
 from regsweep.show.console import find_books
 from regsweep.show.upkeep import sync_and_show
 from regsweep.study import run_study
-from regsweep.tracking.drain import Drain, sync
+from regsweep.tracking.drain import BACKLOG, Drain, sync
 from tests.conftest import TINY
 from tests.helpers import Silent
 
@@ -88,6 +88,35 @@ def test_a_killed_recorder_is_named_and_the_next_call_records_the_rest(
     assert keys(runs_of(workspace)) == undisturbed
 
 
+def test_a_recorder_without_a_word_is_waited_for_once_until_it_says_something(
+    tiny: Callable[..., StudyConfig], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = run_study(gather(tiny("n_trials=1", "baselines=none")), Workspace(workspace), Silent(), bare=True).book
+    monkeypatch.setattr("regsweep.tracking.drain.STUCK", 0.2)
+    drain = Drain(Workspace(workspace), book)
+    hear, waits = drain._hear, list[float]()
+
+    def heard(seconds: float) -> bool:
+        waits.append(seconds)
+        return hear(seconds)
+
+    monkeypatch.setattr(drain, "_hear", heard)
+    pid = drain._process.pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        drain.hold_back(BACKLOG)
+        assert waits == [0.0]
+        for _ in range(2):
+            drain.hold_back(BACKLOG + 1)
+        assert waits == [0.0, 0.0, 0.2, 0.0]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert drain._link.poll(60)
+    drain.hold_back(BACKLOG + 2)
+    assert waits[4:6] == [0.0, 0.2]
+    drain.interrupt()
+
+
 @pytest.mark.slow
 def test_two_recorders_of_one_study_do_not_double_a_run(
     tiny: Callable[..., StudyConfig], tmp_path: Path, empty_store: Path, undisturbed: list[tuple[str, str | None]]
@@ -137,6 +166,19 @@ def test_a_judged_study_whose_extension_was_stopped_is_synced_as_killed(
     sync(Workspace(workspace), book, lambda _: None)
     statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
     assert statuses == {"study": "KILLED", "trial": "FINISHED", "champion": "FINISHED"}
+
+
+def test_an_extension_that_was_killed_before_its_first_trial_is_not_complete(
+    tiny: Callable[..., StudyConfig], workspace: Path, cli: Cli
+) -> None:
+    asked = (*TINY, "study=s", "baselines=none")
+    book = run_study(gather(tiny("study=s", "n_trials=1", "baselines=none")), Workspace(workspace), Silent(), bare=True).book
+    assert book.complete()
+    cli("run", *asked, "n_trials=2", cwd=workspace.parent, code=-9, env={"REGSWEEP_FAILPOINTS": "study/opened=kill"})
+    assert (book.numbers(), book.facts().config.n_trials, book.complete()) == ([0], 2, False)
+    sync(Workspace(workspace), book, lambda _: None)
+    (study,) = [run for run in runs_of(workspace) if run.data.tags["regsweep.kind"] == "study"]
+    assert study.info.status == "KILLED"
 
 
 def test_a_sync_that_fails_leaves_no_run_that_looks_as_if_it_went_on(tiny: Callable[..., StudyConfig], workspace: Path) -> None:

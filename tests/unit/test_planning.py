@@ -308,6 +308,10 @@ def test_baselines_of_a_large_table_are_extrapolated_by_their_power_of_the_rows(
     predicting = 0.1 * len(fold.y_val) / min(1000, len(fold.y_val))
     assert found == pytest.approx(4.0 * (len(fold.y_train) / 1000) ** 2 + 0.5 + 2 * predicting)
     assert next(clock, None) is None
+    # Beside a refitted champion all of it once more.
+    clock = iter([moment for lasting in durations for moment in (0.0, lasting)])
+    again = baseline_seconds(material.config.baselines, material.prepared, lambda: next(clock), refit=True)
+    assert again == pytest.approx(found * (len(material.prepared.folds) + 1) / len(material.prepared.folds))
 
 
 EPOCHS = ["~space.parameters.epochs", "+space.parameters.epochs={type: choice, choices: [10, 100]}"]

@@ -38,6 +38,11 @@ def test_references_are_lines_with_names_that_do_not_cover_each_other_or_are_tol
     first, second = (next(text for text in axes.texts if text.get_text() == name) for _, name in references[:2])
     # Without the lines that lead to them.
     assert not Text.get_window_extent(first).overlaps(Text.get_window_extent(second))
+    # The higher one is led to its line.
+    low, high = sorted((first, second), key=lambda text: Text.get_window_extent(text).y0)
+    assert low.arrow_patch is None
+    assert high.arrow_patch is not None
+    np.testing.assert_allclose(high.xy, (next(value for value, name in references if name == high.get_text()), 1))
     assert "Off the axis: the mean (10⁶)." in figure.get_supxlabel()
 
 

@@ -217,6 +217,20 @@ def test_a_folder_without_the_right_file_is_refused(tmp_path: Path, monkeypatch:
         load_table(wanted)
 
 
+@pytest.mark.parametrize("kept", ["file", "folder"])
+def test_a_column_of_a_fetched_file_that_is_dropped_may_hold_anything(kept: str, tmp_path: Path, cache_folder: Path) -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, 4.0], "lists": [[1], [2, 3], []], "y": [2.0, 5.0, 6.0]})
+    place = (cache_folder if kept == "file" else tmp_path / "own") / "small.parquet"
+    place.parent.mkdir()
+    frame.to_parquet(place)
+    changes = {"file": place.name, "sha256": hashlib.sha256(place.read_bytes()).hexdigest()}
+    changes |= {"folder": str(place.parent)} if kept == "folder" else {}
+    asked = small("http://nowhere.invalid/small.parquet", **changes)
+    assert load_dataset(asked.model_copy(update={"drop": ("lists",)})).features == ("x",)
+    with pytest.raises(DataError, match="'lists'"):
+        load_dataset(asked)
+
+
 def test_own_tables_are_read_as_configured(tmp_path: Path) -> None:
     frame = pd.DataFrame({"size": [50.0, 60.0, 75.0], "town": ["A", "B", "A"], "price": [1.5, 2.0, 2.5]})
     frame.to_csv(tmp_path / "houses.csv", sep=";", index=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,12 @@ def test_constants_of_the_new_space_hold_and_what_lies_outside_is_passed_over(be
     assert len(deep) < 6, "a linear one is among them, or this asks nothing"
     narrowed = tiny(*SPACE, "space.parameters.depth={low:1,high:3}", "enqueue_best_of=before", "enqueue_top=6", "n_trials=9")
     assert [given["depth"] for given in with_best_of(narrowed, before).enqueue] == [params["depth"] for params in deep]
+
+
+def test_a_study_that_has_lost_its_study_json_may_seed(before: Workspace, tiny: Tiny, tmp_path: Path) -> None:
+    asked = tiny(*SPACE, "enqueue_best_of=before", "enqueue_top=3")
+    (shutil.copytree(before.root, tmp_path / "mlruns") / "records" / "before" / "study.json").unlink()
+    assert with_best_of(asked, Workspace(tmp_path / "mlruns")).enqueue == with_best_of(asked, before).enqueue
 
 
 @pytest.mark.parametrize(
