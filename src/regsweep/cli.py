@@ -34,7 +34,9 @@ def cli(debug: bool) -> None:
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
-@click.option("-m", "--multirun", is_flag=True, help="Run a study for each combination of comma-separated values.")
+@click.option(
+    "-m", "--multirun", is_flag=True, help="Run a study for each combination of comma-separated values, one after the other."
+)
 @click.option("--cfg", type=click.Choice(["job"]), help="Print the composed config and stop.")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def run(overrides: tuple[str, ...], multirun: bool, cfg: str | None) -> int:
@@ -155,7 +157,7 @@ def sync(experiment: str | None, folder: str) -> None:
 def fsck(study: str | None, folder: str) -> None:
     """Check that records, Optuna and MLflow are whole and say the same. Changes nothing; exit code 1 if something is wrong.
 
-    Without STUDY: all studies.
+    Without STUDY: all studies. One that is running is passed over.
     """
     from regsweep.paths import Workspace
     from regsweep.show.upkeep import check_and_show
