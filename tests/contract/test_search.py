@@ -245,6 +245,17 @@ def test_a_grid_larger_than_the_budget_is_refused(tmp_path: Path) -> None:
         compose(["sampler=grid"])
     with pytest.raises(ConfigError, match="more than 100,000 configurations, but n_trials=40; narrow it"):
         compose(["sampler=kt_grid", "sampler.points=3"])
+    real = ["space=broad", "space.parameters.depth=0", *FINITE_SPACE[5:], "sampler.points=3", "n_trials=6"]
+    assert compose(["sampler=grid", *real])[0].n_trials == 6
+    with pytest.raises(ConfigError, match="the grid has 6 beside 1 enqueued configurations, but n_trials=6; set n_trials=7"):
+        compose(["sampler=grid", *real, "enqueue=[{batch_size: 16}]"])
+
+
+def test_hyperband_refuses_what_depends_on_how_long_a_trial_is() -> None:
+    dropout = "space.parameters.dropout={type: choice, choices: [0, 0.1], when: {parameter: epochs, at_least: 30}}"
+    compose(["sampler=tpe", dropout])
+    with pytest.raises(ConfigError, match="sampler=kt_hyperband: whether there is dropout depends on epochs"):
+        compose(["sampler=kt_hyperband", dropout])
 
 
 @pytest.mark.parametrize("sampler", ["grid", "kt_grid"])
@@ -261,6 +272,33 @@ def test_a_range_of_real_numbers_is_cut_into_points_on_its_scale(tmp_path: Path,
     )
     rates = sorted({float(params["learning_rate"]) for _, params, _ in go_on(tmp_path, study, 40)})
     assert rates == pytest.approx([1e-4, 1e-3, 1e-2])
+
+
+def test_a_grid_in_which_keras_tuner_tells_apart_what_is_one_configuration_is_gone_through_to_its_end(tmp_path: Path) -> None:
+    # Under two conditions Keras Tuner knows of one: by sgd it goes through five dropouts that aren't there.
+    space = [
+        "space.parameters.depth.high=1", "space.parameters.width=8", "space.parameters.activation=relu",
+        "space.parameters.learning_rate.high=1e-2", "space.parameters.epochs=3", "space.parameters.batch_size=16",
+        "space.parameters.optimizer={type: choice, choices: [sgd, adam]}", "space.parameters.l2=0",
+        "space.parameters.dropout={type: choice, choices: [0, 0.1, 0.2, 0.3, 0.4], when: {parameter: optimizer, one_of: [adam]}}",
+        "space.per_layer_dropout=true",
+    ]  # fmt: skip
+    table = go_on(tmp_path, search_config("kt_grid", "sampler.points=3", space=space), 40)
+    rates = sorted({float(params["learning_rate"]) for _, params, _ in table})
+    assert rates == pytest.approx([1e-4, 1e-3, 1e-2])
+    # Three rates: linear ones by either, one layer by sgd, and with five dropouts by adam.
+    assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == len(table) == 3 * (2 + 1 + 5)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_a_study_that_ends_says_why_wherever_a_batch_ended(tmp_path: Path, batch: int) -> None:
+    only = ("depth=0", "learning_rate=0.01", "l2=0", "epochs=3", "optimizer=adam", "batch_size={type: choice, choices: [8, 16]}")
+    config = search_config("tpe", *(f"space.parameters.{one}" for one in only)).model_copy(update={"parallel_trials": batch})
+    search = Search(Workspace(tmp_path), "s", config)
+    while proposals := search.next_batch(40):
+        for one in proposals:
+            search.tell(one.number, State.COMPLETE, value_of(one.params))
+    assert search.ended == "every configuration has been tried after 2 trials"
 
 
 def test_what_is_not_installed_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,47 @@ def define(trial):
     assert seen.found["new"] == Choice(type="choice", choices=("x",))
 
 
+def test_steps_that_differ_or_are_not_met_are_left_out_of_what_is_found(write: Write) -> None:
+    text = """
+def define(trial):
+    if trial.suggest_categorical("kind", ["a", "b"]) == "a":
+        width, dropout = trial.suggest_int("width", 8, 128, step=8), trial.suggest_float("dropout", 0.1, 0.5, step=0.1)
+    else:
+        width, dropout = trial.suggest_int("width", 4, 64, step=4), trial.suggest_float("dropout", 0.0, 0.3)
+    return {"width": width, "dropout": dropout}
+"""
+    space = write(text).space
+    found = found_in(explored(space))
+    assert found["width"] == IntRange(type="int", low=4, high=128)
+    assert found["dropout"] == FloatRange(type="float", low=0.0, high=0.5)
+    stepped = {
+        "width": IntRange(type="int", low=8, high=128, step=8),
+        "dropout": SteppedRange(type="float", low=0.0, high=0.5, step=0.1),
+    }
+    met, unmet = (
+        as_seen(space.model_copy(update={"found": stepped}), [{"width": width, "dropout": dropout}]).found
+        for width, dropout in ((24, 0.1 + 0.2), (12, 0.25))
+    )
+    assert met == stepped
+    assert unmet == {"width": IntRange(type="int", low=8, high=128), "dropout": FloatRange(type="float", low=0.0, high=0.5)}
+    # What one kind may draw is not what the other one may.
+    fitting = Given({"kind": "a", "width": 12, "dropout": 0.25}, Middle(), fitting=True)
+    assert call(space, fitting).params == {"kind": "a", "width": 64, "dropout": pytest.approx(0.3)}
+
+
+def test_what_is_enqueued_beside_what_it_depends_on_is_drawn_until_it_fits(write: Write, tmp_path: Path) -> None:
+    text = """
+def define(trial):
+    first = trial.suggest_int("first", 8, 64)
+    return {"width_1": first, "width_2": trial.suggest_int("second", 4, first), "depth": 2}
+"""
+    for seed in range(4):
+        config = write(text, f"seed={seed}", "enqueue=[{second: 30}]", "parallel_trials=1")
+        (proposal,) = Search(Workspace(tmp_path / str(seed)), "s", config).next_batch(1)
+        assert proposal.params["second"] == 30
+        assert int(proposal.params["first"]) >= 30
+
+
 @pytest.mark.parametrize(
     ("body", "overrides", "match"),
     [

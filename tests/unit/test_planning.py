@@ -218,6 +218,18 @@ def test_a_search_ends_where_there_is_nothing_more_to_try(tmp_path: Path) -> Non
     assert course.seconds == pytest.approx(60)
 
 
+def test_what_patience_does_not_reach_ends_where_a_space_does(tmp_path: Path) -> None:
+    one_of = ["depth=0", "learning_rate=0.01", "l2=0", "dropout=0", "optimizer=adam", "encoding=plain"]
+    config = study("sampler=random", *(f"space.parameters.{one}" for one in one_of), "n_trials=5000")
+    total = count(config.space).total
+    assert total is not None
+    assert 8 < total < 5000
+    # Time is up at the second batch.
+    course = gone_through(tmp_path, config, 1.0, Machine(1, 0.0, 0.0), 0.5, Clock(0.0, {4: 3.9}))
+    assert course.trials == total
+    assert course.seconds == pytest.approx(total, rel=0.01)
+
+
 def test_the_makespan_is_that_of_the_longest_line() -> None:
     loads = [Load((0,), 3.0, (1, "relu", False)), Load((1,), 2.0, (1, "tanh", False)), Load((2,), 2.0, (1, "tanh", False))]
     # The second worker has traced tanh already: 1 + 2 + 2 = 5 there, 1 + 3 on the first.

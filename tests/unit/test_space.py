@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import optuna
@@ -127,6 +128,19 @@ def test_no_condition_asks_for_what_every_layer_has_its_own_of() -> None:
     l2 = "{type: float, low: 0.001, high: 0.1, when: {parameter: dropout, at_least: 0.1}}"
     with pytest.raises(ConfigError, match="l2: its condition asks for 'dropout', which every layer has its own of"):
         compose(["space.per_layer_dropout=true", f"space.parameters.l2={l2}"])
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("one_of: [adamW]", "l2: its condition is wrong: unknown optimizer 'adamW' (did you mean adamw?)"),
+        ("at_least: 1", "l2: its condition compares optimizer with a number, but its values are names; give one_of"),
+    ],
+)
+def test_a_condition_on_names_asks_for_known_ones(test: str, message: str) -> None:
+    l2 = f"{{type: float, low: 0.001, high: 0.1, when: {{parameter: optimizer, {test}}}}}"
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        compose([f"space.parameters.l2={l2}"])
 
 
 def test_every_key_belongs_to_a_parameter() -> None:

@@ -186,11 +186,20 @@ NAMED: dict[str, tuple[str, ...]] = {
 Found = SteppedRange | IntRange | FloatRange | Choice
 
 
-def widened(kind: IntRange | FloatRange, low: float, high: float) -> IntRange | FloatRange:
-    """A range that holds these ends, too; where it was too narrow, its steps may be others and are left out."""
-    low, high = min(kind.low, low), max(kind.high, high)
-    if (low, high) == (kind.low, kind.high):
+def in_range(value: float, low: float, high: float, step: float | None) -> bool:
+    """Whether a number lies from `low` to `high`, both included, a whole number of steps from `low` where there are any."""
+    if not low <= value <= high:
+        return False
+    # Steps of real numbers add up to more or less than they are, by rounding.
+    return step is None or math.isclose((steps := (value - low) / step), round(steps), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def widened(kind: IntRange | FloatRange, *values: float) -> IntRange | FloatRange:
+    """A range that holds these values, too; where it did not, its steps may be others and are left out."""
+    step = getattr(kind, "step", None)
+    if all(in_range(value, kind.low, kind.high, step) for value in values):
         return kind
+    low, high = min(kind.low, *values), max(kind.high, *values)
     if isinstance(kind, IntRange):
         return IntRange(type="int", low=int(low), high=int(high), log=kind.log)
     return FloatRange(type="float", low=low, high=high, log=kind.log)

@@ -122,10 +122,17 @@ SamplerConfig = Annotated[
 ]
 
 
-def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) -> list[str]:
-    """What keeps a sampler from searching a space, a line each."""
+def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int, enqueued: int) -> list[str]:
+    """What keeps a sampler from searching a space beside so many enqueued configurations, a line each."""
     if space.function is not None:
         return list(_function_problems(sampler))
+    if isinstance(sampler, KtHyperbandSampler):
+        asking = [name for name, one in space.parameters.items() if one.when is not None and one.when.parameter == "epochs"]
+        return [
+            f"sampler=kt_hyperband: whether there is {name} depends on epochs, and it trains a configuration for more and more; "
+            "let it depend on something else"
+            for name in asking
+        ]
     if not isinstance(sampler, GridSampler | KtGridSampler | BruteForceSampler):
         return []
     points = getattr(sampler, "points", None)
@@ -136,8 +143,11 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int) 
     if sampler.kind == "brute_force":
         return []
     size = sum(1 for _ in islice(configurations(space, points), LARGEST_GRID + 1))
-    if size > n_trials:
-        counted, advice = f"{size:,}", f"set n_trials={size}, or "
+    # Of what is enqueued, numbers need not be the grid's.
+    more = enqueued if ranges else 0
+    if size + more > n_trials:
+        beside = f" beside {more} enqueued" if more else ""
+        counted, advice = f"{size:,}{beside}", f"set n_trials={size + more}, or "
         if size > LARGEST_GRID:
             counted, advice = f"more than {LARGEST_GRID:,}", ""
         wide = [name for name, one in space.parameters.items() if isinstance(one, IntRange) and len(one.grid()) > 10]

@@ -272,7 +272,8 @@ class StudyConfig(Model):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        problems = [*sampler_problems(self.sampler, self.space, self.n_trials), *order_problems(self.search, self.sampler)]
+        problems = sampler_problems(self.sampler, self.space, self.n_trials, len(self.enqueue))
+        problems += order_problems(self.search, self.sampler)
         if problems := [*problems, *enqueue_problems(self.enqueue, self.space, self.n_trials)]:
             raise ValueError("\n".join(problems))
         return self

@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from regsweep.config.base import Model
+from regsweep.config.names import check_names
 from regsweep.config.parameters import LIMITS, NAMED, Condition, Fixed, Found, Parameter, Scalar, value_problems
 from regsweep.errors import nearest
 
@@ -70,6 +71,8 @@ class SpaceConfig(Model):
                 problems.append(
                     f"{name}: its condition asks for {asked!r}, which no parameter above it is called{nearest(asked, earlier)}"
                 )
+            if parameter.when is not None and parameter.when.parameter in NAMED:
+                problems += [f"{name}: its condition {problem}" for problem in _name_problems(parameter.when)]
             if name in self.per_layer and "depth" not in earlier:
                 problems.append(f"{name}: every hidden layer has one of its own, so depth must stand above it")
             if parameter.when is not None and parameter.when.parameter in self.per_layer:
@@ -124,6 +127,17 @@ def configurations(space: SpaceConfig, points: int | None = None) -> Iterator[di
 
 def _on_every_hidden_layer(when: Condition | None) -> bool:
     return when is None or (when.parameter == "depth" and when.at_least is not None and when.at_least <= 1)
+
+
+def _name_problems(when: Condition) -> Iterator[str]:
+    """What is wrong with a condition on a hyperparameter whose values are names."""
+    if when.one_of is None:
+        yield f"compares {when.parameter} with a number, but its values are names; give one_of"
+        return
+    try:
+        check_names(when.parameter, when.one_of, NAMED[when.parameter])
+    except ValueError as error:
+        yield f"is wrong: {error}"
 
 
 def _greatest(parameter: Parameter | None) -> float:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from regsweep.config import StudyConfig
 from regsweep.flight import Pace, spec_for
+from regsweep.planning.count import searched
 from regsweep.search import Proposal, Search
 from regsweep.train.plan import Load, ProgramKey
 from regsweep.trial import State, TrialSpec, higher_is_better
@@ -99,6 +100,11 @@ def simulate(
     `objectives` are made up for the configurations of a batch, as errors: less is better, whatever the study's objective is.
     """
     began, now, others = clock(), 0.0, np.random.default_rng(config.seed)
+    counted = searched(config)
+    most = config.n_trials
+    if counted is not None and counted.total is not None and config.sampler.kind != "kt_hyperband":
+        # What is enqueued may be none of a grid's; Hyperband trains a configuration more than once.
+        most = min(most, counted.total + len(config.enqueue))
     pool, pace, flights = Pool(machine), Pace(config.parallel_trials), deque[_InFlight]()
     specs: list[TrialSpec] = []
     asked: list[float] = []
@@ -106,7 +112,7 @@ def simulate(
     told = 0
     # (told, second) at the start and after each batch: trials of a batch may all be told in the same moment.
     landings = [(told, now)]
-    while told < config.n_trials and (not told or clock() - began < patience):
+    while told < most and (not told or clock() - began < patience):
         while len(flights) < 2:
             started = clock()
             proposals = search.next_batch(config.n_trials, pace.size)
@@ -130,15 +136,15 @@ def simulate(
         told += len(flight.proposals)
         landings.append((told, now))
         pace.landed(len(flight.proposals), round(1000 * flight.submitted), round(1000 * now))
-    left = config.n_trials - told
+    left = most - told
     if not told or not left or (not flights and not search.next_batch(config.n_trials, 1)):
         return Course(tuple(specs), told, now, pool.work)
     # From here on as in the latter half, but for asking: samplers take longer the more they know.
     half, then = landings[(len(landings) - 1) // 2]
     each = (now - then) / (told - half)
-    growth = _growth(asked) * (config.n_trials - half) / 2
-    seconds, work = now + left * (each + growth), pool.work * config.n_trials / len(specs)
-    return Course(tuple(specs), config.n_trials, seconds, work)
+    growth = _growth(asked) * (most - half) / 2
+    seconds, work = now + left * (each + growth), pool.work * most / len(specs)
+    return Course(tuple(specs), most, seconds, work)
 
 
 def _growth(asked: Sequence[float]) -> float:

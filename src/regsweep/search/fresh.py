@@ -15,6 +15,7 @@ import optuna
 from regsweep.config import StudyConfig
 from regsweep.config.enqueue import in_type
 from regsweep.config.space import configurations
+from regsweep.errors import ConfigError
 from regsweep.search.source import Params, Proposal, Source, Told
 from regsweep.space import draw, greatest
 
@@ -56,7 +57,7 @@ class Fresh:
         while self.ended is None and self.asked < before + count:
             proposal = self._next(self.asked)
             if proposal is None:
-                if self._told == self.asked:
+                if self.ended is None and self._told == self.asked:
                     self.ended = f"{self._config.sampler.kind} has nothing more to propose after {self.asked} trials"
                 break
             self._take(proposal, before)
@@ -118,7 +119,8 @@ class Fresh:
     def _next(self, number: int) -> Proposal | None:
         if number < len(self._config.enqueue):
             return self._enqueued(number)
-        for attempt in range(ATTEMPTS):
+        # A grid goes on by itself: from what Keras Tuner tells apart and a study does not, too.
+        for attempt in range(LOOKED_AT if self._config.sampler.kind == "kt_grid" else ATTEMPTS):
             params = self._source.ask(number, attempt)
             if params is None:
                 return None
@@ -136,10 +138,23 @@ class Fresh:
 
     def _enqueued(self, number: int) -> Proposal:
         given = in_type(self._config.enqueue[number], self._config.space)
-        drawn = (random_params(self._config, number, attempt, given) for attempt in range(DRAWS))
-        # Where nothing is left to draw, it is tried again: that is what was asked for.
-        params = next((one for one in drawn if _key(one) not in self._known), None)
-        proposal = Proposal(number, random_params(self._config, number, 0, given) if params is None else params)
+        drawn: list[Params] = []
+        problem: ConfigError | None = None
+        for attempt in range(DRAWS):
+            try:
+                drawn.append(random_params(self._config, number, attempt, given))
+            except ConfigError as error:
+                # A function may not draw what is given beside what was drawn.
+                problem = problem or error
+                continue
+            if _key(drawn[-1]) not in self._known:
+                break
+        else:
+            if problem is not None and not drawn:
+                raise ConfigError([f"enqueue.{number}: {line}; give what it depends on, too" for line in problem.problems])
+            # Where nothing is left to draw, it is tried again: that is what was asked for.
+            drawn = drawn[:1]
+        proposal = Proposal(number, drawn[-1])
         self._source.impose(proposal)
         return proposal
 

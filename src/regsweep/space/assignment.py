@@ -120,7 +120,7 @@ def _with(kind: Found | None, value: Scalar) -> Found:
     """What is drawn from, if need be made wide enough for a value."""
     match kind:
         case IntRange() | FloatRange() if not isinstance(value, str):
-            return widened(kind, value, value)
+            return widened(kind, value)
         case Choice():
             return kind if value in kind.choices else kind.model_copy(update={"choices": (*kind.choices, value)})
     if isinstance(value, str):

@@ -113,9 +113,13 @@ def found_in(drawn: Sequence[Drawn]) -> dict[str, Found]:
 def _wider(a: Found, b: Found) -> Found:
     if isinstance(a, Choice) and isinstance(b, Choice):
         return a.model_copy(update={"choices": tuple(dict.fromkeys([*a.choices, *b.choices]))})
-    if isinstance(a, IntRange | FloatRange) and type(a) is type(b):
-        assert isinstance(b, IntRange | FloatRange)
-        return widened(a, b.low, b.high)
+    if isinstance(a, IntRange) and isinstance(b, IntRange):
+        one = a if a.step == b.step else IntRange(type="int", low=a.low, high=a.high, log=a.log)
+        return widened(one, b.low, b.high)
+    if isinstance(a, FloatRange) and isinstance(b, FloatRange):
+        steps = (getattr(a, "step", None), getattr(b, "step", None))
+        real = a if steps[0] == steps[1] else FloatRange(type="float", low=a.low, high=a.high, log=a.log)
+        return widened(real, b.low, b.high)
     return a
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from regsweep.config.parameters import in_range
 from regsweep.trial import Scalar
 
 
@@ -89,12 +90,12 @@ class Given:
         self.used: set[str] = set()
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        if (other := self._other(name, lambda value: low <= value <= high)) is not None:
+        if (other := self._other(name, lambda value: in_range(value, low, high, step))) is not None:
             return other.suggest_int(name, low, high, step=step, log=log)
         return int(self._values[name])
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
-        if (other := self._other(name, lambda value: low <= value <= high)) is not None:
+        if (other := self._other(name, lambda value: in_range(value, low, high, step))) is not None:
             return other.suggest_float(name, low, high, step=step, log=log)
         return float(self._values[name])
 
