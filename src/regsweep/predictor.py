@@ -43,9 +43,16 @@ TRUSTED = (
 )
 
 
+# Farther than so many scales away no digit of the training rows is left, and float32, which networks and trees compute in, ends
+# soon: -3.4e38 stands for "missing" in some tables.
+FAR = 1e15
+
+
 @dataclass(frozen=True)
 class NumberColumn:
-    """A number (dates: days since 1970-01-01), imputed with `fill`, then (x - shift) / scale; maybe with a missing indicator."""
+    """A number (dates: days since 1970-01-01), imputed with `fill`, then (x - shift) / scale, `FAR` at most; maybe with a missing
+    indicator.
+    """
 
     name: str
     shift: float
@@ -62,7 +69,7 @@ class NumberColumn:
         """Return shape (n, 1 or 2). Raises ValueError for text that is no number and for infinite values."""
         numbers = _finite(self.name, values, date=self.date)
         missing = np.isnan(numbers)
-        scaled = (np.where(missing, self.fill, numbers) - self.shift) / self.scale
+        scaled = np.clip((np.where(missing, self.fill, numbers) - self.shift) / self.scale, -FAR, FAR)
         return np.column_stack([scaled, missing.astype(np.float64)] if self.indicator else [scaled])
 
 
@@ -92,7 +99,7 @@ class SegmentsColumn:
         parts = (filled - edges[:-1]) / np.diff(edges)
         parts[:, 1:] = np.maximum(parts[:, 1:], 0)
         parts[:, :-1] = np.minimum(parts[:, :-1], 1)
-        centred: Array64 = parts - np.array(self.centre)
+        centred: Array64 = np.clip(parts, -FAR, FAR) - np.array(self.centre)
         return centred
 
 

@@ -18,6 +18,7 @@ from regsweep.config import compose
 from regsweep.data import make_split
 from regsweep.data.features import prepare
 from regsweep.errors import StorageError, TooManyFailuresError
+from regsweep.folder import read_folder
 from regsweep.material import Material, gather
 from regsweep.paths import Workspace
 from regsweep.space import choices
@@ -172,6 +173,26 @@ def test_test_rows_are_opened_again_only_when_asked_and_that_leaves_a_trace(work
     assert openings == 2
     assert note is not None
     assert "other baselines are asked for" in note
+
+
+def test_baselines_of_another_seed_open_the_test_rows_again_or_wait(workspace: Path) -> None:
+    def run(seed: int, *overrides: str) -> tuple[list[float], str | None, int]:
+        asked = ("study=s", "n_trials=1", "baselines.names=[random_forest]", f"baselines.seed={seed}")
+        outcome = run_study(gather(compose([*TINY, *asked, *overrides])[0]), Workspace(workspace), Silent(), bare=True)
+        _, arrays = read_folder(outcome.book.folder / "baseline-random_forest")
+        return arrays["prediction"].tolist(), outcome.judgement.note, len(outcome.judgement.content["openings"])
+
+    first = run(0)
+    assert first[1:] == (None, 1)
+    waiting = run(1)
+    assert (waiting[0], waiting[2]) == (first[0], 1)
+    assert waiting[1] is not None
+    assert "other baselines are asked for" in waiting[1]
+    # Scored anew for other intervals, they are still those that the rows were opened for.
+    assert run(1, "bootstrap_resamples=500")[0] == first[0]
+    again = run(1, "reopen_test=true")
+    assert again[0] != first[0]
+    assert again[1:] == (None, 2)
 
 
 def test_a_study_killed_while_it_scores_keeps_to_the_trial_the_test_rows_were_opened_for(workspace: Path) -> None:

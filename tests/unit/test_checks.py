@@ -190,6 +190,20 @@ def test_a_leak_is_seen_beside_missing_values_and_in_dates() -> None:
     assert notes[1].startswith("feature 'day' correlates with target 'y' (r = 1.00000)")
 
 
+def test_a_few_values_that_agree_with_the_target_give_nothing_away() -> None:
+    y = np.arange(40) % 2
+    few, more = (np.where(np.arange(40) < count, y, np.nan) for count in (9, 10))
+    (note,) = [one for one in check_frame({"few": few, "more": more, "n": np.arange(40) // 3, "y": y}).notes if "equals" in one]
+    assert note.startswith("feature 'more' equals target 'y'")
+
+
+def test_a_name_that_was_read_as_a_number_is_to_be_quoted() -> None:
+    with pytest.raises(
+        DataError, match=r"no column '202001', which dataset\.drop names .did you mean 2020_01.*\n.*quote it, as in"
+    ):
+        check_frame({"2020_01": [1.0, 2.0, 4.0], "y": [1.0, 2.0, 3.0]}, "dataset.drop=[2020_01]")
+
+
 def test_a_text_that_tells_the_classes_apart_gives_the_target_away() -> None:
     y = np.arange(40) % 2
     words = np.where(y == 1, "ill", "well").astype(object)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regsweep.baselines import fit_baseline
 from regsweep.baselines.closed_form import least_squares_svd
 from regsweep.config import compose
 from regsweep.data import Dataset, Fold, Split
@@ -142,6 +143,29 @@ def test_a_constant_column_or_target_does_not_divide_by_zero() -> None:
     (column,) = fit_columns(pd.DataFrame({"x": [3.0, 3.0]}), FEATURES)
     np.testing.assert_allclose(column.encode(pd.Series([3.0, 4.0]))[:, 0], [0.0, 0.0], atol=1e-100)
     assert fit_target(np.array([5.0, 5.0]), FEATURES).scale == 1.0
+
+
+@pytest.mark.parametrize("numeric", ["standard", "minmax", "max", "none"])
+def test_a_number_that_all_training_rows_miss_is_nothing_to_a_network(numeric: str) -> None:
+    config = compose([f"features={numeric}"])[0].features
+    columns = fit_columns(pd.DataFrame({"x": [np.nan, np.nan, np.nan]}), config)
+    # Neither the value nor that it is there: no training row has set a weight by it.
+    np.testing.assert_allclose(encode(pd.DataFrame({"x": [np.nan, 5.0, -3e9]}), columns), [[0.0]] * 3, atol=1e-200)
+
+
+def test_a_value_that_stands_for_missing_stays_within_what_trees_and_networks_take() -> None:
+    frame = pd.DataFrame({"x": np.linspace(-1, 1, 40)})
+    later = pd.DataFrame({"x": [0.5, -3.4028235e38, 1e150]})
+    dataset = Dataset("t", frame.assign(y=frame["x"]), "y", ("x",), "", "", "")
+    rows = Split((Fold(np.arange(30), np.arange(30, 35)),), np.arange(35, 40))
+    fold = prepare(dataset, rows, FEATURES, ("plain", "piecewise")).folds[0]
+    for columns in (fold.columns, fold.others["piecewise"].columns):
+        codes = encode(later, columns).astype(np.float32)
+        assert np.isfinite(codes).all()
+        assert np.isfinite(np.square(codes)).all()
+        assert (codes[1] < -1e14).any()
+    tree = fit_baseline("decision_tree", fold.x_train, fold.y_train, seed=0)
+    np.testing.assert_allclose(tree.predict(encode(later, fold.columns))[1:], [fold.y_train.min(), fold.y_train.max()], atol=0.1)
 
 
 def test_a_log_target_needs_positive_targets() -> None:

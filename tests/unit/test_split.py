@@ -175,8 +175,12 @@ def test_groups_need_a_column_without_gaps_and_enough_of_them() -> None:
 
 
 def test_time_needs_an_order_without_gaps() -> None:
-    with pytest.raises(DataError, match=r"table: time column 'time' is text \('Jan 2020'\), whose order is not that of time"):
-        make_split(config("split=time_ordered"), data(20, time=["Jan 2020", "Feb 2020"] * 10))
+    for times, row, bad in (
+        (["Jan 2020", "Feb 2020"] * 10, 0, "Jan 2020"),
+        (["2020-01-01"] * 4 + ["2020-02-30"] + ["2020-01-02"] * 15, 4, "2020-02-30"),
+    ):
+        with pytest.raises(DataError, match=rf"table row {row}: time column 'time' is text because of '{bad}'"):
+            make_split(config("split=time_ordered"), data(20, time=times))
     with pytest.raises(DataError, match="table row 3: time column 'time' is missing \\(1 of 20 rows"):
         make_split(config("split=time_ordered"), data(20, time=pd.to_datetime(["2020-01-01"] * 3 + [None] + ["2021-01-01"] * 16)))
 

@@ -67,6 +67,12 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize("first", ["PAR1", "arrow1", "ARROW1", "BZh9", "bzh1", "pk", "version"])
+def test_a_column_may_be_called_like_the_beginning_of_another_format(first: str, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text(f"{first},y\n1,2\n3,4\n")
+    assert read_table(tmp_path / "data.csv", kind="csv").frame[first].tolist() == [1, 3]
+
+
 @pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_table_is_refused_where_it_fails(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "data.csv"

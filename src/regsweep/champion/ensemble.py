@@ -5,6 +5,7 @@ Main calls: `greedy_weights`, and `validation_scores` of the ensemble that it ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -43,14 +44,16 @@ def validation_scores(
 ) -> dict[str, float]:
     """Scores on the validation rows of weighted trials, mean over folds.
 
-    Those of a single trial, the `leader`, are its own, as a refitted champion has seen all these rows; but AUC is exact, as
-    baselines' is, where a trial's is by Keras's thresholds.
+    Those of a single trial, the `leader`, are its own, as a refitted champion has seen all these rows; but AUC is exact, and R²
+    undefined (nan) where a fold's targets are all the same, as baselines' are: Keras has AUC by thresholds, and then an R² of 0.
     """
     if len(members) == 1:
         final = records[leader].result.final
         own = {name.removeprefix("val/"): value for name, value in final.items() if name.startswith("val/")}
         if "auc" in own:
             own["auc"] = _scores(validation_predictions(records[leader].result, data), data)["auc"]
+        if "r2" in own and any(np.ptp(fold.y_val) == 0 for fold in data.folds):
+            own["r2"] = math.nan
         return own
     parts = [weight * validation_predictions(records[number].result, data) for number, weight in members]
     return _scores(np.sum(parts, axis=0), data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regsweep.book import RecordBook
@@ -18,6 +18,7 @@ from regsweep.champion.openings import read_openings, write_openings
 from regsweep.champion.scoring import score_all
 from regsweep.champion.training import Trainings
 from regsweep.config import StudyConfig, load_saved
+from regsweep.config.schema import BaselinesConfig
 from regsweep.data.features import Prepared
 from regsweep.data.sealed import TestRows
 from regsweep.errors import StorageError, UnreadableError
@@ -69,27 +70,37 @@ def judge(
         said = {"validation": {name: value if math.isfinite(value) else None for name, value in reached.items()}}
     openings = read_openings(book)
     opened = openings[-1] if openings else None
-    wanted = list(facts.config.baselines.names)
+    wanted = facts.config.baselines
     chosen = best if opened is None else Choice.from_json(opened)
-    same_baselines = opened is None or set(opened["baselines"]) == set(wanted)
+    same_baselines = opened is None or (set(opened["baselines"]), _seed_of(opened, wanted)) == (set(wanted.names), wanted.seed)
     made = None
     if opened is None or (facts.config.reopen_test and not (chosen == best and same_baselines)):
         # A champion that can't be made opens nothing.
         made = stand(best, known, fits, data, trainings)
         chosen, same_baselines = best, True
-        openings = [*openings, {**best.to_json(), "baselines": wanted, **said, "at": clock()}]
+        compared = {"baselines": list(wanted.names), "baselines_seed": wanted.seed}
+        openings = [*openings, {**best.to_json(), **compared, **said, "at": clock()}]
         write_openings(book, openings)
     if gone := [number for number, _ in chosen.members if number not in known]:
         problem = f"trial {gone[0]}, for which the test rows were opened, has no record; `regsweep repair` restores it"
         raise StorageError(f"{book.folder}: {problem}")
     records = {number: known[number] for number, _ in chosen.members}
-    # Scored again on rows that are open already, a champion comes out the same.
     content = _scored_before(book, facts.config, openings)
     if content is None:
+        # Scored again on rows that are open already, a champion comes out the same, and so do the baselines.
+        if (seed := _seed_of(openings[-1], wanted)) != wanted.seed:
+            opened_for = facts.config.model_copy(update={"baselines": wanted.model_copy(update={"seed": seed})})
+            facts, trainings, fits = replace(facts, config=opened_for), trainings.of(opened_for), {}
         champion, networks = made or stand(chosen, records, fits, data, trainings)
         refit = trainings.refit_rows(chosen.kind)
         content = score_all(book, facts, data, chosen, champion, networks, fits, refit, openings, unseal, clock)
     return Judgement(records[chosen.trial], content, _note(best, chosen, same_baselines=same_baselines))
+
+
+def _seed_of(opening: Mapping[str, Any], wanted: BaselinesConfig) -> int:
+    """The seed of the baselines that rows were opened for; early openings don't say."""
+    seed: int = opening.get("baselines_seed", wanted.seed)
+    return seed
 
 
 def _scored_before(book: RecordBook, config: StudyConfig, openings: list[dict[str, Any]]) -> dict[str, Any] | None:

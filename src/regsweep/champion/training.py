@@ -26,6 +26,10 @@ class Trainings:
     def __init__(self, config: StudyConfig, dataset: Dataset, split: Split, executor: Executor) -> None:
         self._config, self._dataset, self._split, self._executor = config, dataset, split, executor
 
+    def of(self, config: StudyConfig) -> Trainings:
+        """Those of the same study and rows, by another config."""
+        return Trainings(config, self._dataset, self._split, self._executor)
+
     def on_folds(self, specs: Sequence[TrialSpec]) -> tuple[TrialResult, ...]:
         """Train specs on the study's folds, in order."""
         return self._executor.train(specs)

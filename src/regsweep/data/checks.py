@@ -23,7 +23,7 @@ from regsweep.tasks import BINARY, REGRESSION, Task
 
 # |r| from here on is printed as 1.000 by most tools: the feature is the target in other units.
 LEAK = 0.9995
-# In fewer rows texts may go with classes by chance.
+# In fewer rows a feature may go with the target by chance.
 FEW = 10
 
 # Above, float64 no longer tells neighbouring integers apart.
@@ -95,6 +95,8 @@ def _absent(table: Table, named: Sequence[tuple[str, str]]) -> list[str]:
     columns = table.columns
     absent = [(key, column) for key, column in named if column not in columns]
     problems = [f"{table.name}: has no column {column!r}, which {key} names{nearest(column, columns)}" for key, column in absent]
+    if any(column.isdigit() for _, column in absent):
+        problems.append("a name that looks like a number is read as one, without its underscores: quote it, as in '\"2020_01\"'")
     return [*problems, f"{table.name}: its columns are {_names(columns)}"] if problems else []
 
 
@@ -210,6 +212,8 @@ def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[st
             continue
         x = _numbers(frame[column])
         present = ~np.isnan(x)
+        if present.sum() < min(FEW, len(frame)):
+            continue
         # Of a rare class, a column that is nearly empty may have none.
         if len(np.unique(y[present])) > 1 and np.array_equal(x[present], y[present]):
             leaks[column] = f"feature {column!r} equals target {target!r}"

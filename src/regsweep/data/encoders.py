@@ -65,7 +65,8 @@ def _fit_column(name: str, values: pd.Series, config: FeaturesConfig) -> Column:
     present = present if len(present) else np.zeros(1)
     # The mean of equal numbers may be off by rounding, and where all are equal every bit counts.
     fill = float(np.clip(present.mean() if config.impute == "mean" else np.median(present), present.min(), present.max()))
-    return NumberColumn(name, *_shift_and_scale(present, config), fill, missing > 0, is_date)
+    # Where all are missing, the indicator would be one more bias, and one that later rows may lack.
+    return NumberColumn(name, *_shift_and_scale(present, config), fill, 0 < missing < len(values), is_date)
 
 
 def _shift_and_scale(numbers: Array64, config: FeaturesConfig) -> tuple[float, float]:
@@ -78,7 +79,7 @@ def _shift_and_scale(numbers: Array64, config: FeaturesConfig) -> tuple[float, f
         case "max":
             return 0.0, max(-low, high) or _FLAT
         case "none":
-            return 0.0, 1.0
+            return 0.0, 1.0 if low or high else _FLAT
 
 
 def _fit_category(name: str, values: pd.Series) -> CategoryColumn:

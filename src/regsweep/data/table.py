@@ -28,18 +28,19 @@ Kind = Literal["csv", "parquet"]
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 
 _BOM = b"\xef\xbb\xbf"
-_PARQUET = b"PAR1"
+# Text may begin with these letters, too; what follows them in binary files does not look like it.
+_PARQUET = re.compile(rb"PAR1[\x00-\x08\x0e-\x1f\x7f-\xff]")
 _SIGNATURES: tuple[tuple[str, str], ...] = (
-    (r"\s*<(?:!doctype html|html|head|body|table|!--|\?xml)", "is a web page (HTML or XML); download the raw file"),
+    (r"(?i:\s*<(?:!doctype html|html|head|body|table|!--|\?xml))", "is a web page (HTML or XML); download the raw file"),
     (r"version https://git-lfs\.github\.com/spec/", "is a git-lfs pointer, not the data; run git lfs pull"),
     (r"PK(?:\x03\x04|\x05\x06)", "is a zip archive or an Excel workbook (.xlsx); unpack it, or save the sheet as CSV UTF-8"),
     (r"\x1f\x8b", "is gzip-compressed; unpack it with gunzip"),
-    (r"BZh\d|\xfd7zXZ\x00|\x28\xb5\x2f\xfd", "is compressed (bzip2, xz or zstd); unpack it"),
+    (r"BZh\d1AY&SY|\xfd7zXZ\x00|\x28\xb5\x2f\xfd", "is compressed (bzip2, xz or zstd); unpack it"),
     (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel workbook (.xls); save the sheet as CSV UTF-8"),
     (r"\xff\xfe|\xfe\xff", "is UTF-16 text; save it as UTF-8"),
     (r'\s*(?:\{\s*["}]|\[\s*[\[{"\]])', "is JSON; convert it to CSV or Parquet"),
     (r"%PDF-", "is a PDF document; export the table as CSV"),
-    (r"ARROW1|SQLite format 3\x00|\x89HDF", "is a binary file (Arrow, SQLite or HDF5); convert it to CSV or Parquet"),
+    (r"ARROW1\x00|SQLite format 3\x00|\x89HDF", "is a binary file (Arrow, SQLite or HDF5); convert it to CSV or Parquet"),
 )
 
 
@@ -114,13 +115,13 @@ def parse_table(
     drop: Collection[str] = (),
 ) -> Table:
     """Parse the bytes of a CSV or Parquet file; `name` stands in messages. Raises DataError, ConfigError for a bad separator."""
-    parquet = data.startswith(_PARQUET)
+    parquet = _PARQUET.match(data) is not None
     if not data.removeprefix(_BOM).strip():
         raise DataError(f"{name}: is empty; a table needs a line of column names and rows")
     if kind == "csv" and parquet:
         raise DataError(f"{name}: is a Parquet file; use dataset=parquet in place of dataset=csv")
     for pattern, what in _SIGNATURES:
-        if re.match(pattern.encode("latin-1"), data[:1024], re.IGNORECASE):
+        if re.match(pattern.encode("latin-1"), data[:1024]):
             raise DataError(f"{name}: {what}")
     if kind == "parquet" and not parquet:
         raise DataError(f"{name}: is no Parquet file (it begins with {data[:8]!r}); use dataset=csv if it is text")

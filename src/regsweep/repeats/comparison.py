@@ -18,6 +18,7 @@ from regsweep.config import StudyConfig
 from regsweep.judgement import NETWORK, PairedDifference, verdict
 from regsweep.repeats.interval import corrected_interval
 from regsweep.report.repeats_plot import repeated_splits
+from regsweep.tasks import METRICS
 from regsweep.trial import best_of, higher_is_better
 
 # What is shown first, where a study's records have it; other metrics follow as they stand in the records.
@@ -137,7 +138,7 @@ class Repeats:
 
     def table(self) -> Table:
         """A terminal table: the champion, then the baselines, the best on test rows first."""
-        best, metric = self.best_baseline, _symbol(self.metric)
+        best, metric = self.best_baseline, METRICS[self.metric].label
         table = Table(title=self._title(), title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         in_unit = f" RMSE and MAE in {self.unit}." if self.unit and "mae" in self.metrics else ""
         table.caption = (
@@ -146,7 +147,7 @@ class Repeats:
         )
         table.add_column("model")
         for name in self.metrics:
-            table.add_column(f"test {_symbol(name)}", justify="right", no_wrap=True)
+            table.add_column(f"test {METRICS[name].label}", justify="right", no_wrap=True)
         table.add_column(f"champion better by ({metric}, 95 %)", justify="right", no_wrap=True)
         table.add_column("champion won", justify="right", no_wrap=True)
         table.add_row(f"{self.champion.name} (champion)", *self._spreads(self.champion), "", "", style="bold green")
@@ -237,10 +238,6 @@ class Repeats:
 def _mean(values: Sequence[float]) -> float:
     with np.errstate(invalid="ignore"):
         return float(np.mean(values))
-
-
-def _symbol(metric: str) -> str:
-    return "R²" if metric == "r2" else metric.upper()
 
 
 def _rounded(values: Sequence[float], spread: float) -> list[str]:
