@@ -6,6 +6,7 @@ and `arrays.npz` (weights: `FOLD/kernel/LAYER` of shape (fan_in, fan_out), `FOLD
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -35,9 +36,11 @@ class RecordBook:
     def open(self, facts: StudyFacts, features: Features) -> None:
         """Begin the book, or go on with it under this run's facts; call it while the study is `locked`.
 
-        Raises ConfigError with the differences if it is another study's.
+        Raises ConfigError with the differences if it is another study's, or if its networks were trained on other numbers made of
+        the same table.
         """
         self.hold_to(facts)
+        self._hold_to_features(features)
         contents = {"features.json": {"kind": "features", **features.to_json()}, "study.json": facts.to_json()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +66,17 @@ class RecordBook:
         if changed:
             lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
             raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])
+
+    def _hold_to_features(self, features: Features) -> None:
+        try:
+            known = self.features()
+        except (UnreadableError, KeyError, TypeError):
+            return
+        if self.numbers() and not _alike(known.encoding.to_json()["folds"], features.encoding.to_json()["folds"]):
+            raise ConfigError(
+                f"study {self.folder.name!r} was encoded otherwise, by another version of regsweep or of its packages, so its "
+                "networks and new ones would see different numbers; choose another name with study=NAME"
+            )
 
     def known_facts(self) -> StudyFacts | None:
         """What study.json says; where it is damaged or missing, what a trial's record says."""
@@ -241,6 +255,17 @@ class RecordBook:
             return self.trial(number)
         except UnreadableError:
             return None
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether JSON values are the same but for rounding."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
 
 
 def read_trial(folder: Path) -> TrialRecord:

@@ -98,17 +98,14 @@ class Training:
     def __init__(
         self, executor: Executor, stack: Sequence[TrialSpec], load: Load, rule: StopRule | None, clock: Callable[[], int]
     ) -> None:
-        self._executor, self._stack, self._clock = executor, stack, clock
-        self._results: tuple[TrialResult, ...] | None = None
+        self._stack, self._clock = stack, clock
         self._ended: int | None = None
         self.future = executor.submit(stack, load, rule)
         self.future.add_done_callback(self._note_end)
 
     def result(self, spec: TrialSpec) -> tuple[TrialResult, int]:
         """Wait for a spec's result; it comes with the time at which the stack ended."""
-        if self._results is None:
-            self._results = self._executor.collect(self.future, self._stack)
-        return self._results[self._stack.index(spec)], self._ended or self._clock()
+        return self.future.result()[self._stack.index(spec)], self._ended or self._clock()
 
     def _note_end(self, _: object) -> None:
         self._ended = self._clock()

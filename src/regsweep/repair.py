@@ -73,6 +73,8 @@ def _set_aside(database: Path, announce: Announce) -> None:
         if database.is_file():
             with closing(sqlite3.connect(read_only(database), uri=True)) as connection:
                 connection.execute("SELECT count(*) FROM alembic_version")
+                if (said := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                    raise sqlite3.DatabaseError(f"malformed: {said}")
     except sqlite3.DatabaseError as error:
         if not any(said in str(error) for said in ("not a database", "malformed", "no such table")):
             # Locked, or not ours to read: nothing says that there is anything wrong with it.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, run_cli
+from tests.conftest import ROOT, TINY, run_cli
 from tests.helpers import of_group
 
 
@@ -98,6 +98,13 @@ def test_too_many_failures_stop_the_study_with_their_causes(tmp_path: Path) -> N
     done = run_cli("run", *diverging, "n_trials=8", "max_failures=4", "executor=inline", "baselines=none", cwd=tmp_path, code=5)
     assert "4 trials failed (max_failures=4); narrow the space or raise max_failures" in done.stderr
     assert " x diverged: " in done.stderr
+
+
+def test_workers_start_where_nobody_takes_messages(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "regsweep.cli", "run", *TINY, "executor=processes", "executor.workers=1", "baselines=none"]
+    done = subprocess.run(["bash", "-c", 'exec "$@" 2>&-', "bash", *command], cwd=tmp_path, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0
+    assert b"trained" in done.stdout or b"trial" in done.stdout
 
 
 def test_the_readme_shows_commands_that_exist() -> None:

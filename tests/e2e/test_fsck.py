@@ -359,6 +359,21 @@ def test_a_database_that_cannot_be_read_for_now_is_left_where_it_is(tmp_path: Pa
     assert (len(said), list(tmp_path.iterdir())) == (1, [tmp_path / "optuna.db.unusable"])
 
 
+def test_a_database_with_a_damaged_page_is_made_anew(root: Path) -> None:
+    for name, table in (("mlflow.db", "metrics"), ("optuna.db", "trials")):
+        with closing(sqlite3.connect(root / name)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (size,) = connection.execute("PRAGMA page_size").fetchone()
+            (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        with open(root / name, "r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(bytes(size))
+    said: list[str] = []
+    assert repair(Workspace(root), book_of(root), said.append).findings == ()
+    assert [line for line in said if "is no database of ours" in line] != []
+    assert {place.name for place in root.glob("*.unusable")} == {"mlflow.db.unusable", "optuna.db.unusable"}
+
+
 def test_an_empty_id_is_written_anew(root: Path) -> None:
     book = book_of(root)
     (book.folder / "id").write_text("")

@@ -61,6 +61,25 @@ def test_the_path_is_trained_and_ends_at_the_champion(outcome: Outcome, workspac
     assert present >= {"insight.json", "ablation_path.png", "slices.png", "contour.png", "empirical_distribution.png"}
 
 
+def test_mlflow_has_the_figures_and_values_of_the_last_report(workspace: Path) -> None:
+    def recorded(*overrides: str) -> tuple[set[str], dict[str, list[tuple[int, float]]]]:
+        asked = ("study=figures", "experiment=figures", "n_trials=2", "insight.ablation=true")
+        outcome = run_study(gather(compose([*OPTIONS, *asked, *overrides])[0]), Workspace(workspace), Silent())
+        client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+        (run,) = client.search_runs([str(outcome.experiment_id)], "tags.`regsweep.kind` = 'study'")
+        history = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+        points = {name: [(point.step, point.value) for point in found] for name, found in history.items()}
+        return {entry.path for entry in client.list_artifacts(run.info.run_id)}, points
+
+    before, values = recorded()
+    assert {"ablation_path.png", "config.yaml"} <= before
+    assert {name: len(points) for name, points in values.items()} == dict.fromkeys(values, 1)
+    after, same = recorded("insight.ablation=false")
+    assert (before - after, same) == ({"ablation_path.png"}, values)
+    _, longer = recorded("n_trials=3")
+    assert longer["trials"] == [(0, 2.0), (1, 3.0)]
+
+
 def test_a_finished_study_trains_no_path_again_and_damage_is_found(outcome: Outcome, workspace: Path) -> None:
     place, config = outcome.book.insight, outcome.facts.config
     before = place.read_bytes()

@@ -117,6 +117,17 @@ def test_a_recorder_without_a_word_is_waited_for_once_until_it_says_something(
     drain.interrupt()
 
 
+def test_a_recorder_whose_driver_is_gone_leaves_a_killed_run(tiny: Callable[..., StudyConfig], workspace: Path) -> None:
+    book = run_study(gather(tiny("n_trials=1", "baselines=none")), Workspace(workspace), Silent(), bare=True).book
+    drain = Drain(Workspace(workspace), book)
+    assert drain._link.poll(60)
+    drain._link.close()
+    drain._process.join()
+    statuses = {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)}
+    assert statuses["study"] == "KILLED"
+    assert drain._process.exitcode == 0
+
+
 @pytest.mark.slow
 def test_two_recorders_of_one_study_do_not_double_a_run(
     tiny: Callable[..., StudyConfig], tmp_path: Path, empty_store: Path, undisturbed: list[tuple[str, str | None]]

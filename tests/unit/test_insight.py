@@ -18,7 +18,7 @@ from regsweep.runner.executor import Executor
 from regsweep.search.importance import FANOVA, MOST, PED_ANOVA, importances
 from regsweep.space import draw
 from regsweep.trial import Scalar, State
-from tests.unit.plot_parts import facts, record
+from tests.unit.plot_parts import PARAMS, facts, record
 
 
 class Drawing:
@@ -155,6 +155,17 @@ def test_the_surface_has_no_cells_where_a_condition_does_not_hold() -> None:
     assert found["trials"] == sum("width" in one.params for one in records)
     assert surface(records[:8], "val/mse", ["width", "depth"], seed=0) is None
     assert surface(records, "val/mse", ["depth"], seed=0) is None
+
+
+def test_the_surface_stands_at_the_values_that_a_condition_names() -> None:
+    dropout = "{type: float, low: 0, high: 0.5, when: {parameter: width, one_of: [32, 64, 1000]}}"
+    study = facts(f"space.parameters.dropout={dropout}", "space.parameters.width.high=256")
+    rng = np.random.default_rng(0)
+    params = [{**PARAMS, "width": 32 * (1 + number % 2), "dropout": float(rng.uniform(0, 0.5))} for number in range(40)]
+    records = [record(number, [1 + float(one["dropout"])], params=one, study=study) for number, one in enumerate(params)]
+    found = surface(records, "val/mse", ["width", "dropout"], seed=0)
+    assert found is not None
+    assert found["x"] == [32, 64]
 
 
 def test_the_record_is_kept_until_its_trials_change(tmp_path: Path) -> None:

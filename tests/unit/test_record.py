@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.data.features import Encoding, FoldEncoding
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.folder import read_folder
-from regsweep.record import DatasetFacts, StudyFacts, TrialRecord, identity, study_name
+from regsweep.record import DatasetFacts, Features, StudyFacts, TrialRecord, identity, study_name
 from regsweep.sums import read_sums, sums
 from regsweep.trial import State
 from tests.helpers import features, trained
@@ -124,6 +126,23 @@ def test_nothing_half_written_stays_or_is_read(book: RecordBook) -> None:
     assert [found.number for found in book.trials()] == [0]
     book.write_trial(record(0, mse=1.0))
     assert [found.objective for found in book.trials()] == [1.0]
+
+
+def test_a_study_goes_on_only_where_the_table_makes_the_same_numbers(book: RecordBook) -> None:
+    def scaled(scale: float, unit: str = "points") -> Features:
+        known = features()
+        (fold,) = known.encoding.folds
+        columns = tuple(replace(column, scale=scale) for column in fold.columns["plain"])
+        return replace(known, encoding=Encoding("y", unit, (FoldEncoding({"plain": columns}, fold.target),)))
+
+    book.open(facts(), scaled(3.0))
+    # Nothing was trained yet.
+    book.open(facts(), scaled(2.0))
+    book.write_trial(record())
+    book.open(facts(), scaled(2.0 + 1e-12, "other points"))
+    with pytest.raises(ConfigError, match=r"was encoded otherwise, by another version .* choose another name with study=NAME"):
+        book.open(facts(), scaled(3.0))
+    assert book.features().encoding.unit == "other points"
 
 
 def test_a_study_goes_on_with_more_trials_but_not_with_another_space(book: RecordBook) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter
+from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter, in_range
 from regsweep.config.space import SpaceConfig, name_and_layer
 from regsweep.metrics import evenly_chosen, fenced, unit_factor
 from regsweep.record import TrialRecord
@@ -32,7 +32,7 @@ def surface(records: Sequence[TrialRecord], objective: str, names: Sequence[str]
 
     The forest of 64 trees learns from the complete trials that have both; objectives worse than Tukey's fence are learnt as
     the fence. Its predictions are averaged over the other hyperparameters of those trials (Friedman 2001), of at most 60 of
-    them, evenly chosen. None where fewer than ten trials have both or there are not two names.
+    them, evenly chosen. None where fewer than ten trials have both, there are not two names, or no values of one meet the other.
     """
     if len(names) != 2:
         return None
@@ -51,6 +51,8 @@ def surface(records: Sequence[TrialRecord], objective: str, names: Sequence[str]
     forest.fit(_encoded(space, keys, rows), factor * tamed)
     background = [rows[index] for index in evenly_chosen(len(rows), BACKGROUND)]
     x, y = (_grid(space, name, other) for name, other in (names, reversed(names)))
+    if not x or not y:
+        return None
     asked = [{**row, names[0]: across, names[1]: along} for along in y for across in x for row in background]
     mean = forest.predict(_encoded(space, keys, asked)).reshape(len(y), len(x), len(background)).mean(axis=2) / factor
     return {"names": list(names), "trials": len(both), "x": x, "y": y, "mean": mean.tolist()}
@@ -61,7 +63,13 @@ def _grid(space: SpaceConfig, name: str, other: str) -> list[Scalar]:
     related = parameter_of(space, other)
     when = related.when if related is not None and related.when is not None and related.when.parameter == name else None
     least = name_and_layer(other)[1] if name == "depth" else 0
-    values = _values_of(parameter_of(space, name))
+    parameter = parameter_of(space, name)
+    values = _values_of(parameter)
+    if when is not None and when.one_of is not None and isinstance(parameter, IntRange | FloatRange):
+        # Points along a range meet single values by chance.
+        step = getattr(parameter, "step", None)
+        numbers = sorted(value for value in when.one_of if not isinstance(value, str))
+        values = [value for value in numbers if in_range(value, parameter.low, parameter.high, step)]
     return [value for value in values if (when is None or when.holds({name: value})) and (not least or int(value) >= least)]
 
 

@@ -53,18 +53,14 @@ class Executor(ABC):
     def submit(self, stack: Sequence[TrialSpec], load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
         """Begin to train a stack; the future's results are in its order. The load says what it is going to cost."""
 
-    def collect(self, future: Future[Results], _stack: Sequence[TrialSpec]) -> Results:
-        """Wait for a stack."""
-        return future.result()
-
     def train(self, specs: Sequence[TrialSpec], rule: StopRule | None = None) -> Results:
         """Train specs in stacks as planned and wait for all; results in their order."""
         specs = self.begin(specs)
         loads = [([specs[position] for position in load.positions], load) for load in self.plan(specs)]
-        futures = [(load, stack, self.submit(stack, load, rule)) for stack, load in loads]
+        futures = [(load, self.submit(stack, load, rule)) for stack, load in loads]
         results: dict[int, TrialResult] = {}
-        for load, stack, future in futures:
-            results |= zip(load.positions, self.collect(future, stack), strict=True)
+        for load, future in futures:
+            results |= zip(load.positions, future.result(), strict=True)
         return tuple(results[position] for position in range(len(specs)))
 
     def begin(self, specs: Sequence[TrialSpec]) -> tuple[TrialSpec, ...]:

@@ -131,12 +131,13 @@ class NoDrain:
 
 def _work(root: Path, folder: Path, link: Connection) -> None:
     book = RecordBook(folder)
+    loop = _Loop(Workspace(root), book, link)
     with book.recording():
         try:
-            _Loop(Workspace(root), book, link).run()
+            loop.run()
         except (EOFError, ConnectionError):
             # The driver is gone. What is left is recorded by the next run, or by `regsweep sync`.
-            return
+            loop.interrupt()
         except Exception as error:
             # multiprocessing would print a traceback that nothing has been masked in.
             with suppress(OSError):
@@ -150,17 +151,23 @@ class _Loop:
         self._workspace, self._book, self._link = workspace, book, link
         self._order: Order | None = None
         self._retry = FIRST_RETRY
+        self._recorder: Recorder | None = None
+
+    def interrupt(self) -> None:
+        """End the study's run as killed, as far as MLflow can be written."""
+        if self._recorder is not None:
+            with suppress(StorageError):
+                self._recorder.interrupt()
 
     def run(self) -> None:
         from regsweep.tracking.recorder import Recorder
 
-        recorder: Recorder | None = None
         while True:
             # What is written before an order comes is recorded before it is obeyed.
             order = self._order
             try:
-                if recorder is None:
-                    recorder = Recorder(self._workspace, self._book)
+                if (recorder := self._recorder) is None:
+                    recorder = self._recorder = Recorder(self._workspace, self._book)
                     # The driver may be waiting, though nothing is left to copy.
                     self._link.send(("recorded", recorder.trials))
                 if order == "judged":
@@ -176,10 +183,9 @@ class _Loop:
                     return
                 self._retry, wait = FIRST_RETRY, POLL
             except StorageError as error:
-                if order is not None and recorder is not None:
-                    with suppress(StorageError):
-                        recorder.interrupt()
-                recorder, wait = None, self._retry
+                if order is not None:
+                    self.interrupt()
+                self._recorder, wait = None, self._retry
                 self._retry = min(2 * self._retry, LONGEST_RETRY)
                 self._link.send(("problem", error.problems[0]))
                 if order is not None:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import getpass
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlflow.data
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
 from mlflow.exceptions import MlflowException
 
 from regsweep.paths import Workspace
 from regsweep.record import DatasetFacts, StudyFacts
+
+
+def next_steps(client: MlflowClient, run: Run, values: Mapping[str, float], at: int) -> list[Metric]:
+    """Values of a run as metrics at that time in milliseconds: those that have changed, each at its metric's next step."""
+    known = run.data.metrics
+    changed = {name: value for name, value in values.items() if name not in known or not _equal(known[name], value)}
+    steps = {name: len(client.get_metric_history(run.info.run_id, name)) if name in known else 0 for name in changed}
+    return [Metric(name, value, at, steps[name]) for name, value in changed.items()]
+
+
+def _equal(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def make_experiment(client: MlflowClient, workspace: Workspace, facts: StudyFacts) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.errors import StorageError, UnreadableError
@@ -24,7 +26,7 @@ from regsweep.record import TrialRecord
 from regsweep.sums import digest
 from regsweep.tracking.content import RunContent, baseline_run, champion_key, champion_run, points_at, trial_run
 from regsweep.tracking.database import Database, known_schema
-from regsweep.tracking.entities import as_input, make_experiment, study_params, user
+from regsweep.tracking.entities import as_input, make_experiment, next_steps, study_params, user
 from regsweep.tracking.kept_models import KeptModels
 from regsweep.tracking.ledger import Child, Ended, Family, Ledger
 from regsweep.tracking.names import BOOK, ENDED, KIND, PARETO, STUDY
@@ -219,11 +221,23 @@ class Recorder:
         note = f"**{verdict}**\n\n{self._facts.config.question}"
         tags = {"regsweep.verdict": verdict, "mlflow.note.content": note} | table_tag("leaderboard.json")
         tags |= {ENDED: ended} if (ended := self._book.ended()) is not None else {}
-        metrics = [Metric(*point) for point in points_at(finished, values)]
+        known = {name: value for name, value, _, _ in points_at(finished, values)}
         with self._guard():
+            metrics = next_steps(self._client, self._client.get_run(self.study_run_id), known, finished)
+            self._remove_former_figures()
             self._client.log_artifacts(self.study_run_id, str(self._book.folder / "report"))
             self._client.log_batch(self.study_run_id, metrics=metrics, tags=[RunTag(key, value) for key, value in tags.items()])
             self._client.set_terminated(self.study_run_id, "FINISHED", end_time=finished)
+
+    def _remove_former_figures(self) -> None:
+        """What an earlier report had and this one has not would stand beside it; a server's artifacts stay."""
+        if self._facts.config.tracking.uri is not None:
+            return
+        place = Path(local_file_uri_to_path(self._study.info.artifact_uri))
+        now = {file.name for file in (self._book.folder / "report").iterdir()}
+        for file in (*place.glob("*.png"), place / self._book.insight.name):
+            if file.name not in now:
+                file.unlink(missing_ok=True)
 
     def _study_run(self) -> Run:
         facts = self._facts

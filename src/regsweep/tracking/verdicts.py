@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import RunTag
 
 from regsweep.book import RecordBook
 from regsweep.paths import Workspace
-from regsweep.tracking.entities import make_experiment, user
+from regsweep.tracking.entities import make_experiment, next_steps, user
 from regsweep.tracking.names import FIRST_BOOK, KEY, KIND
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 
@@ -33,19 +32,11 @@ def record_verdict(
         found = find_runs(client, experiment, key)
         mine = {**key, "mlflow.user": user(), "mlflow.source.name": "regsweep", **tags}
         run = found[0] if found else client.create_run(experiment, run_name=name, tags=mine)
-        known = run.data.metrics
-        changed = {name: value for name, value in values.items() if name not in known or not _equal(known[name], value)}
-        steps = {name: len(client.get_metric_history(run.info.run_id, name)) if name in known else 0 for name in changed}
-        now = time.time_ns() // 1_000_000
         client.log_artifacts(run.info.run_id, str(folder))
         client.log_batch(
             run.info.run_id,
-            metrics=[Metric(metric, value, now, steps[metric]) for metric, value in changed.items()],
+            metrics=next_steps(client, run, values, time.time_ns() // 1_000_000),
             tags=[RunTag(tag, value) for tag, value in mine.items()],
         )
         client.set_terminated(run.info.run_id, "FINISHED")
         return str(run.info.run_id)
-
-
-def _equal(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))

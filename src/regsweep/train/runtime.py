@@ -104,7 +104,13 @@ def gpu_memory() -> float:
 @contextmanager
 def _muted_stderr() -> Iterator[None]:
     # TensorFlow's C++ side greets on file descriptor 2 before it reads any log level.
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        saved = os.dup(2)
+    except OSError:
+        # It was closed by who started this process.
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
         yield
