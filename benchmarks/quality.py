@@ -31,9 +31,10 @@ def main(arguments: list[str]) -> None:
     options = dict(one.split("=", 1) for one in arguments if one.startswith(("only=", "name=")))
     settings = [one for one in arguments if one.split("=")[0] not in options]
     found: dict[str, Any] = {}
-    if (only := options.get("only", next(iter(BARS)))) not in BARS:
-        sys.exit(f"only={only}: is none of {', '.join(BARS)}")
-    for name in [only] if "only" in options else BARS:
+    names = [options["only"]] if "only" in options else list(BARS)
+    if names[0] not in BARS:
+        sys.exit(f"only={names[0]}: is none of {', '.join(BARS)}")
+    for name in names:
         found[name] = [judged(name, seed, settings) for seed in SPLITS]
         report(name, found[name])
     save(options.get("name", "quality"), {"tables": found})

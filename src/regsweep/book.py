@@ -68,11 +68,13 @@ class RecordBook:
             raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])
 
     def _hold_to_features(self, features: Features) -> None:
+        if not self.numbers():
+            return
         try:
             known = self.features()
         except (UnreadableError, KeyError, TypeError):
             return
-        if self.numbers() and not _alike(known.encoding.to_json()["folds"], features.encoding.to_json()["folds"]):
+        if not _alike(known.encoding.to_json()["folds"], features.encoding.to_json()["folds"]):
             raise ConfigError(
                 f"study {self.folder.name!r} was encoded otherwise, by another version of regsweep or of its packages, so its "
                 "networks and new ones would see different numbers; choose another name with study=NAME"

@@ -259,3 +259,8 @@ def test_the_tutorials_tables_are_whole(name: str, rows: int, features: tuple[st
     if name == "economics":
         assert dataset.time == "date"
         assert dataset.table["date"].iloc[[0, -1]].tolist() == [pd.Timestamp("1967-07-01"), pd.Timestamp("2015-04-01")]
+
+
+def test_a_coordinate_of_a_cloud_is_no_target() -> None:
+    with pytest.raises(ConfigError, match="target: x1 is a feature; choose another name"):
+        compose(["dataset=xor_blobs", "task=binary_classification", "dataset.target=x1"])

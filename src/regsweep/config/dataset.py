@@ -98,11 +98,13 @@ class BlobsDataset(_Table):
     random_state: Seed
 
     @model_validator(mode="after")
-    def _one_class_each(self) -> Self:
+    def _consistent(self) -> Self:
         if len(self.classes) != len(self.centers):
             raise ValueError(f"classes: each center needs one, but got {len(self.classes)} for {len(self.centers)} centers")
         if len({len(center) for center in self.centers}) > 1:
             raise ValueError(f"centers: all need equally many coordinates, but got {[list(center) for center in self.centers]}")
+        if self.target in {f"x{index + 1}" for index in range(len(self.centers[0]))}:
+            raise ValueError(f"target: {self.target} is a feature; choose another name")
         return self
 
 

@@ -186,6 +186,23 @@ NAMED: dict[str, tuple[str, ...]] = {
 Found = SteppedRange | IntRange | FloatRange | Choice
 
 
+def holds(kind: IntRange | FloatRange, value: float) -> bool:
+    """Whether a range has a value, steps included."""
+    return in_range(value, kind.low, kind.high, step_of(kind))
+
+
+def step_of(kind: IntRange | FloatRange) -> float | None:
+    """The step of a range; None where it has every number."""
+    return kind.step if isinstance(kind, IntRange | SteppedRange) else None
+
+
+def stepless(kind: IntRange | FloatRange, low: float, high: float) -> IntRange | FloatRange:
+    """All numbers of a range's kind and scale between these ends."""
+    if isinstance(kind, IntRange):
+        return IntRange(type="int", low=int(low), high=int(high), log=kind.log)
+    return FloatRange(type="float", low=low, high=high, log=kind.log)
+
+
 def in_range(value: float, low: float, high: float, step: float | None) -> bool:
     """Whether a number lies from `low` to `high`, both included, a whole number of steps from `low` where there are any."""
     if not low <= value <= high:
@@ -196,13 +213,9 @@ def in_range(value: float, low: float, high: float, step: float | None) -> bool:
 
 def widened(kind: IntRange | FloatRange, *values: float) -> IntRange | FloatRange:
     """A range that holds these values, too; where it did not, its steps may be others and are left out."""
-    step = getattr(kind, "step", None)
-    if all(in_range(value, kind.low, kind.high, step) for value in values):
+    if all(holds(kind, value) for value in values):
         return kind
-    low, high = min(kind.low, *values), max(kind.high, *values)
-    if isinstance(kind, IntRange):
-        return IntRange(type="int", low=int(low), high=int(high), log=kind.log)
-    return FloatRange(type="float", low=low, high=high, log=kind.log)
+    return stepless(kind, min(kind.low, *values), max(kind.high, *values))
 
 
 def value_problems(name: str, parameter: Parameter) -> list[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from regsweep.config.dataset import DatasetConfig
 from regsweep.data.dataset import Dataset
 from regsweep.data.strict_csv import NUMBER
-from regsweep.data.table import ISO_DATE, Table
+from regsweep.data.table import ISO_DATE, Table, iso_dates
 from regsweep.errors import ConfigError, DataError, nearest
 from regsweep.tasks import BINARY, REGRESSION, Task
 
@@ -167,8 +167,7 @@ def _feature_problems(table: Table, column: str, dropped: Sequence[str]) -> list
         rule = "a number is written with a decimal point and without thousands separators, not with a comma"
         return _found(table, values, comma, what, rule, advice)
     if values.str.fullmatch(ISO_DATE, na=True).all():
-        dates = pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce")
-        return _found(table, values, dates.isna() & values.notna(), what, "there is no such date", advice)
+        return _found(table, values, iso_dates(values).isna() & values.notna(), what, "there is no such date", advice)
     return []
 
 

@@ -25,7 +25,7 @@ from regsweep.config.dataset import (
 from regsweep.data.checks import check_table
 from regsweep.data.dataset import Dataset
 from regsweep.data.table import Table, parse_table, read_file, read_table, table_from_frame, user_path
-from regsweep.errors import ConfigError, DataError
+from regsweep.errors import DataError
 from regsweep.tasks import REGRESSION, Task
 
 
@@ -84,8 +84,6 @@ def _blobs(config: BlobsDataset) -> Table:
         config.n_samples, centers=np.array(config.centers), cluster_std=config.cluster_std, random_state=config.random_state
     )
     columns = {f"x{index + 1}": column for index, column in enumerate(x.T)}
-    if config.target in columns:
-        raise ConfigError(f"dataset.target={config.target}: is a feature of {config.name}; choose another name")
     return table_from_frame(pd.DataFrame({**columns, config.target: np.array(config.classes)[center]}), config.name)
 
 

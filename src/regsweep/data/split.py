@@ -17,6 +17,7 @@ import pandas as pd
 
 from regsweep.config.split import AutoSplit, GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
 from regsweep.data.dataset import Dataset
+from regsweep.data.table import iso_dates
 from regsweep.errors import ConfigError, DataError
 
 Rows = npt.NDArray[np.int64]
@@ -178,8 +179,7 @@ def _time_ordered(config: TimeOrderedSplit, dataset: Dataset) -> Split:
     if dataset.time is not None:
         times = dataset.table[dataset.time]
         if not (pd.api.types.is_numeric_dtype(times) or pd.api.types.is_datetime64_any_dtype(times)):
-            dates = pd.to_datetime(times, format="ISO8601", utc=True, errors="coerce")
-            row = int((dates.isna() & times.notna()).to_numpy().argmax())
+            row = int((iso_dates(times).isna() & times.notna()).to_numpy().argmax())
             raise DataError(
                 f"{dataset.name} row {row}: time column {dataset.time!r} is text because of {times.iloc[row]!r} (rows count "
                 "from 0), and the order of texts is not that of time; write dates as 2020-12-31 or numbers"

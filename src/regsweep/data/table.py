@@ -158,6 +158,11 @@ def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None
     return Table(pd.DataFrame(columns), name, path)
 
 
+def iso_dates(texts: pd.Series) -> pd.Series:
+    """The moments that texts name as ISO 8601 writes them, in UTC; missing where one names none."""
+    return pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
+
+
 def _parse_parquet(data: bytes, name: str, path: Path | None, drop: Collection[str]) -> Table:
     try:
         frame = pd.read_parquet(io.BytesIO(data))
@@ -187,5 +192,5 @@ def _plain(values: pd.Series) -> pd.Series:
     text, first = values.astype("str"), values.dropna()
     if first.empty or not re.fullmatch(ISO_DATE, first.iloc[0]) or not text.str.fullmatch(ISO_DATE, na=True).all():
         return text
-    dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce").dt.tz_localize(None).dt.as_unit("us")
+    dates = iso_dates(text).dt.tz_localize(None).dt.as_unit("us")
     return text if (dates.isna() & text.notna()).any() else dates

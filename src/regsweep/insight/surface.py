@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter, in_range
+from regsweep.config.parameters import Choice, Fixed, FloatRange, IntRange, Parameter, holds
 from regsweep.config.space import SpaceConfig, name_and_layer
 from regsweep.metrics import evenly_chosen, fenced, unit_factor
 from regsweep.record import TrialRecord
@@ -67,9 +67,7 @@ def _grid(space: SpaceConfig, name: str, other: str) -> list[Scalar]:
     values = _values_of(parameter)
     if when is not None and when.one_of is not None and isinstance(parameter, IntRange | FloatRange):
         # Points along a range meet single values by chance.
-        step = getattr(parameter, "step", None)
-        numbers = sorted(value for value in when.one_of if not isinstance(value, str))
-        values = [value for value in numbers if in_range(value, parameter.low, parameter.high, step)]
+        values = sorted(value for value in when.one_of if not isinstance(value, str) and holds(parameter, value))
     return [value for value in values if (when is None or when.holds({name: value})) and (not least or int(value) >= least)]
 
 

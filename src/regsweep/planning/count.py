@@ -38,6 +38,16 @@ def searched(config: StudyConfig) -> Count | None:
     return count(space)
 
 
+def most_trials(config: StudyConfig) -> int:
+    """How many trials a study can come to at most: `n_trials`, or fewer where its space is finite."""
+    counted = searched(config)
+    if counted is None or counted.total is None or isinstance(config.sampler, KtHyperbandSampler):
+        # Hyperband trains a configuration more than once.
+        return config.n_trials
+    # What is enqueued may be none of a grid's.
+    return min(config.n_trials, counted.total + len(config.enqueue))
+
+
 def count(space: SpaceConfig) -> Count:
     """Count the assignments that `space.draw` can draw. Raises ValueError for a space whose function would have to be called."""
     if space.function is not None:

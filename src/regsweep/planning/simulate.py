@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from regsweep.config import StudyConfig
 from regsweep.flight import Pace, spec_for
-from regsweep.planning.count import searched
+from regsweep.planning.count import most_trials
 from regsweep.search import Proposal, Search
 from regsweep.train.plan import Load, ProgramKey
 from regsweep.trial import State, TrialSpec, higher_is_better
@@ -100,11 +100,7 @@ def simulate(
     `objectives` are made up for the configurations of a batch, as errors: less is better, whatever the study's objective is.
     """
     began, now, others = clock(), 0.0, np.random.default_rng(config.seed)
-    counted = searched(config)
-    most = config.n_trials
-    if counted is not None and counted.total is not None and config.sampler.kind != "kt_hyperband":
-        # What is enqueued may be none of a grid's; Hyperband trains a configuration more than once.
-        most = min(most, counted.total + len(config.enqueue))
+    most = most_trials(config)
     pool, pace, flights = Pool(machine), Pace(config.parallel_trials), deque[_InFlight]()
     specs: list[TrialSpec] = []
     asked: list[float] = []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from regsweep.config.function import digest, locate
-from regsweep.config.parameters import Choice, Fixed, FloatRange, Found, IntRange, value_problems, widened
+from regsweep.config.parameters import Choice, Fixed, Found, IntRange, step_of, stepless, value_problems, widened
 from regsweep.config.space import KNOWN, SpaceConfig, name_and_layer
 from regsweep.errors import ConfigError, nearest
 from regsweep.space.hyperparameters import HyperParameters
@@ -113,14 +113,9 @@ def found_in(drawn: Sequence[Drawn]) -> dict[str, Found]:
 def _wider(a: Found, b: Found) -> Found:
     if isinstance(a, Choice) and isinstance(b, Choice):
         return a.model_copy(update={"choices": tuple(dict.fromkeys([*a.choices, *b.choices]))})
-    if isinstance(a, IntRange) and isinstance(b, IntRange):
-        one = a if a.step == b.step else IntRange(type="int", low=a.low, high=a.high, log=a.log)
-        return widened(one, b.low, b.high)
-    if isinstance(a, FloatRange) and isinstance(b, FloatRange):
-        steps = (getattr(a, "step", None), getattr(b, "step", None))
-        real = a if steps[0] == steps[1] else FloatRange(type="float", low=a.low, high=a.high, log=a.log)
-        return widened(real, b.low, b.high)
-    return a
+    if isinstance(a, Choice) or isinstance(b, Choice) or isinstance(a, IntRange) != isinstance(b, IntRange):
+        return a
+    return widened(a if step_of(a) == step_of(b) else stepless(a, a.low, a.high), b.low, b.high)
 
 
 def load(function: str, source: str | None) -> Callable[[Any], Any]:

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import url2pathname
 
 from regsweep.book import RecordBook
 from regsweep.errors import StorageError
 from regsweep.paths import Workspace, read_only
 from regsweep.record import StudyFacts
 from regsweep.tracking.content import Point
-from regsweep.tracking.moved import at_home, former_homes
+from regsweep.tracking.moved import at_home, former_homes, local_path
 from regsweep.tracking.names import BOOK, KEY, KIND, PARENT, STUDY
 
 # Artifacts are written before their run: a folder without one is a leftover after so many seconds.
@@ -76,7 +75,7 @@ def _from_database(database: sqlite3.Connection, study: str, artifacts: Path) ->
     columns = "SELECT run_uuid, status, artifact_uri FROM runs"
     runs = f"{columns} WHERE lifecycle_stage = 'active' AND run_uuid IN ({mine}) ORDER BY start_time"
     rows = database.execute(runs, (STUDY, study))
-    found = {run: (status, _path(at_home(uri, homes, artifacts))) for run, status, uri in rows}
+    found = {run: (status, local_path(at_home(uri, homes, artifacts))) for run, status, uri in rows}
 
     def texts(table: str) -> dict[str, dict[str, str]]:
         grouped: dict[str, dict[str, str]] = defaultdict(dict)
@@ -118,7 +117,3 @@ def _from_server(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> I
 def _sorted(recorded: Sequence[Recorded], orphans: list[Path]) -> Inspection:
     studies = [run for run in recorded if PARENT not in run.tags]
     return Inspection(studies, [run for run in recorded if PARENT in run.tags], orphans)
-
-
-def _path(uri: str) -> Path:
-    return Path(url2pathname(uri.removeprefix("file://")) if uri.startswith("file://") else uri)

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from urllib.request import url2pathname
 
 from regsweep.paths import Workspace
 
@@ -35,6 +36,11 @@ def at_home(place: str, homes: Iterable[str], artifacts: Path) -> str:
     """A path as it is now."""
     former = next((home for home in homes if place.startswith(home)), None)
     return place if former is None else f"{artifacts}/{place.removeprefix(former)}"
+
+
+def local_path(uri: str) -> Path:
+    """The path that MLflow wrote down as one or as a file's URI."""
+    return Path(url2pathname(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
 
 
 def bring_home(workspace: Workspace) -> None:

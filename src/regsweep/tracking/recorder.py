@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.file_utils import local_file_uri_to_path
 
 from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.errors import StorageError, UnreadableError
@@ -29,6 +27,7 @@ from regsweep.tracking.database import Database, known_schema
 from regsweep.tracking.entities import as_input, make_experiment, next_steps, study_params, user
 from regsweep.tracking.kept_models import KeptModels
 from regsweep.tracking.ledger import Child, Ended, Family, Ledger
+from regsweep.tracking.moved import local_path
 from regsweep.tracking.names import BOOK, ENDED, KIND, PARETO, STUDY
 from regsweep.tracking.server import Server
 from regsweep.tracking.store import find_runs, open_store, storage_errors
@@ -233,7 +232,7 @@ class Recorder:
         """What an earlier report had and this one has not would stand beside it; a server's artifacts stay."""
         if self._facts.config.tracking.uri is not None:
             return
-        place = Path(local_file_uri_to_path(self._study.info.artifact_uri))
+        place = local_path(self._study.info.artifact_uri)
         now = {file.name for file in (self._book.folder / "report").iterdir()}
         for file in (*place.glob("*.png"), place / self._book.insight.name):
             if file.name not in now:
