@@ -15,6 +15,7 @@ import numpy as np
 from regsweep.config import StudyConfig
 from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter
 from regsweep.config.space import parents
+from regsweep.search.gaussian_process import unchecked
 from regsweep.search.source import Params, Proposal, Told
 from regsweep.space import Middle, calling_for, draw, every_key, greatest
 from regsweep.train.runtime import import_keras
@@ -111,6 +112,7 @@ def _make(config: StudyConfig) -> Any:
             oracle = _unsaved(kt.oracles.BayesianOptimizationOracle)(
                 **shared, max_trials=None, num_initial_points=sampler.startup_trials
             )
+            oracle.gpr = unchecked(oracle.gpr)
         case "kt_grid":
             oracle = _unsaved(kt.oracles.GridSearchOracle)(**shared, max_trials=None)
         case "kt_hyperband":

@@ -1,0 +1,67 @@
+"""The Gaussian process without checks predicts what scikit-learn's does, and Keras Tuner proposes the same with it."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor, kernels
+
+from regsweep.search.gaussian_process import unchecked
+from regsweep.train.runtime import import_keras
+
+
+def process() -> GaussianProcessRegressor:
+    """As Keras Tuner makes it, with fewer restarts."""
+    matern = kernels.Matern(nu=2.5)
+    return GaussianProcessRegressor(kernel=matern, n_restarts_optimizer=1, normalize_y=True, alpha=1e-4, random_state=3)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_predictions_are_those_of_scikit_learn_bit_for_bit(alike: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(size=(20, 4)), np.full(20, 7.0) if alike else rng.normal(50, 9, size=20)
+    theirs, ours = process().fit(x, y), unchecked(process()).fit(x, y)
+    for rows in (x[:1], rng.uniform(size=(1, 4)), rng.uniform(size=(5, 4))):
+        for one, other in zip(theirs.predict(rows, return_std=True), ours.predict(rows, return_std=True), strict=True):
+            assert np.array_equal(one, other) and one.shape == other.shape == (len(rows),)
+
+
+def test_before_it_is_fitted_it_predicts_by_its_prior() -> None:
+    mean, deviation = unchecked(process()).predict(np.zeros((2, 4)), return_std=True)
+    assert mean.tolist() == [0.0, 0.0] and deviation.tolist() == [1.0, 1.0]
+
+
+def test_the_oracle_proposes_the_same_with_it() -> None:
+    assert proposals(by_ours=True) == proposals(by_ours=False)
+
+
+def proposals(*, by_ours: bool) -> list[dict[str, Any]]:
+    """Ten of Keras Tuner's Bayesian oracle, told two at a time; six of them by its Gaussian process."""
+    import_keras()
+    import keras_tuner as kt
+
+    hp = kt.HyperParameters()
+    hp.Float("rate", 1e-3, 1.0, sampling="log")
+    hp.Int("width", 1, 64)
+    oracle = kt.oracles.BayesianOptimizationOracle(
+        objective=kt.Objective("loss", "min"), max_trials=None, num_initial_points=4, seed=1, hyperparameters=hp
+    )
+    oracle.verbose = 0
+    oracle.save = oracle._save_trial = lambda *_: None
+    if by_ours:
+        oracle.gpr = unchecked(oracle.gpr)
+    proposed = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(5):
+            trials = [oracle.create_trial("tuner"), oracle.create_trial("tuner")]
+            for trial in trials:
+                values = trial.hyperparameters.values
+                proposed.append(dict(values))
+                loss = (np.log10(values["rate"]) + 1.5) ** 2 + (values["width"] / 32 - 1) ** 2
+                oracle.update_trial(trial.trial_id, {"loss": loss})
+                trial.status = "COMPLETED"
+                oracle.end_trial(trial)
+    return proposed
