@@ -4,8 +4,8 @@ Those that defaults and decisions follow from take longer and run by themselves,
 `preference`, `pruning`, `quality` and `search`.
 """
 
-from benchmarks import batching, commands, end_to_end, planning, trainers
+from benchmarks import batching, commands, end_to_end, planning, proposals, trainers
 
 if __name__ == "__main__":
-    for benchmark in (commands, trainers, batching, end_to_end, planning):
+    for benchmark in (commands, trainers, batching, end_to_end, planning, proposals):
         benchmark.main()

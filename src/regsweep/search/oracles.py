@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from regsweep.config import StudyConfig
 from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter
@@ -38,6 +39,8 @@ class OracleSource:
         self._config = config
         with _quiet():
             self._oracle = _make(config)
+        # Its matrices are so small that threads which share them mostly wait.
+        self._blas = ThreadpoolController()
         self._asked: dict[int, tuple[Any, Params]] = {}
         # By Keras Tuner's name of a trial its number and place in Hyperband.
         self._rungs: dict[str, tuple[int, Rung]] = {}
@@ -46,7 +49,7 @@ class OracleSource:
         return False
 
     def ask(self, number: int, attempt: int) -> Params | None:
-        with _quiet():
+        with _quiet(), self._blas.limit(limits=1, user_api="blas"):
             trial = self._oracle.create_trial(f"{number} {attempt}")
         if trial.status != "RUNNING":
             return None
