@@ -38,7 +38,7 @@ STUDIES: dict[str, tuple[str, ...]] = {
         "space.parameters.width={type: int, low: 128, high: 512, when: {parameter: depth, at_least: 1}}",
     ),
     "cubic, 100 trials, random, one worker": ("dataset=cubic", "sampler=random", "n_trials=100", "executor.workers=1"),
-    "insurance, 90 trials, Keras Tuner's Hyperband": ("dataset=insurance", "sampler=kt_hyperband", "n_trials=90"),
+    "insurance, 150 trials, Keras Tuner's Hyperband": ("dataset=insurance", "sampler=kt_hyperband", "n_trials=150"),
     "wine, 60 trials, CMA-ES, finalists and a refit": (
         *("dataset=csv", "dataset.path=wine.csv", "dataset.target=alcohol", "sampler=cmaes", "n_trials=60"),
         *("champion=refit", "champion.finalists.top=5"),

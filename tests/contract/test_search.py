@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from regsweep.config import compose
+from regsweep.config.hyperband import first_round, once_through
 from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
@@ -255,7 +256,7 @@ def test_hyperband_refuses_what_depends_on_how_long_a_trial_is() -> None:
     dropout = "space.parameters.dropout={type: choice, choices: [0, 0.1], when: {parameter: epochs, at_least: 30}}"
     compose(["sampler=tpe", dropout])
     with pytest.raises(ConfigError, match="sampler=kt_hyperband: whether there is dropout depends on epochs"):
-        compose(["sampler=kt_hyperband", dropout])
+        compose(["sampler=kt_hyperband", "n_trials=99", dropout])
 
 
 @pytest.mark.parametrize("sampler", ["grid", "kt_grid"])
@@ -401,14 +402,36 @@ def test_hyperband_never_goes_on_with_a_failed_trial(tmp_path: Path) -> None:
     assert not [number for number in parents if number % 4 == 1]
 
 
+@pytest.mark.parametrize(("longest", "factor"), [(100, 3), (27, 3), (9, 3), (50, 4), (3, 3), (2, 3), (81, 2)])
+def test_hyperbands_rounds_are_counted_as_keras_tuner_counts_them(longest: int, factor: int) -> None:
+    kt = pytest.importorskip("keras_tuner")
+    oracle = kt.oracles.HyperbandOracle(kt.Objective("loss", "min"), max_epochs=longest, factor=factor)
+    rounds = [(bracket, done) for bracket in range(oracle._get_num_brackets()) for done in range(bracket + 1)]
+    assert once_through(longest, factor) == sum(oracle._get_size(*one) for one in rounds)
+    assert first_round(longest, factor) == oracle._get_size(oracle._get_num_brackets() - 1, 0)
+
+
+def test_hyperband_that_would_never_get_to_its_second_round_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"begins with 98 trials of 2, .* n_trials=98; set n_trials=254 .*max_epochs=80 \(90"):
+        compose(["sampler=kt_hyperband", "n_trials=98"])
+    with pytest.raises(ConfigError, match=r"n_trials=10, of which 1 enqueued; set n_trials=24 .*max_epochs=3 \(6 trials"):
+        compose(["sampler=kt_hyperband", "sampler.max_epochs=9", "n_trials=10", "enqueue=[{depth: 0}]"])
+    # Depths 0, 1 and 2, two batch sizes.
+    six = ["space=broad", FINITE_SPACE[0], "space.parameters.width=8", "space.parameters.activation=relu", *FINITE_SPACE[4:]]
+    with pytest.raises(ConfigError, match=r"begins with 9 trials of 1, .* the space has 6 configurations"):
+        compose(["sampler=kt_hyperband", "sampler.max_epochs=9", *six])
+    # Where every trial is trained in one go there is nothing to get to.
+    assert compose(["sampler=kt_hyperband", "sampler.max_epochs=2", "n_trials=1"])
+
+
 def test_hyperband_searches_from_its_shortest_round_to_its_longest() -> None:
     def epochs(*overrides: str) -> tuple[int, int]:
         low, high = compose(["sampler=kt_hyperband", *overrides])[0].space.parameters["epochs"].values()
         return int(low), int(high)
 
-    assert epochs() == (2, 100)
+    assert epochs("n_trials=99") == (2, 100)
     assert epochs("space.parameters.epochs=27") == (1, 27)
     assert epochs("sampler.max_epochs=50", "sampler.factor=4") == (4, 50)
     assert epochs("sampler.max_epochs=1") == (1, 1)
     with pytest.raises(ConfigError, match="kt_hyperband stops trials by itself, but got 'median'; set pruner=none"):
-        compose(["sampler=kt_hyperband", "pruner=median"])
+        compose(["sampler=kt_hyperband", "n_trials=99", "pruner=median"])

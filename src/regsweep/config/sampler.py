@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
-from math import ceil
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -126,13 +125,6 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int, 
     """What keeps a sampler from searching a space beside so many enqueued configurations, a line each."""
     if space.function is not None:
         return list(_function_problems(sampler))
-    if isinstance(sampler, KtHyperbandSampler):
-        asking = [name for name, one in space.parameters.items() if one.when is not None and one.when.parameter == "epochs"]
-        return [
-            f"sampler=kt_hyperband: whether there is {name} depends on epochs, and it trains a configuration for more and more; "
-            "let it depend on something else"
-            for name in asking
-        ]
     if not isinstance(sampler, GridSampler | KtGridSampler | BruteForceSampler):
         return []
     points = getattr(sampler, "points", None)
@@ -163,21 +155,6 @@ def _function_problems(sampler: SamplerConfig) -> Iterator[str]:
         yield f"sampler={sampler.kind}: needs a space that can be listed before anything is drawn, not a function; take {known}"
     if isinstance(sampler, KtHyperbandSampler):
         yield f"sampler={sampler.kind}: decides on the epochs itself, which is a function's here; take {known}"
-
-
-def space_searched(sampler: SamplerConfig, space: SpaceConfig) -> SpaceConfig:
-    """The space with the epochs that trials of the sampler can have: with Hyperband from its shortest round to its longest."""
-    if not isinstance(sampler, KtHyperbandSampler):
-        return space
-    longest = sampler.max_epochs or int(max(float(value) for value in space.parameters["epochs"].values()))
-    brackets = 0
-    # As Keras Tuner counts them, rounding included.
-    left: float = longest
-    while left >= 1:
-        left, brackets = left / sampler.factor, brackets + 1
-    shortest = ceil(longest / sampler.factor ** (brackets - 1))
-    epochs = IntRange(type="int", low=shortest, high=longest, log=True)
-    return space.model_copy(update={"parameters": {**space.parameters, "epochs": epochs}})
 
 
 def missing_package(sampler: SamplerConfig) -> str | None:

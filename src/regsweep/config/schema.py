@@ -16,10 +16,11 @@ from regsweep.config.base import Count, Model, Seed
 from regsweep.config.champion import ChampionConfig
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
+from regsweep.config.hyperband import hyperband_problems, space_searched
 from regsweep.config.names import BASELINES, CLASSIFIERS, baselines_of, check_names
 from regsweep.config.parameters import Scalar
 from regsweep.config.pruner import PrunerConfig
-from regsweep.config.sampler import SamplerConfig, sampler_problems, space_searched
+from regsweep.config.sampler import SamplerConfig, sampler_problems
 from regsweep.config.search import SearchConfig, order_problems
 from regsweep.config.space import SpaceConfig
 from regsweep.config.split import SplitConfig
@@ -272,7 +273,8 @@ class StudyConfig(Model):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        problems = sampler_problems(self.sampler, self.space, self.n_trials, len(self.enqueue))
+        searched = (self.sampler, self.space, self.n_trials, len(self.enqueue))
+        problems = [*sampler_problems(*searched), *hyperband_problems(*searched)]
         problems += order_problems(self.search, self.sampler)
         if problems := [*problems, *enqueue_problems(self.enqueue, self.space, self.n_trials)]:
             raise ValueError("\n".join(problems))

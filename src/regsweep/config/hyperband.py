@@ -1,0 +1,96 @@
+"""Keras Tuner's Hyperband in numbers: its rounds, its epochs, and how many trials it takes before any goes on."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import ceil, log
+
+from regsweep.config.parameters import Fixed, FloatRange, IntRange
+from regsweep.config.sampler import KtHyperbandSampler, SamplerConfig
+from regsweep.config.space import SpaceConfig, configurations
+
+
+def space_searched(sampler: SamplerConfig, space: SpaceConfig) -> SpaceConfig:
+    """The space with the epochs that trials of the sampler can have: with Hyperband from its shortest round to its longest."""
+    if not isinstance(sampler, KtHyperbandSampler):
+        return space
+    longest = sampler.max_epochs or int(max(float(value) for value in space.parameters["epochs"].values()))
+    epochs = IntRange(type="int", low=_first_epochs(longest, sampler.factor), high=longest, log=True)
+    return space.model_copy(update={"parameters": {**space.parameters, "epochs": epochs}})
+
+
+def hyperband_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int, enqueued: int) -> list[str]:
+    """What keeps Hyperband from getting to its second round in a space that `space_searched` returned, a line each."""
+    if not isinstance(sampler, KtHyperbandSampler) or space.function is not None:
+        return []
+    asking = [name for name, one in space.parameters.items() if one.when is not None and one.when.parameter == "epochs"]
+    if asking:
+        return [
+            f"sampler=kt_hyperband: whether there is {name} depends on epochs, and it trains a configuration for more and more; "
+            "let it depend on something else"
+            for name in asking
+        ]
+    longest = int(max(float(value) for value in space.parameters["epochs"].values()))
+    if longest < sampler.factor:
+        # One bracket of one round.
+        return []
+    first, needed = first_round(longest, sampler.factor), enqueued + once_through(longest, sampler.factor)
+    begins = (
+        f"sampler=kt_hyperband: with up to {longest} epochs it begins with {first} trials of "
+        f"{_first_epochs(longest, sampler.factor)}, and none goes on before they have ended"
+    )
+    problems = []
+    if enqueued + first >= n_trials:
+        beside = f", of which {enqueued} enqueued" if enqueued else ""
+        shorter = _longest_for(n_trials - enqueued, longest, sampler.factor)
+        problems.append(
+            f"{begins}, but n_trials={n_trials}{beside}; set n_trials={needed} (once through all rounds)"
+            + (f", or sampler.max_epochs={shorter} ({once_through(shorter, sampler.factor)} trials)" if shorter else "")
+        )
+    if (distinct := _distinct(space, first)) < first:
+        problems.append(
+            f"{begins}, but the space has {distinct} configurations; widen it, set a smaller sampler.max_epochs, or sampler=grid"
+        )
+    return problems
+
+
+def once_through(longest: int, factor: int) -> int:
+    """How many trials one iteration takes: all rounds of all brackets."""
+    brackets = range(_brackets(longest, factor))
+    return sum(_size(longest, factor, bracket, done) for bracket in brackets for done in range(bracket + 1))
+
+
+def first_round(longest: int, factor: int) -> int:
+    """How many trials the first round of the first bracket has."""
+    return _size(longest, factor, _brackets(longest, factor) - 1, 0)
+
+
+def _longest_for(trials: int, longest: int, factor: int) -> int:
+    """The most epochs for which so many trials go once through more than one round; 0 where there are none."""
+    return next((shorter for shorter in range(longest - 1, factor - 1, -1) if once_through(shorter, factor) <= trials), 0)
+
+
+def _brackets(longest: int, factor: int) -> int:
+    # As Keras Tuner counts them, rounding included.
+    brackets, left = 0, float(longest)
+    while left >= 1:
+        left, brackets = left / factor, brackets + 1
+    return brackets
+
+
+def _size(longest: int, factor: int, bracket: int, done: int) -> int:
+    """How many trials a bracket trains after so many rounds, by Keras Tuner's formula: about the same epochs in each bracket."""
+    return ceil(ceil(1 + log(longest, factor)) / (bracket + 1) * float(factor) ** (bracket - done))
+
+
+def _first_epochs(longest: int, factor: int) -> int:
+    """How long trials of the first round are trained."""
+    return ceil(longest / float(factor) ** (_brackets(longest, factor) - 1))
+
+
+def _distinct(space: SpaceConfig, most: int) -> int:
+    """How many configurations there are beside their epochs; `most` where there are as many or more."""
+    if any(isinstance(one, FloatRange) and one.low < one.high for one in space.parameters.values()):
+        return most
+    space = space.model_copy(update={"parameters": {**space.parameters, "epochs": Fixed(type="fixed", value=1)}})
+    return sum(1 for _ in islice(configurations(space), most))
