@@ -11,24 +11,18 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from regsweep.config.dataset import DatasetConfig
+from regsweep.data.columns import is_constant
 from regsweep.data.dataset import Dataset
+from regsweep.data.leaks import leaks_of
+from regsweep.data.notes import notes_on
 from regsweep.data.strict_csv import NUMBER
 from regsweep.data.table import ISO_DATE, Table, iso_dates
 from regsweep.errors import ConfigError, DataError, nearest
 from regsweep.tasks import BINARY, REGRESSION, Task
 
-# |r| from here on is printed as 1.000 by most tools: the feature is the target in other units.
-LEAK = 0.9995
-# In fewer rows a feature may go with the target by chance.
-FEW = 10
-
-# Above, float64 no longer tells neighbouring integers apart.
-EXACT = 2**53
-COUNTED = 10**30
 # Squares, and sums of them, must stay below the end of float64, which is 1.8e308.
 MOST = 1e150
 OUT = "a finite number is needed, of at most 1e150"
@@ -59,7 +53,7 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
     problems += [problem for column in used for problem in _feature_problems(table, column, config.drop)]
     if problems:
         raise DataError(problems)
-    constant = [column for column in used if _is_constant(table.frame[column])]
+    constant = [column for column in used if is_constant(table.frame[column])]
     features = [column for column in used if column not in constant]
     if not features:
         why = f"{_names(constant)} constant or missing" if constant else "the others are dropped, or are the time or group column"
@@ -69,7 +63,7 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
     if classes is not None:
         seen = seen.copy()
         seen[config.target] = (seen[config.target] == classes[1]).astype(np.int64)
-    leaks = _leaks(seen, features, config.target)
+    leaks = leaks_of(seen, features, config.target)
     if leaks and config.strict:
         raise DataError(
             [f"{table.name}: {leak}; {_drop([*config.drop, *leaks])}, or set dataset.strict=false" for leak in leaks.values()]
@@ -86,7 +80,7 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
         source=config.source,
         time=config.time,
         group=config.group,
-        notes=(*notes, *_notes(seen, features, config.target), *_said(config.target, classes)),
+        notes=(*notes, *notes_on(seen, features, config.target), *_said(config.target, classes)),
         classes=classes,
     )
 
@@ -184,114 +178,6 @@ def _found(table: Table, values: pd.Series, bad: pd.Series, what: str, rule: str
     value = values.iloc[row]
     shown = "missing" if pd.isna(value) else repr(value) if isinstance(value, str) else f"{value}"
     return [f"{table.place(row)}: {what} is {shown}, but {rule} ({int(bad.sum())} of {len(bad)} rows); {advice}"]
-
-
-def _is_constant(values: pd.Series) -> bool:
-    return bool(values.isna().all() or (values == values.iloc[0]).all())
-
-
-def _numbers(values: pd.Series) -> npt.NDArray[np.float64]:
-    """Return numbers, and dates as microseconds, of shape (n,), with NaN where they are missing."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return np.where(values.isna(), np.nan, values.to_numpy().astype("datetime64[us]").astype(np.float64))
-    return values.to_numpy(dtype=np.float64)
-
-
-def _is_text(values: pd.Series) -> bool:
-    return not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values))
-
-
-def _leaks(frame: pd.DataFrame, features: Sequence[str], target: str) -> dict[str, str]:
-    """Say for each feature that is the target, or is almost linear in it, what it is."""
-    y, leaks = _numbers(frame[target]), {}
-    for column in features:
-        if _is_text(frame[column]):
-            if _tells_apart(frame[column], y):
-                leaks[column] = f"feature {column!r} says which class {target!r} is"
-            continue
-        x = _numbers(frame[column])
-        present = ~np.isnan(x)
-        if present.sum() < min(FEW, len(frame)):
-            continue
-        # Of a rare class, a column that is nearly empty may have none.
-        if len(np.unique(y[present])) > 1 and np.array_equal(x[present], y[present]):
-            leaks[column] = f"feature {column!r} equals target {target!r}"
-        elif abs(r := _correlation(x[present], y[present])) >= LEAK:
-            leaks[column] = f"feature {column!r} correlates with target {target!r} (r = {r:.5f})"
-    return leaks
-
-
-def _tells_apart(texts: pd.Series, y: npt.NDArray[np.float64]) -> bool:
-    """Whether two texts stand for the two values of a target: of two classes, say, under other names."""
-    present = texts.notna()
-    if texts.nunique() != 2 or present.sum() < FEW or len(np.unique(y)) != 2:
-        return False
-    pairs = set(zip(texts[present], y[present.to_numpy()], strict=True))
-    return len(pairs) == len({value for _, value in pairs}) == 2
-
-
-def _correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
-    """Pearson's r of two arrays of shape (n,); 0 where it is undefined or two points make it 1."""
-    if len(x) < 3:
-        return 0.0
-    # Divided first, for squares of values near 1e200 overflow.
-    u, v = (values / (np.abs(values).max() or 1.0) for values in (x, y))
-    u, v = u - u.mean(), v - v.mean()
-    norm = float(np.sqrt((u @ u) * (v @ v)))
-    return float(u @ v) / norm if norm > 0 else 0.0
-
-
-def _notes(frame: pd.DataFrame, features: Sequence[str], target: str) -> list[str]:
-    texts = [column for column in features if _is_text(frame[column])]
-    ids = [column for column in features if _is_id_like(frame[column])]
-    wide = [column for column in texts if column not in ids and frame[column].nunique() > len(frame) / 10]
-    huge = [column for column in (*features, target) if _has_huge_integers(frame[column])]
-    found = (
-        ([f"{column!r} (as {first!r})" for column, first in _duplicates(frame, features)], "features with the same values"),
-        (map(repr, ids), "features that look like row ids, which a model can only memorise"),
-        (
-            [f"{column!r} (because of {first!r})" for column in texts if (first := _stray(frame[column])) is not None],
-            "read as categories, though most of their values are numbers",
-        ),
-        (map(repr, wide), f"categories with more than {len(frame) / 10:g} levels, a tenth of the rows"),
-        (map(repr, huge), "columns with integers beyond 2^53, which are rounded"),
-        ([repr(target)] if _is_constant(frame[target]) else [], "the target is constant, so R² is undefined"),
-    )
-    return [f"{what}: {', '.join(names)}" for names, what in ((list(names), what) for names, what in found) if names]
-
-
-def _stray(texts: pd.Series) -> str | None:
-    """The first text that is no number, where most are."""
-    present = texts.dropna()
-    numbers = present.str.fullmatch(NUMBER)
-    return None if numbers.all() or numbers.mean() <= 0.5 else str(present[~numbers].iloc[0])
-
-
-def _duplicates(frame: pd.DataFrame, features: Sequence[str]) -> list[tuple[str, str]]:
-    firsts: dict[bytes, str] = {}
-    pairs = []
-    for column in features:
-        values = frame[column]
-        same = values.fillna("") if _is_text(values) else pd.Series(_numbers(values))
-        key = pd.util.hash_pandas_object(same, index=False).to_numpy().tobytes()
-        if (first := firsts.setdefault(key, column)) != column:
-            pairs.append((column, first))
-    return pairs
-
-
-def _is_id_like(values: pd.Series) -> bool:
-    """Distinct texts, or whole numbers that go up by one when sorted."""
-    if pd.api.types.is_datetime64_any_dtype(values) or values.isna().any():
-        return False
-    if _is_text(values):
-        return bool(values.is_unique)
-    return bool(float(values.max()) - float(values.min()) == len(values) - 1 and (values % 1 == 0).all() and values.is_unique)
-
-
-def _has_huge_integers(values: pd.Series) -> bool:
-    # Every float is whole from 2^53 on; those that nobody counts up to are measurements.
-    low, high = (values.min(), values.max()) if pd.api.types.is_numeric_dtype(values) else (0, 0)
-    return bool((EXACT < high < COUNTED or -COUNTED < low < -EXACT) and (values.dropna() % 1 == 0).all())
 
 
 def _names(columns: Iterable[str]) -> str:
