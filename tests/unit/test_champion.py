@@ -109,6 +109,19 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Mat
     return run
 
 
+def test_r2_of_a_champion_is_undefined_where_all_validation_targets_are_the_same(tiny: Tiny, tmp_path: Path) -> None:
+    # Of 50 rows in time the validation part is rows 32 to 39.
+    rows = [f"{t},{t % 7},{5 if 32 <= t < 40 else t % 5}" for t in range(50)]
+    (tmp_path / "data.csv").write_text("\n".join(["t,a,y", *rows]))
+    own = [f"dataset.path={tmp_path / 'data.csv'}", "dataset.target=y", "dataset.time=t", "split=time_ordered"]
+    config = tiny("dataset=csv", *own, "space.parameters.batch_size=16", f"tracking.dir={tmp_path}", "champion=bag")
+    content = read_champion(run_study(gather(config), Workspace(tmp_path), Silent(), bare=True).book)
+    assert content is not None
+    # A record writes what is no number as null.
+    assert content["val"]["r2"] is None and content["optimism"]["r2"] is None
+    assert content["val"]["mse"] > 0 and content["test"]["r2"]["value"] < 1
+
+
 def test_an_ensemble_predicts_the_weighted_mean_of_its_trials(studied: Callable[..., tuple[Material, Outcome]]) -> None:
     material, outcome = studied("champion=ensemble")
     content = read_champion(outcome.book)
