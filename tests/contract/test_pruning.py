@@ -244,6 +244,11 @@ def test_patience_is_counted_in_whole_intervals() -> None:
         compose(["pruner=patient_median", "pruner.wraps.interval=3"])
 
 
+def test_patience_wraps_no_pruner_that_compares_at_rungs() -> None:
+    with pytest.raises(ConfigError, match="successive_halving compares trials at its rungs, and patience asks it too late"):
+        compose(["pruner=patience", "pruner.wraps={kind: successive_halving, min_epochs: 5}"])
+
+
 def test_the_three_modes_of_epochs() -> None:
     searched, budget, stopping = (compose([f"epochs={mode}"])[0] for mode in ("hyperparameter", "budget", "early_stopping"))
     assert searched == compose([])[0]

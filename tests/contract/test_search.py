@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regsweep.config import compose
+from regsweep.config import compose, load_saved
 from regsweep.config.hyperband import first_round, once_through
 from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
@@ -217,6 +217,9 @@ def test_every_hidden_layer_has_what_it_has_of_its_own(tmp_path: Path, sampler: 
         "space.parameters.dropout={type: choice, choices: [0, 0.1], when: {parameter: optimizer, one_of: [adam]}}",
         "space.per_layer_activation=true", "space.per_layer_dropout=true",
     ]  # fmt: skip
+    if sampler == "kt_hyperband":
+        # It needs many configurations.
+        space.append("space.parameters.learning_rate={type: float, low: 0.001, high: 0.1}")
     table = go_on(tmp_path, search_config(sampler, space=space), 29 if sampler in FINITE else 9)
     for _, params, _ in table:
         numbers = range(1, int(params["depth"]) + 1)
@@ -244,8 +247,12 @@ def test_a_grid_larger_than_the_budget_is_refused(tmp_path: Path) -> None:
         search_config("grid", "n_trials=20")
     with pytest.raises(ConfigError, match=r"learning_rate, dropout, l2 can take any real number; set sampler\.points"):
         compose(["sampler=grid"])
-    with pytest.raises(ConfigError, match="more than 100,000 configurations, but n_trials=40; narrow it"):
-        compose(["sampler=kt_grid", "sampler.points=3"])
+    for trials in (40, 150_000):
+        with pytest.raises(ConfigError, match=f"more than 100,000 configurations, but n_trials={trials}; narrow it"):
+            compose(["sampler=kt_grid", "sampler.points=3", f"n_trials={trials}"])
+    single = "space.parameters.l2={type: float, low: 0.001, high: 0.001}"
+    with pytest.raises(ConfigError, match=r"l2 is a range of one real number; set space\.parameters\.l2=0\.001"):
+        compose(["sampler=brute_force", "space=broad", *FINITE_SPACE[:-1], single])
     real = ["space=broad", "space.parameters.depth=0", *FINITE_SPACE[5:], "sampler.points=3", "n_trials=6"]
     assert compose(["sampler=grid", *real])[0].n_trials == 6
     with pytest.raises(ConfigError, match="the grid has 6 beside 1 enqueued configurations, but n_trials=6; set n_trials=7"):
@@ -418,8 +425,11 @@ def test_hyperband_that_would_never_get_to_its_second_round_is_refused() -> None
         compose(["sampler=kt_hyperband", "sampler.max_epochs=9", "n_trials=10", "enqueue=[{depth: 0}]"])
     # Depths 0, 1 and 2, two batch sizes.
     six = ["space=broad", FINITE_SPACE[0], "space.parameters.width=8", "space.parameters.activation=relu", *FINITE_SPACE[4:]]
-    with pytest.raises(ConfigError, match=r"begins with 9 trials of 1, .* the space has 6 configurations"):
-        compose(["sampler=kt_hyperband", "sampler.max_epochs=9", *six])
+    # The brackets begin with 9, 5 and 3.
+    with pytest.raises(ConfigError, match=r"draws 17 different .* the space has 6; widen it to 34"):
+        compose(["sampler=kt_hyperband", "sampler.max_epochs=9", "n_trials=23", *six])
+    # A record of one that was run before stays readable.
+    assert load_saved({**compose(["sampler=kt_hyperband", "n_trials=99"])[0].model_dump(mode="json"), "n_trials": 40})
     # Where every trial is trained in one go there is nothing to get to.
     assert compose(["sampler=kt_hyperband", "sampler.max_epochs=2", "n_trials=1"])
 

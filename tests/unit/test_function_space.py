@@ -44,6 +44,13 @@ def middle() -> HyperParameters:
     return HyperParameters(Middle())
 
 
+@pytest.mark.parametrize("suggester", [Middle(), Random(0)])
+def test_a_log_range_of_one_number_gives_that_number(suggester: Middle | Random) -> None:
+    # exp(log(0.001)) is 0.0010000000000000002.
+    for value in (1e-3, 0.3, 7.0, 1e-8):
+        assert suggester.suggest_float("rate", value, value, log=True) == value
+
+
 def test_optunas_words_draw_and_are_noted_down() -> None:
     trial = middle()
     assert trial.suggest_int("a", 0, 4) == 2

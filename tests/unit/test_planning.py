@@ -19,6 +19,7 @@ from regsweep.paths import Workspace
 from regsweep.planning import Count, Estimate, compared, count, promise, searched
 from regsweep.planning.baselines import baseline_seconds, fitted_in_rehearsal
 from regsweep.planning.costs import seconds_of
+from regsweep.planning.count import most_trials
 from regsweep.planning.draws import random_specs
 from regsweep.planning.history import keep
 from regsweep.planning.preference import forest_to_linear, lean_of
@@ -407,9 +408,14 @@ def test_what_a_sampler_can_propose_is_counted() -> None:
     fixed = [
         f"space.parameters.{name}" for name in ("optimizer=adam", "encoding=plain", "activation=relu", "width=8", "batch_size=32")
     ]
-    found = searched(compose(["sampler=kt_hyperband", *few, *fixed])[0])
-    # Depth 0 to 3; the epochs are Hyperband's.
-    assert found == Count(4)
+    wide = "space.parameters.width={type: int, low: 1, high: 128, when: {parameter: depth, at_least: 1}}"
+    found = searched(compose(["sampler=kt_hyperband", *few, *fixed, wide])[0])
+    # Depth 0, and depths 1 to 3 with 128 widths; the epochs are Hyperband's.
+    assert found == Count(1 + 3 * 128)
+    # 23 trials go once through 9 epochs.
+    twice = ["sampler=kt_hyperband", "sampler.max_epochs=9", "sampler.iterations=2", "enqueue=[{depth: 0}]"]
+    assert most_trials(compose([*twice, "n_trials=1000"])[0]) == 2 * 23 + 1
+    assert most_trials(compose([*twice, "n_trials=30"])[0]) == 30
     (config,) = compose(["sampler=grid", "sampler.points=3", *few[1:], *fixed, "space.parameters.epochs=5"])
     assert searched(config) == Count(4 * 3)
     (config,) = compose(["sampler=random", *few[1:], *fixed, "space.parameters.epochs=5"])

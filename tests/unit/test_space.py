@@ -158,6 +158,12 @@ def test_constants_are_kept_but_not_suggested() -> None:
     assert "optimizer" not in suggester.asked
 
 
+def test_a_condition_on_a_number_asks_for_numbers() -> None:
+    dropout = "space.parameters.dropout={type: float, low: 0, high: 0.3, when: {parameter: batch_size, one_of: ['16', 32]}}"
+    with pytest.raises(ConfigError, match=r"dropout: batch_size is a number, but its condition lists \['16'\]; write numbers"):
+        compose([dropout])
+
+
 def test_a_condition_on_a_choice() -> None:
     only_sgd = "{parameter: optimizer, at_least: null, one_of: [sgd]}"
     space = compose([f"space.parameters.dropout.when={only_sgd}", "space.parameters.optimizer=adam"])[0].space

@@ -1,4 +1,4 @@
-"""Keras Tuner's Hyperband in numbers: its rounds, its epochs, and how many trials it takes before any goes on."""
+"""Keras Tuner's Hyperband in numbers: its rounds, its epochs, and what it takes before any trial goes on."""
 
 from __future__ import annotations
 
@@ -9,28 +9,24 @@ from regsweep.config.parameters import Fixed, FloatRange, IntRange
 from regsweep.config.sampler import KtHyperbandSampler, SamplerConfig
 from regsweep.config.space import SpaceConfig, configurations
 
+# Keras Tuner gives up after 21 draws that were there before: of so many times the configurations needed, half are left.
+SPARE = 2
+
 
 def space_searched(sampler: SamplerConfig, space: SpaceConfig) -> SpaceConfig:
     """The space with the epochs that trials of the sampler can have: with Hyperband from its shortest round to its longest."""
     if not isinstance(sampler, KtHyperbandSampler):
         return space
-    longest = sampler.max_epochs or int(max(float(value) for value in space.parameters["epochs"].values()))
+    longest = sampler.max_epochs or longest_of(space)
     epochs = IntRange(type="int", low=_first_epochs(longest, sampler.factor), high=longest, log=True)
     return space.model_copy(update={"parameters": {**space.parameters, "epochs": epochs}})
 
 
 def hyperband_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int, enqueued: int) -> list[str]:
-    """What keeps Hyperband from getting to its second round in a space that `space_searched` returned, a line each."""
+    """What keeps Hyperband from getting to its later rounds in a space that `space_searched` returned, a line each."""
     if not isinstance(sampler, KtHyperbandSampler) or space.function is not None:
         return []
-    asking = [name for name, one in space.parameters.items() if one.when is not None and one.when.parameter == "epochs"]
-    if asking:
-        return [
-            f"sampler=kt_hyperband: whether there is {name} depends on epochs, and it trains a configuration for more and more; "
-            "let it depend on something else"
-            for name in asking
-        ]
-    longest = int(max(float(value) for value in space.parameters["epochs"].values()))
+    longest = longest_of(space)
     if longest < sampler.factor:
         # One bracket of one round.
         return []
@@ -47,11 +43,24 @@ def hyperband_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int
             f"{begins}, but n_trials={n_trials}{beside}; set n_trials={needed} (once through all rounds)"
             + (f", or sampler.max_epochs={shorter} ({once_through(shorter, sampler.factor)} trials)" if shorter else "")
         )
-    if (distinct := _distinct(space, first)) < first:
+    begun = min(n_trials, sampler.iterations * _begun(longest, sampler.factor))
+    if (distinct := _distinct(space, SPARE * begun)) < SPARE * begun:
         problems.append(
-            f"{begins}, but the space has {distinct} configurations; widen it, set a smaller sampler.max_epochs, or sampler=grid"
+            f"sampler=kt_hyperband: it draws {begun} different configurations to begin with, and ends early where draws repeat, "
+            f"but the space has {distinct}; widen it to {SPARE * begun}, set a smaller sampler.max_epochs, or try all by "
+            "sampler=grid"
         )
     return problems
+
+
+def longest_of(space: SpaceConfig) -> int:
+    """The most epochs that a trial can have."""
+    return int(max(float(value) for value in space.parameters["epochs"].values()))
+
+
+def most_of_hyperband(sampler: KtHyperbandSampler, space: SpaceConfig) -> int:
+    """How many trials it comes to at most, what is enqueued left out, in a space that `space_searched` returned."""
+    return sampler.iterations * once_through(longest_of(space), sampler.factor)
 
 
 def once_through(longest: int, factor: int) -> int:
@@ -63,6 +72,11 @@ def once_through(longest: int, factor: int) -> int:
 def first_round(longest: int, factor: int) -> int:
     """How many trials the first round of the first bracket has."""
     return _size(longest, factor, _brackets(longest, factor) - 1, 0)
+
+
+def _begun(longest: int, factor: int) -> int:
+    """With how many configurations the brackets of one iteration begin."""
+    return sum(_size(longest, factor, bracket, 0) for bracket in range(_brackets(longest, factor)))
 
 
 def _longest_for(trials: int, longest: int, factor: int) -> int:

@@ -1,7 +1,9 @@
-"""Settings that would have no effect beside others: they are refused where a config is composed, and left alone in records."""
+"""Settings that would have no effect beside others, or not theirs: refused where a config is composed, left alone in records."""
 
 from __future__ import annotations
 
+from regsweep.config.hyperband import hyperband_problems
+from regsweep.config.pruner import HyperbandPruner, PatiencePruner, SuccessiveHalvingPruner
 from regsweep.config.schema import StudyConfig
 
 
@@ -22,4 +24,12 @@ def idle_settings(config: StudyConfig) -> list[str]:
             for name in ("workers", "trial_seconds", "memory_gb")
             if getattr(executor, name) is not None
         ]
+    problems += hyperband_problems(config.sampler, config.space, config.n_trials, len(config.enqueue))
+    if isinstance(pruner := config.pruner, PatiencePruner) and isinstance(
+        pruner.wraps, SuccessiveHalvingPruner | HyperbandPruner
+    ):
+        problems.append(
+            f"pruner.wraps: {pruner.wraps.kind} compares trials at its rungs, and patience asks it too late for that; "
+            "wrap median or percentile"
+        )
     return problems

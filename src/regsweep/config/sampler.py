@@ -125,6 +125,13 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int, 
     """What keeps a sampler from searching a space beside so many enqueued configurations, a line each."""
     if space.function is not None:
         return list(_function_problems(sampler))
+    if isinstance(sampler, KtHyperbandSampler):
+        asking = [name for name, one in space.parameters.items() if one.when is not None and one.when.parameter == "epochs"]
+        return [
+            f"sampler=kt_hyperband: whether there is {name} depends on epochs, and it trains a configuration for more and more; "
+            "let it depend on something else"
+            for name in asking
+        ]
     if not isinstance(sampler, GridSampler | KtGridSampler | BruteForceSampler):
         return []
     points = getattr(sampler, "points", None)
@@ -133,11 +140,15 @@ def sampler_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int, 
         remedy = "give them choices" if sampler.kind == "brute_force" else "set sampler.points, or give them choices"
         return [f"sampler={sampler.kind}: {', '.join(ranges)} can take any real number; {remedy}"]
     if sampler.kind == "brute_force":
-        return []
+        return [
+            f"sampler=brute_force: {name} is a range of one real number; set space.parameters.{name}={one.low}"
+            for name, one in space.parameters.items()
+            if isinstance(one, FloatRange)
+        ]
     size = sum(1 for _ in islice(configurations(space, points), LARGEST_GRID + 1))
     # Of what is enqueued, numbers need not be the grid's.
     more = enqueued if ranges else 0
-    if size + more > n_trials:
+    if size > LARGEST_GRID or size + more > n_trials:
         beside = f" beside {more} enqueued" if more else ""
         counted, advice = f"{size:,}{beside}", f"set n_trials={size + more}, or "
         if size > LARGEST_GRID:

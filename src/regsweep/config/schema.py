@@ -16,7 +16,7 @@ from regsweep.config.base import Count, Model, Seed
 from regsweep.config.champion import ChampionConfig
 from regsweep.config.dataset import DatasetConfig
 from regsweep.config.enqueue import enqueue_problems
-from regsweep.config.hyperband import hyperband_problems, space_searched
+from regsweep.config.hyperband import space_searched
 from regsweep.config.names import BASELINES, CLASSIFIERS, baselines_of, check_names
 from regsweep.config.parameters import Scalar
 from regsweep.config.pruner import PrunerConfig
@@ -273,8 +273,7 @@ class StudyConfig(Model):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        searched = (self.sampler, self.space, self.n_trials, len(self.enqueue))
-        problems = [*sampler_problems(*searched), *hyperband_problems(*searched)]
+        problems = sampler_problems(self.sampler, self.space, self.n_trials, len(self.enqueue))
         problems += order_problems(self.search, self.sampler)
         if problems := [*problems, *enqueue_problems(self.enqueue, self.space, self.n_trials)]:
             raise ValueError("\n".join(problems))

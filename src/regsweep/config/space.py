@@ -73,6 +73,8 @@ class SpaceConfig(Model):
                 )
             if parameter.when is not None and parameter.when.parameter in NAMED:
                 problems += [f"{name}: its condition {problem}" for problem in _name_problems(parameter.when)]
+            elif parameter.when is not None and (texts := [one for one in parameter.when.one_of or () if isinstance(one, str)]):
+                problems.append(f"{name}: {parameter.when.parameter} is a number, but its condition lists {texts}; write numbers")
             if name in self.per_layer and "depth" not in earlier:
                 problems.append(f"{name}: every hidden layer has one of its own, so depth must stand above it")
             if parameter.when is not None and parameter.when.parameter in self.per_layer:

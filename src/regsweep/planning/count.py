@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from regsweep.config import StudyConfig
+from regsweep.config.hyperband import most_of_hyperband
 from regsweep.config.parameters import Choice, Condition, Fixed, FloatRange, IntRange, Parameter, Scalar
 from regsweep.config.sampler import GridSampler, KtGridSampler, KtHyperbandSampler
 from regsweep.config.space import SpaceConfig, configurations
@@ -39,10 +40,12 @@ def searched(config: StudyConfig) -> Count | None:
 
 
 def most_trials(config: StudyConfig) -> int:
-    """How many trials a study can come to at most: `n_trials`, or fewer where its space is finite."""
+    """How many trials a study can come to at most: `n_trials`, or fewer where its space is finite, or its sampler has an end."""
     counted = searched(config)
-    if counted is None or counted.total is None or isinstance(config.sampler, KtHyperbandSampler):
-        # Hyperband trains a configuration more than once.
+    if isinstance(config.sampler, KtHyperbandSampler):
+        # It trains a configuration more than once.
+        return min(config.n_trials, len(config.enqueue) + most_of_hyperband(config.sampler, config.space))
+    if counted is None or counted.total is None:
         return config.n_trials
     # What is enqueued may be none of a grid's.
     return min(config.n_trials, counted.total + len(config.enqueue))

@@ -35,8 +35,9 @@ from regsweep.search import Search
 from regsweep.train.plan import Speed
 from regsweep.trial import CURVES, TrialSpec
 
-# The search is simulated so many times, if its sampler learns, for so many seconds each at most.
-GOES, PATIENCE = 3, 2.0
+# The search is simulated so many times, if its sampler learns, for so many seconds each at most; Hyperband's for so many, as its
+# first trials are its shortest, from which nothing can be extrapolated.
+GOES, PATIENCE, HYPERBANDS_PATIENCE = 3, 2.0, 20.0
 # Records are read so many times at the end of a study.
 READINGS = 4
 # CPU seconds that a trial takes the recorder, by `benchmarks.end_to_end`; bytes of a metric point in MLflow's database, with its
@@ -104,12 +105,13 @@ def _course(lean: Lean, plan: Plan, machine: Machine, folder: Path) -> Course:
     """Go through the search: of several goes, which differ by chance, the middle one. A sampler that doesn't learn needs one."""
     config = lean.config
     seeds = np.random.SeedSequence(config.seed).spawn(GOES if learns(config) else 1)
+    patience = HYPERBANDS_PATIENCE if config.sampler.kind == "kt_hyperband" else PATIENCE
     courses = []
     for number, seed in enumerate(seeds):
         place = folder / str(number)
         place.mkdir(parents=True)
         search, objectives = Search(Workspace(place), "plan", config), partial(lean, rng=np.random.default_rng(seed))
-        courses.append(simulate(config, search, plan, machine, PATIENCE, objectives=objectives))
+        courses.append(simulate(config, search, plan, machine, patience, objectives=objectives))
     return sorted(courses, key=lambda course: course.seconds)[len(courses) // 2]
 
 

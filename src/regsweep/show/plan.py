@@ -59,8 +59,9 @@ def _lines(config: StudyConfig, expected: Estimate, counted: Count | None, folds
     elif counted.total is None:
         configurations = f"infinitely many: {', '.join(counted.continuous)} {_are(counted.continuous)} continuous"
     else:
-        few = "; the study ends when all have been tried" if counted.total < config.n_trials else ""
-        configurations = f"{counted.total:,} distinct{few}"
+        # Hyperband tries some twice.
+        few = counted.total < config.n_trials and config.sampler.kind != "kt_hyperband"
+        configurations = f"{counted.total:,} distinct" + ("; the study ends when all have been tried" if few else "")
     each = f" ({folds} folds)" if folds > 1 else ""
     # What is not the search takes as long whatever ends it.
     rest = expected.seconds - expected.search

@@ -62,7 +62,8 @@ def _unfit(config: StudyConfig, drawn: Sequence[Drawn], rows: int, inputs: Calla
     most = int(config.space.parameters["epochs"].values()[0])
     if config.pruner.kind == "hyperband" and longest > most:
         yield (f"epochs go up to {longest}, but pruner=hyperband is told of {most}; set space.parameters.epochs={longest}")
-    endless = [name for name, kind in found_in(drawn).items() if _is_endless(kind)]
+    kinds = found_in(drawn).items()
+    endless = [name for name, kind in kinds if isinstance(kind, FloatRange) and not isinstance(kind, SteppedRange)]
     if config.sampler.kind == "brute_force" and endless:
         yield f"sampler=brute_force: {', '.join(endless)} can take any real number; give a step, or choices"
     for one in drawn:
@@ -75,10 +76,6 @@ def _unfit(config: StudyConfig, drawn: Sequence[Drawn], rows: int, inputs: Calla
         if reading.inputs not in (None, needed):
             yield f"the model takes {reading.inputs} numbers in a row, but encoded rows have {needed}; leave the Input layer out"
             return
-
-
-def _is_endless(kind: Found) -> bool:
-    return isinstance(kind, FloatRange) and not isinstance(kind, SteppedRange) and kind.low < kind.high
 
 
 def _enqueue_problems(config: StudyConfig, drawn: Sequence[Drawn]) -> Iterator[str]:

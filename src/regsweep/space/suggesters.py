@@ -33,7 +33,7 @@ class Middle:
     def suggest_float(self, _name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
         if step is not None:
             return low + round((high - low) / step) // 2 * step
-        return math.sqrt(low * high) if log else (low + high) / 2
+        return min(high, max(low, math.sqrt(low * high))) if log else (low + high) / 2
 
     def suggest_categorical(self, _name: str, choices: Sequence[Scalar]) -> Any:
         return choices[0]
@@ -69,7 +69,9 @@ class Random:
     def suggest_float(self, _name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
         if step is not None:
             return low + step * int(self._rng.integers(round((high - low) / step) + 1))
-        return math.exp(self._rng.uniform(math.log(low), math.log(high))) if log else float(self._rng.uniform(low, high))
+        if not log:
+            return float(self._rng.uniform(low, high))
+        return min(high, max(low, math.exp(self._rng.uniform(math.log(low), math.log(high)))))
 
     def suggest_categorical(self, _name: str, choices: Sequence[Scalar]) -> Any:
         return choices[int(self._rng.integers(len(choices)))]
