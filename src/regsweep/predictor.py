@@ -410,6 +410,9 @@ def probability(classifier: Any, x: Array64) -> Array64:
 
 def answers(estimator: Any, x: Array64, *, classes: bool) -> Array64:
     """What a fitted estimator predicts for features of shape (m, p), shape (m,): of `classes` the probability of 1."""
+    if not len(x):
+        # scikit-learn refuses no rows.
+        return np.zeros(0)
     return probability(estimator, x) if classes else np.asarray(estimator.predict(x), dtype=np.float64)
 
 
@@ -450,6 +453,8 @@ def _positions(levels: Sequence[str], values: pd.Series, *, missing: float, unkn
 
 
 def _numbers(values: pd.Series) -> Array64:
+    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True).startswith("timedelta"):
+        values = pd.Series(pd.to_timedelta(values))
     if getattr(values.dtype, "kind", "") == "m":
         # Durations are days, as in training.
         return np.asarray(pd.to_timedelta(values).dt.total_seconds() / 86_400, dtype=np.float64)

@@ -20,9 +20,12 @@ SHORTEST = 4
 
 # Lengths are bounded so that no text takes long.
 _NAMES = r"[\w.-]{0,40}(?:passw(?:or)?d|passphrase|token|secret|signature|credential|(?:api|access|private)[_-]?key)[\w.-]{0,40}"
+# Whose digits after a colon are a port whatever follows; a password may begin with digits, too.
+_HOST = r"(?:localhost|[^\s:/?#@]{1,200}\.[^\s:/?#@]{1,200}):\d{1,5}[/?#]"
+_PORT = r"\d{1,5}(?:$|[/?#](?!\S{0,2000}@))"
 _URI = (
-    # user:password@ - up to the last @, for one may stand in the password; digits up to a slash are a port.
-    (re.compile(r"(://[^\s:/?#\[]{0,200}:)(?!\d{1,5}(?:[/?#]|$))\S{1,2000}(?=@)"), rf"\g<1>{MASK}"),
+    # user:password@ - up to the last @, for one may stand in the password; digits up to a slash are a port if no @ follows.
+    (re.compile(rf"(://(?!{_HOST})[^\s:/?#\[]{{0,200}}:)(?!{_PORT})\S{{1,2000}}(?=@)"), rf"\g<1>{MASK}"),
     # A user without a password is a token where there are no other users.
     (re.compile(r"(https?://)[^\s:/?#@]{1,2000}(?=@)", re.IGNORECASE), rf"\g<1>{MASK}"),
     (re.compile(rf"([?&;#](?:{_NAMES}|pwd|pass|sig|auth|key)=)[^\s&;#'\"]+", re.IGNORECASE), rf"\g<1>{MASK}"),

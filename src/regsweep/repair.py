@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from itertools import chain, count
 from pathlib import Path
 
 from regsweep.book import ENDED_FILE, RecordBook
@@ -79,7 +80,9 @@ def _set_aside(database: Path, announce: Announce) -> None:
         if not any(said in str(error) for said in ("not a database", "malformed", "no such table")):
             # Locked, or not ours to read: nothing says that there is anything wrong with it.
             return
-        aside = database.with_name(f"{database.name}.unusable")
+        names = chain([""], (f"-{number}" for number in count(2)))
+        # An earlier one may still be wanted.
+        aside = next(place for end in names if not (place := database.with_name(f"{database.name}.unusable{end}")).exists())
         for end in ("-wal", "-shm", ""):
             if (part := database.with_name(database.name + end)).exists():
                 part.replace(aside.with_name(aside.name + end))

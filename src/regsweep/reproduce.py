@@ -148,14 +148,15 @@ def _stopped_again(record: TrialRecord) -> StopAfter | None:
 
 
 def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
-    """Largest relative difference over curves and weights, where it is, and the first epoch that differs."""
+    """Largest relative difference over curves and weights, where it is, and the first epoch that differs; 0: none."""
+    first = before.spec.initial_epoch + 1
     if (before.state, len(before.folds)) != (after.state, len(after.folds)):
-        return np.inf, f"the state ({before.state} then, {after.state} now)", 1
-    found, epoch = [(0.0, "")], 0
+        return np.inf, f"the state ({before.state} then, {after.state} now)", first
+    found, differing = [(0.0, "")], list[int]()
     for index, (old, new) in enumerate(zip(before.folds, after.folds, strict=True)):
         fold = f" of fold {index}" if len(before.folds) > 1 else ""
         if old.curves.shape != new.curves.shape:
-            return np.inf, f"the number of epochs{fold}", min(len(old.curves), len(new.curves)) + 1
+            return np.inf, f"the number of epochs{fold}", first + min(len(old.curves), len(new.curves))
         # R² is 1 minus a ratio: near 0 its rounding is that of 1.
         names = before.task.curves
         least = np.array([1.0 if name.endswith("r2") else 0.0 for name in names])
@@ -164,15 +165,14 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
         now = np.where(before.task.aucs & np.isnan(now) & (old.curves == 0), 0.0, now)
         difference = relative_difference(old.curves, now, least)
         found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(names)]
-        unequal = np.flatnonzero(difference.any(axis=1))
-        epoch = min(epoch or len(difference) + 1, int(unequal[0]) + 1) if len(unequal) else epoch
+        differing += (first + np.flatnonzero(difference.any(axis=1))).tolist()
         for kind in ("kernels", "biases"):
             for layer, (a, b) in enumerate(zip(getattr(old.network, kind), getattr(new.network, kind), strict=True)):
                 # Single weights pass through zero; a layer's greatest weight is the scale that matters.
                 gap = 0.0 if np.array_equal(a, b, equal_nan=True) else float(np.abs(a - b).max() / np.abs(a).max())
                 found.append((np.inf if np.isnan(gap) else gap, f"{kind} of layer {layer}{fold}"))
     deviation, where = max(found)
-    return deviation, where, epoch
+    return deviation, where, min(differing, default=0)
 
 
 def _compare_test(content: dict[str, Any], model: Model, material: Material) -> tuple[float, str]:

@@ -357,6 +357,9 @@ def test_a_database_that_cannot_be_read_for_now_is_left_where_it_is(tmp_path: Pa
     database.write_bytes(b"rubbish " * 999)
     _set_aside(database, said.append)
     assert (len(said), list(tmp_path.iterdir())) == (1, [tmp_path / "optuna.db.unusable"])
+    database.write_bytes(b"rubbish again " * 999)
+    _set_aside(database, said.append)
+    assert {place.name for place in tmp_path.iterdir()} == {"optuna.db.unusable", "optuna.db.unusable-2"}
 
 
 def test_a_database_with_a_damaged_page_is_made_anew(root: Path) -> None:
@@ -369,7 +372,15 @@ def test_a_database_with_a_damaged_page_is_made_anew(root: Path) -> None:
             file.seek((page - 1) * size)
             file.write(bytes(size))
     said: list[str] = []
+    # A run of the user's own, which the damaged database knew.
+    theirs = root / "artifacts" / "diabetes" / ("a" * 32)
+    (theirs / "artifacts").mkdir(parents=True)
+    (theirs / "artifacts" / "notes.txt").write_text("mine")
+    os.utime(theirs, (0, 0))
+    former = {place for place in theirs.parent.glob("*/artifacts/record") if os.utime(place.parents[1], (0, 0)) is None}
     assert repair(Workspace(root), book_of(root), said.append).findings == ()
+    assert (theirs / "artifacts" / "notes.txt").read_text() == "mine"
+    assert former and not any(place.exists() for place in former)
     assert [line for line in said if "is no database of ours" in line] != []
     assert {place.name for place in root.glob("*.unusable")} == {"mlflow.db.unusable", "optuna.db.unusable"}
 

@@ -153,6 +153,15 @@ def test_what_cannot_be_reproduced_is_said(study: Path, reproduced: Reproduced) 
         reproduced("nonsense")
 
 
+def test_epochs_of_a_training_that_went_on_are_counted_from_where_it_began() -> None:
+    result = trained()
+    result = replace(result, spec=replace(result.spec, rounds=(3,), epochs=3 + len(result.curves)))
+    curves = result.folds[0].curves.copy()
+    curves[1:] *= 1.5
+    # Its second epoch is the fifth of all.
+    assert _compare(result, replace(result, folds=(replace(result.folds[0], curves=curves),)))[2] == 5
+
+
 def test_what_is_not_finite_is_the_same_when_it_is_so_again() -> None:
     result = trained()
     curves = result.folds[0].curves.copy()

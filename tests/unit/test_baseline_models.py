@@ -44,6 +44,14 @@ def test_a_saved_baseline_predicts_the_fits_numbers(name: str, task: Task, tmp_p
     assert all(isinstance(member, LinearMember) == (name in CLOSED_FORM) for member in loaded.members)
 
 
+@pytest.mark.parametrize("name", ["least_squares_svd", "ridge_cv", "random_forest"])
+def test_a_saved_baseline_answers_no_rows_with_no_numbers(name: str) -> None:
+    x = np.arange(12.0)[:, None]
+    fit = fit_baseline(name, x, 2 * x[:, 0], seed=0)
+    model = Model("y", "", (fit.member((NumberColumn("a", 0.0, 1.0, 0.0, indicator=False, date=False),)),))
+    assert model.predict(pd.DataFrame({"a": [1.0]}).iloc[:0]).tolist() == []
+
+
 def test_an_estimator_file_that_holds_other_things_is_not_opened() -> None:
     harmful = np.frombuffer(skops.io.dumps({"a": Path}), np.uint8)
     with pytest.raises(UntrustedTypesFoundException, match=r"pathlib\.Path"):

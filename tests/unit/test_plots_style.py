@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from regsweep.report import plots
 from regsweep.report.scale import fit_scale
-from regsweep.report.style import metric_unit, number, spread, with_unit
+from regsweep.report.style import metric_unit, new_figure, number, spread, style_axes, with_unit
 from regsweep.trial import State
 from tests.unit.plot_parts import BASELINES, LINEAR, record, trials
 from tests.unit.test_plots_insight import ABLATION, IMPORTANCE, SURFACE
@@ -90,6 +90,19 @@ def test_labels_are_moved_apart_but_keep_their_order() -> None:
 )  # fmt: skip
 def test_numbers_are_written_for_readers(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_labels_that_are_too_long_take_two_lines_within_the_figure() -> None:
+    name = "a very long name of a column " * 10
+    figure = new_figure("t", height=3)
+    axes = figure.add_subplot()
+    style_axes(axes, x=f"predicted {name}[kg]", y=f"true {name}")
+    figure.draw_without_rendering()
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        box, whole = label.get_window_extent(), figure.bbox
+        assert label.get_text().count("\n") == 1 and "…" in label.get_text()
+        assert box.x0 >= 0 and box.x1 <= whole.x1 and box.y0 >= 0 and box.y1 <= whole.y1
+    assert "[kg]" in axes.get_xlabel()
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_date_may_be_written_in_any_way_that_training_takes(values: Any) -> No
     np.testing.assert_array_equal(column.encode(pd.Series(values)), [[1.0], [365.5]])
 
 
-@pytest.mark.parametrize("kind", ["timedelta64[ns]", "timedelta64[s]", "duration[ns][pyarrow]"])
+@pytest.mark.parametrize("kind", ["timedelta64[ns]", "timedelta64[s]", "duration[ns][pyarrow]", "object"])
 def test_durations_are_days(kind: str) -> None:
     column = NumberColumn("t", 0.0, 1.0, 7.0, indicator=False, date=False)
     values = pd.Series(pd.to_timedelta(["36h", None, "1D"])).astype(kind)  # type: ignore[call-overload]

@@ -15,6 +15,8 @@ URIS = {
     "postgresql://bob:p@ss/w:rd@host/db": "postgresql://bob:***@host/db",
     "mysql://bob@tenant:s3cret@host/db": "mysql://bob@tenant:***@host/db",
     "http://bob:12345@host/x": "http://bob:***@host/x",
+    "http://bob:2024#s3cret@host:5000": "http://bob:***@host:5000",
+    "postgresql://bob:1/x?s3cret@db/runs": "postgresql://bob:***@db/runs",
     "https://ghp_s3cret@host/x": "https://***@host/x",
     "https://host/x?password=s3cret&rows=3&sig=s3cret": "https://host/x?password=***&rows=3&sig=***",
     "https://host/x?a=1;Access_Token=s3cret": "https://host/x?a=1;Access_Token=***",
@@ -35,6 +37,8 @@ TEXTS = {
 HARMLESS = (
     "http://127.0.0.1:5000",
     "http://127.0.0.1:5000/a@b",
+    "http://localhost:5000/#/a@b",
+    "http://host:5000/x",
     "http://[::1]:5000/x",
     "postgresql://bob@host/db",
     "sqlite:////home/bob/mlruns/mlflow.db",

@@ -286,6 +286,7 @@ def test_a_frame_is_taken_over_with_its_named_index() -> None:
     assert table.frame["day"].dtype.kind == "M"
     assert table.frame.index.tolist() == [0, 1]
     assert table.place(1) == "frame row 1"
+    assert table.levels == ("day",)
 
 
 def test_a_large_table_is_read_quickly() -> None:

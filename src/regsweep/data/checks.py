@@ -69,6 +69,8 @@ def check_table(table: Table, config: DatasetConfig, task: Task = REGRESSION) ->
             [f"{table.name}: {leak}; {_drop([*config.drop, *leaks])}, or set dataset.strict=false" for leak in leaks.values()]
         )
     notes = [f"not used as features, because constant or all missing: {_names(constant)}"] if constant else []
+    if levels := [level for level in table.levels if level in features]:
+        notes.append(f"taken from the table's index: {_names(levels)}; a frame to predict for needs reset_index() first")
     notes += [f"{leak}; if it is not known when predicting, {_drop([*config.drop, column])}" for column, leak in leaks.items()]
     return Dataset(
         name=config.name,

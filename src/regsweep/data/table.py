@@ -49,13 +49,15 @@ class Table:
     """A raw table of n rows with a fresh range index and distinct, non-empty text names.
 
     Columns are numbers (booleans as 0 and 1, durations in days), datetime64 without zone (UTC) or pandas `str`. `lines`, shape
-    (n,), holds the line on which each row of a CSV begins; it is None where rows have no lines. `path` is the file read.
+    (n,), holds the line on which each row of a CSV begins; it is None where rows have no lines. `path` is the file read, `levels`
+    are the columns that were a frame's index.
     """
 
     frame: pd.DataFrame
     name: str
     path: Path | None = None
     lines: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    levels: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
@@ -155,7 +157,7 @@ def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None
             problems.append(f"{name}: column {column!r} {error}; {advice}")
     if problems:
         raise DataError(problems)
-    return Table(pd.DataFrame(columns), name, path)
+    return Table(pd.DataFrame(columns), name, path, levels=tuple(map(str, levels)))
 
 
 def iso_dates(texts: pd.Series) -> pd.Series:

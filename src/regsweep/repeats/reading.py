@@ -69,6 +69,9 @@ def split_words(config: StudyConfig) -> str:
 
 def _standing(key: str, name: str, contents: Sequence[Mapping[str, Any]]) -> Standing:
     val = {metric: tuple(_float(content["val"][metric]) for content in contents) for metric in contents[0]["val"]}
+    if "mse" in val:
+        # Champions have none, and baselines of earlier versions the mean of the folds' roots.
+        val["rmse"] = tuple(mse**0.5 for mse in val["mse"])
     test = {metric: tuple(_float(content["test"][metric]["value"]) for content in contents) for metric in contents[0]["test"]}
     return Standing(key, name, val, test)
 

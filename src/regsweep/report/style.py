@@ -70,7 +70,7 @@ def sentence_figure(title: str, sentence: str) -> Figure:
 
 def style_axes(axes: Axes, *, x: str, y: str) -> None:
     """Label the axes, draw a pale grid behind the data and only the two spines that carry ticks."""
-    axes.set_xlabel(literal(x), fontsize=BODY, color=INK)
+    axes.set_xlabel(literal(_folded(x, int(0.8 * _width(axes) * _LETTERS_PER_INCH))), fontsize=BODY, color=INK)
     axes.set_ylabel(literal(_folded(y, int(0.75 * _height(axes) * _LETTERS_PER_INCH))), fontsize=BODY, color=INK)
     axes.tick_params(which="both", labelsize=SMALL, color=GREY, labelcolor=INK)
     axes.spines[["top", "right"]].set_visible(False)
@@ -182,9 +182,18 @@ def _height(axes: Axes) -> float:
     return figure.get_figheight() if figure is not None else WIDTH
 
 
+def _width(axes: Axes) -> float:
+    """Width in inches of the axes' column of the figure."""
+    figure, place = axes.get_figure(root=True), axes.get_subplotspec()
+    whole = figure.get_figwidth() if figure is not None else WIDTH
+    return whole / (place.get_gridspec().ncols if place is not None else 1)
+
+
 def _folded(label: str, letters: int) -> str:
-    """Put the unit of a label that is too long on a line of its own."""
+    """Put the unit of a label that is too long on a line of its own, and cut what takes more than two."""
     if len(label) <= letters:
         return label
     quantity, bracket, unit = label.partition(" [")
-    return "\n".join(textwrap.fill(part, max(letters, 12)) for part in (quantity, bracket[1:] + unit) if part)
+    parts = [part for part in (quantity, bracket[1:] + unit) if part]
+    lines = 3 - len(parts)
+    return "\n".join(textwrap.fill(part, max(letters, 12), max_lines=lines, placeholder=" …") for part in parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from rich.console import Console
 
@@ -37,7 +38,17 @@ def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]
 
 def where(config: StudyConfig) -> str:
     """What a command has to be told where the workspace is not the usual one."""
-    return "" if config.tracking.dir == "mlruns" else f" --dir {shlex.quote(config.tracking.dir)}"
+    return _option(config.tracking.dir)
+
+
+def where_in(workspace: Workspace) -> str:
+    """The same for a workspace that is open."""
+    root, here = workspace.root, Path.cwd()
+    return _option(str(root.relative_to(here) if root.is_relative_to(here) else root))
+
+
+def _option(folder: str) -> str:
+    return "" if folder == "mlruns" else f" --dir {shlex.quote(folder)}"
 
 
 def by_budget(ended: str | None) -> str:

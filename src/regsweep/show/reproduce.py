@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from regsweep.champion import best_trial
-from regsweep.errors import ConfigError, NotReproducedError
+from regsweep.errors import ConfigError, NotReproducedError, StorageError
 from regsweep.paths import Workspace
 from regsweep.show.console import find_books, plain_console
 
@@ -38,8 +38,13 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
     console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})")
     with tempfile.TemporaryDirectory() as folder:
         answer = reproduce(runs.fetch(run, Path(folder)), tolerance=tolerance, announce=console.print)
+    if answer.reproduced:
+        console.print(answer.sentence)
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    runs.tag(run, {"regsweep.reproduced": answer.sentence, "regsweep.reproduced.at": when})
+    try:
+        runs.tag(run, {"regsweep.reproduced": answer.sentence, "regsweep.reproduced.at": when})
+    except StorageError as error:
+        # The answer took a training, and is known.
+        console.print(f"note: MLflow could not be told ({error})", style="yellow", soft_wrap=True)
     if not answer.reproduced:
         raise NotReproducedError(answer.sentence)
-    console.print(answer.sentence)

@@ -52,7 +52,8 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
         console.print(f"note: {outcome.judgement.note}", style="yellow")
     if outcome.problem:
         console.print(f"note: {outcome.problem}", style="yellow", soft_wrap=True)
-        console.print("note: nothing is lost; `regsweep sync` copies the records into MLflow when it works again", style="yellow")
+        kept = f"note: nothing is lost; `regsweep sync{where(config)}` copies the records into MLflow when it works again"
+        console.print(kept, style="yellow", soft_wrap=True)
     place, experiment = where(config), shlex.quote(config.experiment)
     lines = [
         ("records", str(outcome.book.folder)),

@@ -9,7 +9,7 @@ from regsweep.book import RecordBook, read_champion
 from regsweep.errors import ConfigError, UnreadableError
 from regsweep.leaderboard import as_table, epochs_saved, leaderboard
 from regsweep.paths import Workspace
-from regsweep.show.console import WIDE, by_budget, find_books, plain_console
+from regsweep.show.console import WIDE, by_budget, find_books, plain_console, where_in
 from regsweep.tasks import METRICS
 from regsweep.trial import State, higher_is_better
 
@@ -37,7 +37,7 @@ def show_studies(workspace: Workspace) -> None:
         try:
             config, contents, champion = book.facts().config, list(book.contents("trial")), read_champion(book)
         except UnreadableError:
-            table.add_row(book.folder.name, "", "", "", "", "damaged: see regsweep fsck")
+            table.add_row(book.folder.name, "", "", "", "", f"damaged: see regsweep fsck{where_in(workspace)}")
             continue
         values = [content["objective"] for content in contents if content["objective"] is not None]
         best = (max if higher_is_better(config.objective) else min)(values, default=None)

@@ -12,7 +12,7 @@ from rich.status import Status
 from regsweep.book import RecordBook
 from regsweep.errors import ConfigError, RegsweepError, StorageError
 from regsweep.paths import Workspace
-from regsweep.show.console import by_budget, find_books, plain_console
+from regsweep.show.console import by_budget, find_books, plain_console, where_in
 
 if TYPE_CHECKING:
     from regsweep.fsck import Checked
@@ -50,7 +50,7 @@ def check_and_show(workspace: Workspace, study: str | None) -> int:
             console.print(f"{book.folder.name}: is running; check it when it has ended", soft_wrap=True)
             continue
         checked.append(check(workspace, book))
-        _print_checked(console, checked[-1], "; `regsweep repair` restores it")
+        _print_checked(console, checked[-1], f"; `regsweep repair{where_in(workspace)}` restores it")
     return int(any(one.findings for one in checked))
 
 

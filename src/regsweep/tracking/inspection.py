@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regsweep.book import RecordBook
-from regsweep.errors import StorageError
+from regsweep.errors import StorageError, UnreadableError
+from regsweep.folder import RECORD, read_json
 from regsweep.paths import Workspace, read_only
 from regsweep.record import StudyFacts
 from regsweep.tracking.content import Point
@@ -55,7 +56,8 @@ def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspec
         return _from_server(workspace, book, facts)
     # Listed before the database is read: a recorder at work writes artifacts first.
     home = workspace.artifacts / facts.config.experiment
-    listed = [place for place in home.glob("?" * 32) if time.time() - place.stat().st_mtime > YOUNG]
+    # What is other studies' or the user's is not looked at: a database that was made anew does not know of it either.
+    listed = [place for place in home.glob("?" * 32) if _is_leftover(place, facts.study)]
     if not workspace.mlflow_db.is_file():
         return Inspection([], [], listed)
     try:
@@ -67,6 +69,18 @@ def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspec
     except sqlite3.Error as error:
         raise StorageError(f"{workspace.mlflow_db}: can't be read ({error}); `regsweep repair` makes it anew") from None
     return _sorted(recorded, [place for place in listed if place.name not in known])
+
+
+def _is_leftover(place: Path, study: str) -> bool:
+    """Whether a run's folder is this study's, by the record in it, or has been empty for a while."""
+    artifacts = place / "artifacts"
+    records = [record for name in ("record", "champion") if (record := artifacts / name / RECORD).is_file()]
+    try:
+        if any(read_json(record)["study"] == study for record in records):
+            return True
+    except (UnreadableError, KeyError):
+        return False
+    return not any(artifacts.glob("*")) and time.time() - place.stat().st_mtime > YOUNG
 
 
 def _from_database(database: sqlite3.Connection, study: str, artifacts: Path) -> list[Recorded]:
