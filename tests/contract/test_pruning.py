@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -242,6 +244,12 @@ def test_patience_is_counted_in_whole_intervals() -> None:
         compose(["pruner=patience", "pruner.patience=7"])
     with pytest.raises(ConfigError, match="interval=5 and lag=1, but got 3 and 1"):
         compose(["pruner=patient_median", "pruner.wraps.interval=3"])
+
+
+def test_a_worker_that_prunes_says_nothing_of_optunas(tmp_path: Path) -> None:
+    program = "import optuna, regsweep.search.pruning; optuna.create_study()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
 
 
 def test_patience_wraps_no_pruner_that_compares_at_rungs() -> None:

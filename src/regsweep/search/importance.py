@@ -111,7 +111,6 @@ def _importance(
     *,
     upward: bool,
 ) -> Importance:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize" if upward else "minimize")
     study.add_trials(
         [

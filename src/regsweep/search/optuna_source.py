@@ -32,7 +32,6 @@ class OptunaSource:
     """A study in memory with the configured sampler; its own trial numbers count what was dropped, too."""
 
     def __init__(self, config: StudyConfig) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config = config
         self._sampler = PerTrialSampler(config)
         self._study = memory_study(config.objectives, self._sampler)

@@ -40,7 +40,6 @@ class Search:
     """
 
     def __init__(self, workspace: Workspace, name: str, config: StudyConfig, *, anew: bool = False) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config, self._name = config, name
         self._database = workspace.optuna_db
         with self._storage_errors():
@@ -208,7 +207,6 @@ def kept_trials(workspace: Workspace, name: str) -> tuple[Told | None, ...]:
     """What the workspace's database holds of a study, by number: None is a trial that was not told. Changes nothing."""
     if not workspace.optuna_db.is_file():
         return ()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A reader that may write would tidy the write-ahead log.
     creator = partial(sqlite3.connect, read_only(workspace.optuna_db), uri=True, check_same_thread=False)
     url, storage = f"sqlite:///{workspace.optuna_db}", None
