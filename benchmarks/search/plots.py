@@ -46,6 +46,8 @@ Lines = dict[tuple[str, int], Line]
 _STYLES: Final = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (INK, (0, (5, 1, 1, 1)), "v"))
 _RACERS: Final = ("regsweep's default", "Optuna", "KT random", "KT Bayesian", "KT Hyperband")
 _POINTS: Final = 12
+# Seconds stand on a log scale where there are so many times more at the end.
+_WIDE: Final = 4
 # Of fewer seeds intervals are so wide that nothing else is seen.
 _ENOUGH: Final = 5
 _SEEDS: Final = f"Mean over n seeds; of {_ENOUGH} or more with 95 % intervals of the corrected resampled t-test."
@@ -175,7 +177,8 @@ def _frame(axes: Axes, axis: str) -> None:
     low, high = float(values.min()), float(np.quantile(values, 0.98))
     room = 0.12 * max(high - low, 0.02)
     axes.set_ylim(low - room, high + room)
-    if axis == "seconds":
+    first, last = axes.get_xlim()
+    if axis == "seconds" and 0 < _WIDE * first < last:
         axes.set_xscale("log")
         log_ticks(axes.xaxis, *axes.get_xlim())
     else:
