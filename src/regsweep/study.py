@@ -117,12 +117,12 @@ def run_study(
             watcher.begin(facts, search.told())
             with ExitStack() as open_executors:
                 executor = open_executors.enter_context(executors(config, material.prepared))
-                if lost := _lost(search, book):
+                if lost := _lost(search, book, strict=True):
                     watcher.redoing([proposal.number for proposal in lost])
                 for told, record in zip(lost, Flight(lost, book, facts, executor, clock, search).land(), strict=True):
                     watcher.trial(record)
-                    if (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
-                        raise StorageError(_came_out_otherwise(book, told, record))
+                    if not _agree(told, record):
+                        raise StorageError(_otherwise(book, told, record, "trained again, it came out as"))
                 _stop_at_failures(search, book, config.max_failures)
                 for record in _search(search, book, facts, executor, budget, clock):
                     watcher.trial(record)
@@ -171,15 +171,30 @@ def _begun(material: Material, workspace: Workspace, book: RecordBook) -> Search
     return search or opened()
 
 
-def _lost(search: Search, book: RecordBook) -> tuple[Told, ...]:
-    """Trials that were told but whose record is gone or damaged: trained again, they come out the same."""
-    return tuple(told for told in search.told() if book.whole(told.number) is None)
+def _lost(search: Search, book: RecordBook, *, strict: bool = False) -> tuple[Told, ...]:
+    """Trials that were told but whose record is gone or damaged: trained again, they come out the same.
+
+    If `strict`, raises StorageError for one whose record says otherwise, as one has that came out otherwise in an earlier run.
+    """
+    lost = []
+    for told in search.told():
+        record = book.whole(told.number)
+        if record is None:
+            lost.append(told)
+        elif strict and not _agree(told, record):
+            raise StorageError(_otherwise(book, told, record, "says"))
+    return tuple(lost)
 
 
-def _came_out_otherwise(book: RecordBook, told: Told, record: TrialRecord) -> str:
+def _agree(told: Told, record: TrialRecord) -> bool:
+    return (record.result.state, record.objective, record.others) == (told.state, told.value, told.others)
+
+
+def _otherwise(book: RecordBook, told: Told, record: TrialRecord, verb: str) -> str:
+    cause = f" ({record.result.cause})" if record.result.cause is not None else ""
     return (
-        f"{book.place(told.number)}: trained again, it came out as {record.objective!r}, but the study was told {told.value!r}: "
-        "packages or machine have changed; `regsweep repair` has the study go by the new record"
+        f"{book.place(told.number)}: {verb} {record.objective!r}{cause}, but the study was told {told.value!r}: packages, "
+        "machine or limits have changed since; `regsweep repair` has the study go by the new record"
     )
 
 

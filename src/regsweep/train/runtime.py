@@ -88,6 +88,8 @@ def start_tensorflow(threads: int) -> None:
             # TensorFlow is at work already, in a process that is not ours alone: its own bound stays.
             return
         _bounds.append(threads)
+    # A GPU would round factors of matrix products to 10 bits.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tf.config.list_physical_devices("GPU"):
         # Several processes may share a GPU.
         with suppress(RuntimeError):
@@ -96,8 +98,11 @@ def start_tensorflow(threads: int) -> None:
 
 def gpu_memory() -> float:
     """Bytes that TensorFlow may use of the first GPU."""
+    import tensorflow as tf
     from tensorflow.python.client import device_lib
 
+    # Whoever asks first for a GPU says how its memory is taken: this does so as set above, the list below would take all.
+    tf.config.list_logical_devices("GPU")
     return float(next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"))
 
 

@@ -1,6 +1,6 @@
 """What a stack draws before it trains on: batch orders and dropout masks, from each training's own seeds.
 
-They are drawn by NumPy on the host, so a network draws the same numbers in any stack and on any device.
+They are drawn by NumPy on the host, so a network draws the same numbers in any stack of its form.
 """
 
 from __future__ import annotations
