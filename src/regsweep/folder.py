@@ -21,7 +21,7 @@ from regsweep.failpoints import reach
 from regsweep.sums import SUMS_FILE, read_sums, write_sums
 
 FORMAT = "regsweep-record/2"
-RECORD, _ARRAYS = "record.json", "arrays.npz"
+RECORD_FILE, _ARRAYS = "record.json", "arrays.npz"
 _FORMER = ".former"
 
 
@@ -33,7 +33,7 @@ def write_folder(place: Path, content: Mapping[str, Any], arrays: Mapping[str, A
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         text = json.dumps({"format": FORMAT, **_finite(content)}, indent=1, ensure_ascii=False)
-        (draft / RECORD).write_text(text, encoding="utf-8")
+        (draft / RECORD_FILE).write_text(text, encoding="utf-8")
         with (draft / _ARRAYS).open("wb") as stream:
             np.savez(stream, allow_pickle=False, **arrays)
         write_sums(draft)
@@ -65,8 +65,8 @@ def read_folder(place: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def read_content(place: Path) -> dict[str, Any]:
     """Read a record's JSON alone. Raises UnreadableError if it is not what was written."""
-    _check(place, RECORD)
-    return read_json(place / RECORD)
+    _check(place, RECORD_FILE)
+    return read_json(place / RECORD_FILE)
 
 
 def read_json(place: Path) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _slots(records: Mapping[int, TrialRecord], kept: Sequence[Told | None]) -> I
             yield Finding(f"trial {told.number}: Optuna holds it in slot {number}")
         elif record is None:
             yield Finding(f"trial {number}: Optuna holds it, but it has no whole record")
-        elif (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
+        elif record.ended_as != told.ended_as:
             mine = " ".join(map(repr, (record.objective, *record.others)))
             theirs = " ".join(map(repr, (told.value, *told.others)))
             mine, theirs = f"{record.result.state} {mine}", f"{told.state} {theirs}"

@@ -108,6 +108,11 @@ class TrialRecord:
     def objective(self) -> float | None:
         return self.result.final.get(self.facts.config.objective) if self.result.state is State.COMPLETE else None
 
+    @property
+    def ended_as(self) -> tuple[State, float | None, tuple[float, ...]]:
+        """State and values: what a search is told first of all."""
+        return self.result.state, self.objective, self.others
+
     def to_json(self) -> dict[str, Any]:
         """All but the networks' weights, as JSON values."""
         result = self.result

@@ -183,7 +183,7 @@ def _train_lost(workspace: Workspace, book: RecordBook, facts: StudyFacts, annou
     train_lost(material, search, book)
     for number, told in lost.items():
         record = book.whole(number)
-        if record is not None and (record.result.state, record.objective, record.others) != (told.state, told.value, told.others):
+        if record is not None and record.ended_as != told.ended_as:
             announce(f"trial {number}: came out as {record.objective!r}, was {told.value!r}: packages or machine have changed")
     _retell(workspace, book, announce)
 

@@ -121,7 +121,7 @@ def run_study(
                     watcher.redoing([proposal.number for proposal in lost])
                 for told, record in zip(lost, Flight(lost, book, facts, executor, clock, search).land(), strict=True):
                     watcher.trial(record)
-                    if not _agree(told, record):
+                    if record.ended_as != told.ended_as:
                         raise StorageError(_otherwise(book, told, record, "trained again, it came out as"))
                 _stop_at_failures(search, book, config.max_failures)
                 for record in _search(search, book, facts, executor, budget, clock):
@@ -181,13 +181,9 @@ def _lost(search: Search, book: RecordBook, *, strict: bool = False) -> tuple[To
         record = book.whole(told.number)
         if record is None:
             lost.append(told)
-        elif strict and not _agree(told, record):
+        elif strict and record.ended_as != told.ended_as:
             raise StorageError(_otherwise(book, told, record, "says"))
     return tuple(lost)
-
-
-def _agree(told: Told, record: TrialRecord) -> bool:
-    return (record.result.state, record.objective, record.others) == (told.state, told.value, told.others)
 
 
 def _otherwise(book: RecordBook, told: Told, record: TrialRecord, verb: str) -> str:

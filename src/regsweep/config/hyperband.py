@@ -7,7 +7,7 @@ from math import ceil, log
 
 from regsweep.config.parameters import Fixed, FloatRange, IntRange
 from regsweep.config.sampler import KtHyperbandSampler, SamplerConfig
-from regsweep.config.space import SpaceConfig, configurations
+from regsweep.config.space import SpaceConfig, configurations, greatest
 
 # Keras Tuner gives up after 21 draws that were there before: of so many times the configurations needed, half are left.
 SPARE = 2
@@ -17,7 +17,7 @@ def space_searched(sampler: SamplerConfig, space: SpaceConfig) -> SpaceConfig:
     """The space with the epochs that trials of the sampler can have: with Hyperband from its shortest round to its longest."""
     if not isinstance(sampler, KtHyperbandSampler):
         return space
-    longest = sampler.max_epochs or longest_of(space)
+    longest = sampler.max_epochs or int(greatest(space, "epochs"))
     epochs = IntRange(type="int", low=_first_epochs(longest, sampler.factor), high=longest, log=True)
     return space.model_copy(update={"parameters": {**space.parameters, "epochs": epochs}})
 
@@ -26,7 +26,7 @@ def hyperband_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int
     """What keeps Hyperband from getting to its later rounds in a space that `space_searched` returned, a line each."""
     if not isinstance(sampler, KtHyperbandSampler) or space.function is not None:
         return []
-    longest = longest_of(space)
+    longest = int(greatest(space, "epochs"))
     if longest < sampler.factor:
         # One bracket of one round.
         return []
@@ -43,7 +43,7 @@ def hyperband_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int
             f"{begins}, but n_trials={n_trials}{beside}; set n_trials={needed} (once through all rounds)"
             + (f", or sampler.max_epochs={shorter} ({once_through(shorter, sampler.factor)} trials)" if shorter else "")
         )
-    begun = min(n_trials, sampler.iterations * _begun(longest, sampler.factor))
+    begun = min(n_trials, sampler.iterations * sum(sizes[0] for sizes in _rounds(longest, sampler.factor)))
     if (distinct := _distinct(space, SPARE * begun)) < SPARE * begun:
         problems.append(
             f"sampler=kt_hyperband: it draws {begun} different configurations to begin with, and ends early where draws repeat, "
@@ -53,30 +53,24 @@ def hyperband_problems(sampler: SamplerConfig, space: SpaceConfig, n_trials: int
     return problems
 
 
-def longest_of(space: SpaceConfig) -> int:
-    """The most epochs that a trial can have."""
-    return int(max(float(value) for value in space.parameters["epochs"].values()))
-
-
 def most_of_hyperband(sampler: KtHyperbandSampler, space: SpaceConfig) -> int:
     """How many trials it comes to at most, what is enqueued left out, in a space that `space_searched` returned."""
-    return sampler.iterations * once_through(longest_of(space), sampler.factor)
+    return sampler.iterations * once_through(int(greatest(space, "epochs")), sampler.factor)
 
 
 def once_through(longest: int, factor: int) -> int:
     """How many trials one iteration takes: all rounds of all brackets."""
-    brackets = range(_brackets(longest, factor))
-    return sum(_size(longest, factor, bracket, done) for bracket in brackets for done in range(bracket + 1))
+    return sum(map(sum, _rounds(longest, factor)))
 
 
 def first_round(longest: int, factor: int) -> int:
     """How many trials the first round of the first bracket has."""
-    return _size(longest, factor, _brackets(longest, factor) - 1, 0)
+    return _rounds(longest, factor)[0][0]
 
 
-def _begun(longest: int, factor: int) -> int:
-    """With how many configurations the brackets of one iteration begin."""
-    return sum(_size(longest, factor, bracket, 0) for bracket in range(_brackets(longest, factor)))
+def apart_from_epochs(space: SpaceConfig) -> SpaceConfig:
+    """The space that Hyperband draws from, as its rounds say how long trials are."""
+    return space.model_copy(update={"parameters": {**space.parameters, "epochs": Fixed(type="fixed", value=1)}})
 
 
 def _longest_for(trials: int, longest: int, factor: int) -> int:
@@ -92,9 +86,13 @@ def _brackets(longest: int, factor: int) -> int:
     return brackets
 
 
-def _size(longest: int, factor: int, bracket: int, done: int) -> int:
-    """How many trials a bracket trains after so many rounds, by Keras Tuner's formula: about the same epochs in each bracket."""
-    return ceil(ceil(1 + log(longest, factor)) / (bracket + 1) * float(factor) ** (bracket - done))
+def _rounds(longest: int, factor: int) -> list[list[int]]:
+    """How many trials the rounds of each bracket have, by Keras Tuner's formula: about the same epochs in each bracket."""
+    whole = ceil(1 + log(longest, factor))
+    return [
+        [ceil(whole / (bracket + 1) * float(factor) ** (bracket - done)) for done in range(bracket + 1)]
+        for bracket in reversed(range(_brackets(longest, factor)))
+    ]
 
 
 def _first_epochs(longest: int, factor: int) -> int:
@@ -106,5 +104,4 @@ def _distinct(space: SpaceConfig, most: int) -> int:
     """How many configurations there are beside their epochs; `most` where there are as many or more."""
     if any(isinstance(one, FloatRange) and one.low < one.high for one in space.parameters.values()):
         return most
-    space = space.model_copy(update={"parameters": {**space.parameters, "epochs": Fixed(type="fixed", value=1)}})
-    return sum(1 for _ in islice(configurations(space), most))
+    return sum(1 for _ in islice(configurations(apart_from_epochs(space)), most))

@@ -101,6 +101,11 @@ def name_and_layer(key: str) -> tuple[str, int]:
     return (found[1], int(found[2])) if found else (key, 0)
 
 
+def greatest(space: SpaceConfig, name: str) -> float:
+    """The greatest value a numeric parameter can take; where a function draws, the value of what it leaves open."""
+    return max(float(value) for value in space.parameters[name].values())
+
+
 def parents(key: str, parameter: Parameter) -> tuple[str, ...]:
     """The hyperparameters that say whether a key exists: depth for a layer's own, then the one its condition asks for."""
     asked = () if parameter.when is None else (parameter.when.parameter,)

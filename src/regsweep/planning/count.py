@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from regsweep.config import StudyConfig
-from regsweep.config.hyperband import most_of_hyperband
+from regsweep.config.hyperband import apart_from_epochs, most_of_hyperband
 from regsweep.config.parameters import Choice, Condition, Fixed, FloatRange, IntRange, Parameter, Scalar
 from regsweep.config.sampler import GridSampler, KtGridSampler, KtHyperbandSampler
 from regsweep.config.space import SpaceConfig, configurations
@@ -34,8 +34,7 @@ def searched(config: StudyConfig) -> Count | None:
     if isinstance(sampler, GridSampler | KtGridSampler):
         return Count(sum(1 for _ in configurations(space, sampler.points)))
     if isinstance(sampler, KtHyperbandSampler):
-        # Its rounds say how long trials are.
-        space = space.model_copy(update={"parameters": {**space.parameters, "epochs": Fixed(type="fixed", value=1)}})
+        space = apart_from_epochs(space)
     return count(space)
 
 

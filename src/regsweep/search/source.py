@@ -45,6 +45,11 @@ class Told:
         """All values, the first objective's first."""
         return None if self.value is None else [self.value, *self.others]
 
+    @property
+    def ended_as(self) -> tuple[State, float | None, tuple[float, ...]]:
+        """State and values, as `TrialRecord` has them."""
+        return self.state, self.value, self.others
+
 
 class Source(Protocol):
     """Proposes the trials of one study."""

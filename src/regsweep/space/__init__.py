@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regsweep.config.space import greatest
 from regsweep.space.assignment import (
     always,
     as_seen,
@@ -10,7 +11,6 @@ from regsweep.space.assignment import (
     choices,
     draw,
     every_key,
-    greatest,
     middle_of,
     parameter_of,
 )

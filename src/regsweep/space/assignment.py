@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from regsweep.config.names import ENCODINGS
 from regsweep.config.parameters import Choice, FloatRange, Found, IntRange, Parameter, SteppedRange, widened
-from regsweep.config.space import SpaceConfig, keys, name_and_layer, parents
+from regsweep.config.space import SpaceConfig, greatest, keys, name_and_layer, parents
 from regsweep.space.function import call, explored, found_in
 from regsweep.space.suggesters import Middle, Suggester
 from regsweep.trial import Scalar
@@ -70,11 +70,6 @@ def calling_for(key: str, parameter: Parameter, parent: str, space: SpaceConfig)
         for value in space.parameters[parent].grid(None)
         if (not layer or int(value) >= layer) and (when is None or when.holds({parent: value}))
     ]
-
-
-def greatest(space: SpaceConfig, name: str) -> float:
-    """The greatest value a numeric parameter can take; where a function draws, the value of what it leaves open."""
-    return max(float(value) for value in space.parameters[name].values())
 
 
 def parameter_of(space: SpaceConfig, key: str) -> Parameter | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from regsweep.book import RecordBook
 from regsweep.errors import StorageError, UnreadableError
-from regsweep.folder import RECORD, read_json
+from regsweep.folder import RECORD_FILE, read_json
 from regsweep.paths import Workspace, read_only
 from regsweep.record import StudyFacts
 from regsweep.tracking.content import Point
@@ -56,10 +56,9 @@ def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspec
         return _from_server(workspace, book, facts)
     # Listed before the database is read: a recorder at work writes artifacts first.
     home = workspace.artifacts / facts.config.experiment
-    # What is other studies' or the user's is not looked at: a database that was made anew does not know of it either.
-    listed = [place for place in home.glob("?" * 32) if _is_leftover(place, facts.study)]
+    listed = list(home.glob("?" * 32))
     if not workspace.mlflow_db.is_file():
-        return Inspection([], [], listed)
+        return Inspection([], [], _leftovers(listed, facts.study))
     try:
         with closing(sqlite3.connect(read_only(workspace.mlflow_db), uri=True, timeout=15)) as database:
             # One moment of the database, whatever is being written meanwhile.
@@ -68,13 +67,18 @@ def inspect(workspace: Workspace, book: RecordBook, facts: StudyFacts) -> Inspec
             known = {row[0] for row in database.execute("SELECT run_uuid FROM runs")}
     except sqlite3.Error as error:
         raise StorageError(f"{workspace.mlflow_db}: can't be read ({error}); `regsweep repair` makes it anew") from None
-    return _sorted(recorded, [place for place in listed if place.name not in known])
+    return _sorted(recorded, _leftovers([place for place in listed if place.name not in known], facts.study))
+
+
+def _leftovers(places: Sequence[Path], study: str) -> list[Path]:
+    # Other studies' and the user's are none: a database that was made anew does not know of their runs either.
+    return [place for place in places if _is_leftover(place, study)]
 
 
 def _is_leftover(place: Path, study: str) -> bool:
     """Whether a run's folder is this study's, by the record in it, or has been empty for a while."""
     artifacts = place / "artifacts"
-    records = [record for name in ("record", "champion") if (record := artifacts / name / RECORD).is_file()]
+    records = [record for name in ("record", "champion") if (record := artifacts / name / RECORD_FILE).is_file()]
     try:
         if any(read_json(record)["study"] == study for record in records):
             return True
