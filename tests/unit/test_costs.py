@@ -50,7 +50,7 @@ class Slow(Inline):
         # Keras is not needed.
         return None  # type: ignore[return-value]
 
-    def _measure(self) -> Speed:
+    def _measure(self, timed: bool) -> Speed:
         return Speed()
 
 
@@ -60,7 +60,7 @@ class Idle(Inline):
     def submit(self, stack: Sequence[TrialSpec], load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
         raise AssertionError(f"{stack} is to be trained")
 
-    def _measure(self) -> Speed:
+    def _measure(self, timed: bool) -> Speed:
         return Speed()
 
 
@@ -73,22 +73,23 @@ def measured(config: StudyConfig, seconds: Callable[[Sequence[TrialSpec], Load],
     return costs, executor
 
 
-def test_tracing_is_told_from_training_and_the_machine_from_the_model() -> None:
+def test_tracing_is_told_from_beginning_and_training_and_the_machine_from_the_model() -> None:
     traced = set[ProgramKey]()
 
-    def seconds(_: Sequence[TrialSpec], load: Load) -> float:
+    def seconds(stack: Sequence[TrialSpec], load: Load) -> float:
         new = load.program not in traced
         traced.add(load.program)
-        return 3 * load.seconds + (0.7 if new else 0.0)
+        return 0.02 * len(stack) + 3 * load.seconds + (0.7 if new else 0.0)
 
     costs, executor = measured(compose(["dataset=diabetes"])[0], seconds)
-    assert (costs.machine.slowness, costs.machine.trace) == (pytest.approx(3), pytest.approx(0.7))
-    # Some seconds of training, twice, at most.
-    assert executor.now - 0.7 * len(traced) < 10
+    machine = costs.machine
+    assert (machine.slowness, machine.begin, machine.trace) == tuple(map(pytest.approx, (3, 0.02, 0.7)))
+    # Some seconds of training, twice, and two epochs, at most.
+    assert executor.now - 0.7 * len(traced) < 11
     # Of programs that the workers know, training is left.
     drawn = next(one for one in _drawn(costs) if form_of(one, 10, 100).program in traced)
     (load,) = costs.plan([drawn])
-    assert costs.seconds([drawn]) == pytest.approx(3 * load.seconds)
+    assert costs.seconds([drawn]) == costs.alone(drawn, costs.data) == pytest.approx(0.02 + 3 * load.seconds)
 
 
 def test_what_keras_begins_with_is_told_from_its_steps() -> None:

@@ -57,11 +57,21 @@ def one(data: Prepared) -> Iterator[Processes]:
 
 def test_on_a_gpu_a_load_holds_as_many_as_the_plan_likes(data: Prepared) -> None:
     class OnGpu(Inline):
-        def _measure(self) -> Speed:
+        def _measure(self, timed: bool) -> Speed:
             return Speed(gpu=True)
 
     (load,) = OnGpu(CONFIG.trainer, data).plan([spec(seed=seed) for seed in range(50)])
     assert sorted(load.positions) == list(range(50))
+
+
+def test_a_single_worker_gets_the_same_stacks_without_being_timed(data: Prepared) -> None:
+    specs = [spec(seed=seed, widths=(width,)) for seed in range(20) for width in (4, 40)]
+    executor = Inline(CONFIG.trainer, data)
+    untimed = {load.positions for load in executor.plan(specs)}
+    assert executor._speed == Speed()
+    executor.measure()
+    assert executor._speed != Speed()
+    assert {load.positions for load in executor.plan(specs)} == untimed
 
 
 def gone(pid: int) -> bool:
@@ -188,7 +198,7 @@ def test_stacks_that_wait_behind_a_dying_one_go_to_another_worker(data: Prepared
         first, second = executor._pool
         first.call(os.getpid)
         pid = first.call(os.getpid)
-        speed = executor._measure()
+        speed = executor._measure(True)
         jobs = [Job((spec(epochs=20000),), long), Job((spec(epochs=1),), short)]
         for job in jobs:
             first.take(job, speed)

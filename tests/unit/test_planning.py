@@ -238,6 +238,7 @@ def test_the_makespan_is_that_of_the_longest_line() -> None:
     assert makespan(loads, Machine(2, 1.0, 0.0), {load.program for load in loads}) == (4.0, 0)
     assert makespan(loads, Machine(2, 1.0, 0.0), {(("of no load",), True)}) == (5.0, 1)
     assert makespan(loads, Machine(2, 0.0, 0.0, slowness=2.0)) == (8.0, 1)
+    assert makespan(loads, Machine(2, 0.0, 0.0, begin=1.0)) == (6.0, 1)
 
 
 def test_what_asking_takes_longer_and_longer_is_seen() -> None:

@@ -66,7 +66,8 @@ class Costs:
     def start(self) -> None:
         """Wait until there are workers, and until the executor has measured what it divides specs by."""
         self.executor.call(_ready, self.config.trainer)
-        self.plan(self._sample)
+        if _stacks(self.config):
+            self.executor.measure()
 
     def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
         """Divide specs among stacks; the seconds of each are the cost model's."""
@@ -82,7 +83,7 @@ class Costs:
     def alone(self, spec: TrialSpec, data: Prepared) -> float:
         """How long a training by itself takes, maybe on other data."""
         (load,) = self.plan([spec])
-        return self.machine.slowness * load.seconds * self.by_model(spec, data) / self.by_model(spec)
+        return self.machine.begin + self.machine.slowness * load.seconds * self.by_model(spec, data) / self.by_model(spec)
 
     def by_model(self, spec: TrialSpec, data: Prepared | None = None) -> float:
         """What a training takes by the cost model, maybe on other data; of Keras's own loop as it was measured here."""
@@ -99,16 +100,28 @@ class Costs:
             self._measure_alone(once)
 
     def _measure_stacks(self, specs: Sequence[TrialSpec]) -> None:
-        """Twice: tracing is what the first time takes longer; the second says how slow it is here."""
-        machine = self.machine
-        share = min(1.0, SHORT / max(1e-9, makespan(self.plan(specs), replace(machine, trace=0.0))[0]))
+        """Twice: tracing is what the first time takes longer. One epoch then tells what trainings begin with from their steps."""
+        bare = replace(self.machine, trace=0.0)
+        share = min(1.0, SHORT / max(1e-9, makespan(self.plan(specs), bare)[0]))
         short = [replace(spec, epochs=max(1, round(spec.epochs * share)), rounds=()) for spec in specs]
-        traced, again = (self._timed(short) for _ in range(2))
         loads = self.plan(short)
-        programs = makespan(loads, machine)[1]
-        expected = makespan(loads, replace(machine, trace=0.0))[0]
+        traced, again = (self._timed(short, loads) for _ in range(2))
+        # The same loads, which go to the workers that have traced their programs.
+        epochs = [max(short[position].epochs for position in load.positions) for load in loads]
+        firsts = [replace(load, seconds=load.seconds / count) for load, count in zip(loads, epochs, strict=True)]
+        steps, fewest = (makespan(each, bare)[0] for each in (loads, firsts))
+        begin = 0.0
+        # Otherwise steps are nearly all of it.
+        if steps > 2 * fewest:
+            once = [replace(spec, epochs=1) for spec in short]
+            first = min(self._timed(once, firsts) for _ in range(2))
+            slowness = max(LEAST, (again - first) / (steps - fewest))
+            begin = max(0.0, first - slowness * fewest) / makespan(loads, replace(bare, begin=1.0, slowness=0.0))[0]
+        else:
+            slowness = again / max(1e-9, steps)
         self._known = frozenset(load.program for load in loads)
-        self.machine = replace(machine, slowness=again / max(1e-9, expected), trace=max(0.0, traced - again) / max(1, programs))
+        trace = max(0.0, traced - again) / max(1, makespan(loads, self.machine)[1])
+        self.machine = replace(self.machine, slowness=slowness, begin=begin, trace=trace)
 
     def _measure_alone(self, once: Sequence[TrialSpec]) -> None:
         """For one epoch and for more: the difference is that of steps. No graph is kept from one to the next."""
@@ -117,17 +130,18 @@ class Costs:
         epochs = max(2, min(round(1 + SHORT / max(1e-9, one)), max(spec.epochs for spec in self._sample)))
         longer = [replace(spec, epochs=epochs) for spec in once]
         # What Keras does once in a process is no part of any training.
-        self._timed([min(once, key=lambda spec: self.alone(spec, self.data))] * self.machine.workers)
-        short, long = self._timed(once), self._timed(longer)
+        quickest = [min(once, key=lambda spec: self.alone(spec, self.data))] * self.machine.workers
+        self._timed(quickest, self.plan(quickest))
+        short, long = self._timed(once, self.plan(once)), self._timed(longer, self.plan(longer))
         self._step = max(LEAST, (long - short) / max(1e-9, self._made_of(longer, fit=0.0, step=1.0) - one))
         self._fit = max(LEAST, (short - self._step * one) / begin)
 
     def _made_of(self, specs: Sequence[TrialSpec], *, fit: float, step: float) -> float:
         return makespan(replace(self, _fit=fit, _step=step).plan(specs), self.machine)[0]
 
-    def _timed(self, specs: Sequence[TrialSpec]) -> float:
+    def _timed(self, specs: Sequence[TrialSpec], loads: Sequence[Load]) -> float:
         began = self.clock()
-        wait([self.executor.submit([specs[position] for position in load.positions], load) for load in self.plan(specs)])
+        wait([self.executor.submit([specs[position] for position in load.positions], load) for load in loads])
         return self.clock() - began
 
 

@@ -30,12 +30,16 @@ Objectives = Callable[[Sequence[TrialSpec]], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Machine:
-    """How many `workers` train; seconds of a `trace` and of `writing` a trial; `slowness` times what the cost model says."""
+    """How many `workers` train; seconds of a `trace` and of `writing` a trial; `slowness` times what the cost model says.
+
+    `begin`: seconds that each training takes before its first step and after its last, whatever comes between.
+    """
 
     workers: int
     trace: float
     writing: float
     slowness: float = 1.0
+    begin: float = 0.0
 
 
 @dataclass
@@ -65,7 +69,7 @@ class Pool:
 
     def _cost(self, load: Load, worker: int) -> float:
         trace = 0.0 if load.program in self.traced[worker] else self.machine.trace
-        return trace + load.seconds * self.machine.slowness
+        return trace + self.machine.begin * len(load.positions) + load.seconds * self.machine.slowness
 
 
 @dataclass(frozen=True)

@@ -39,15 +39,22 @@ class Executor(ABC):
         return time.monotonic()
 
     def plan(self, specs: Sequence[TrialSpec]) -> tuple[Load, ...]:
-        """Divide specs into stacks for the workers, the most costly first; the first call measures the machine."""
+        """Divide specs into stacks for the workers, the most costly first; the first call measures the machine.
+
+        A single worker gets the same stacks however long they take, so nothing is timed for it.
+        """
         if not specs or not shares_stacks(self._config.kind, self._data.task):
             return one_each(specs)
-        self._speed = self._speed or self._measure()
+        self._speed = self._speed or self._measure(self._workers > 1)
         folds = self._data.folds
         # On a GPU its own memory counts; the trainer sees to it.
         inputs = {spec.encoding: folds[0].encoded(spec.encoding).inputs for spec in specs}
         rows, memory = len(folds[0].z_train), sys.float_info.max if self._speed.gpu else self._config.memory_gb * GIB
         return plan(specs, inputs, rows, len(folds), self._speed, self._workers, memory)
+
+    def measure(self) -> None:
+        """Have the machine measured if it was not: loads of a plan then say what they cost here, of a single worker's, too."""
+        self._speed = self._measure(True)
 
     @abstractmethod
     def submit(self, stack: Sequence[TrialSpec], load: Load | None = None, rule: StopRule | None = None) -> Future[Results]:
@@ -82,7 +89,7 @@ class Executor(ABC):
         """Stop; what is still training is given up."""
 
     @abstractmethod
-    def _measure(self) -> Speed: ...
+    def _measure(self, timed: bool) -> Speed: ...
 
     def __enter__(self) -> Self:
         return self
@@ -109,8 +116,8 @@ class Inline(Executor):
     def close(self) -> None:
         """Nothing runs between calls."""
 
-    def _measure(self) -> Speed:
-        return self._site().trainer.speed()
+    def _measure(self, timed: bool) -> Speed:
+        return self._site().trainer.speed(timed=timed)
 
     def _site(self) -> Site:
         self._made = self._made or Site(self._config, make_trainer(self._config), self._data)

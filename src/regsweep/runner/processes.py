@@ -58,8 +58,8 @@ class Processes(Executor):
         for worker in self._pool:
             worker.join()
 
-    def _measure(self) -> Speed:
-        return self._pool[0].measure()
+    def _measure(self, timed: bool) -> Speed:
+        return self._pool[0].measure(timed=timed)
 
     def _place(self, job: Job) -> None:
         speed = self._speed or Speed()

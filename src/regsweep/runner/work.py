@@ -59,9 +59,9 @@ def train(site: Site, stack: tuple[TrialSpec, ...], rule: StopRule | None = None
         return (failure(stack[0], error, (), seconds=0.0, trainer=site.config.kind),)
 
 
-def measure(site: Site) -> Speed:
+def measure(site: Site, timed: bool) -> Speed:
     """What trainings cost here."""
-    return site.trainer.speed()
+    return site.trainer.speed(timed=timed)
 
 
 def call(_site: Site, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

@@ -81,9 +81,9 @@ class Worker:
         self._jobs.put(job)
         return job.future.result()
 
-    def measure(self) -> Speed:
+    def measure(self, *, timed: bool) -> Speed:
         """What trainings cost there."""
-        job = Job(function=measure)
+        job = Job(function=measure, arguments=(timed,))
         self._jobs.put(job)
         speed: Speed = job.future.result()
         return speed

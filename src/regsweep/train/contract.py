@@ -86,8 +86,8 @@ class Trainer(Protocol):
         """
         ...
 
-    def speed(self) -> Speed:
-        """What trainings cost on this machine, measured by the first call."""
+    def speed(self, *, timed: bool = True) -> Speed:
+        """What trainings cost on this machine, timed once; or, not `timed`, on a machine of its kind."""
         ...
 
 

@@ -47,7 +47,7 @@ class KerasFit:
         """Train every spec on every fold, one after the other; with a rule, the folds of a spec take turns."""
         return tuple(self._fit_one(spec, data, stop) for spec in specs)
 
-    def speed(self) -> Speed:
+    def speed(self, *, timed: bool = True) -> Speed:
         """The cost model's defaults: nothing is stacked here."""
         return Speed()
 
