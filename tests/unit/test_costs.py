@@ -24,7 +24,6 @@ from regsweep.planning.simulate import Machine, makespan
 from regsweep.runner import Inline
 from regsweep.runner.executor import T
 from regsweep.runner.work import Results
-from regsweep.train import train_elsewhere
 from regsweep.train.contract import StopAfter, StopRule
 from regsweep.train.plan import Load, ProgramKey, Speed, form_of
 from regsweep.trial import State, TrialSpec
@@ -164,7 +163,7 @@ def test_a_refit_costs_one_training_of_its_own_length_on_the_rows_it_is_given() 
     data = gather(config).prepared
     executor = pretended(config, data)
     one = gather(compose(["dataset=diabetes", "split=holdout"])[0]).prepared
-    result = executor.call(train_elsewhere, config.trainer, spec(epochs=90), one, StopAfter(30, folds=1))
+    result = executor.train_elsewhere(config.trainer, spec(epochs=90), one, StopAfter(30, folds=1))
     assert len(result.folds) == 1
     assert executor.seconds == pytest.approx(seconds_of(spec(epochs=30), config, one))
     assert executor.call(os.getpid) == os.getpid()

@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 
 from regsweep.config import compose
-from regsweep.data import load_dataset, make_split
+from regsweep.data import Split, load_dataset, make_split
 from regsweep.data.features import Prepared, prepare
+from regsweep.data.split import Fold
 from regsweep.errors import RegsweepError
 from regsweep.runner import Inline, Processes
 from regsweep.runner.limits import machine_memory, memory_share
 from regsweep.runner.process import METHOD, Died, WorkerProcess
 from regsweep.runner.retry import train_apart
 from regsweep.runner.worker import Job, Worker
+from regsweep.tasks import VAL_LOSS
 from regsweep.train.plan import Speed, one_each
 from regsweep.trial import State, TrialResult, TrialSpec
 from tests.helpers import spec, trained
@@ -208,6 +210,21 @@ def test_stacks_that_wait_behind_a_dying_one_go_to_another_worker(data: Prepared
         assert jobs[1].future.result(timeout=60)[0].state is State.COMPLETE
         assert not jobs[0].future.done()
         assert second.busy == 0
+
+
+def test_a_training_on_other_data_is_the_same_in_every_executor_and_keeps_the_limits(data: Prepared, one: Processes) -> None:
+    split = Split((Fold(np.arange(40), np.arange(40, 60)),), np.arange(60, 80))
+    other = prepare(load_dataset(CONFIG.dataset), split, CONFIG.features)
+    kept = CONFIG.trainer.model_copy(update={"keep": "best"})
+    result = one.train_elsewhere(kept, STACK[0], other)
+    (fold,) = result.folds
+    assert fold.kept_epoch == int(np.argmin(fold.curves[:, VAL_LOSS]))
+    assert equal((result,), (Inline(CONFIG.trainer, data).train_elsewhere(kept, STACK[0], other),))
+    # The worker's own data and trainer are what they were.
+    assert equal(one.submit(STACK).result(), Inline(CONFIG.trainer, data).submit(STACK).result())
+    with Processes(CONFIG.trainer, data, workers=1, trial_seconds=1.0) as short:
+        late = short.train_elsewhere(kept, spec(epochs=10_000_000), other)
+    assert (late.state, late.cause) == (State.FAILED, "took longer than executor.trial_seconds=1")
 
 
 def test_closing_leaves_no_worker_and_waits_for_no_training(data: Prepared) -> None:

@@ -15,7 +15,6 @@ from regsweep.data.split import Fold
 from regsweep.errors import RegsweepError
 from regsweep.predictor import Model
 from regsweep.runner import Executor
-from regsweep.train import train_elsewhere
 from regsweep.train.contract import StopAfter
 from regsweep.trial import State, TrialResult, TrialSpec
 
@@ -47,7 +46,7 @@ class Trainings:
         data = whole(self._config, self._dataset, self._split, spec.encoding)
         # There are no validation rows left to stop or choose an epoch by.
         trainer = self._config.trainer.model_copy(update={"patience": None, "keep": "last"})
-        again = self._executor.call(train_elsewhere, trainer, spec, data, rule)
+        again = self._executor.train_elsewhere(trainer, spec, data, rule)
         if again.state is State.FAILED:
             raise RegsweepError(f"the champion could not be refitted ({again.cause}); try champion=bag")
         return data.encoding.model(again)

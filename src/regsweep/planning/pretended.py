@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
 from regsweep.planning.costs import Costs
 from regsweep.planning.preference import Lean
@@ -20,7 +21,6 @@ from regsweep.runner import Executor
 from regsweep.runner.executor import T
 from regsweep.runner.work import Results
 from regsweep.tasks import REGRESSION, Task
-from regsweep.train import train_elsewhere
 from regsweep.train.contract import StopRule, kept_epoch
 from regsweep.train.plan import Load, Speed
 from regsweep.trial import Array64, FoldResult, Network, State, TrialResult, TrialSpec
@@ -48,12 +48,15 @@ class Pretended(Executor):
             self.seconds += self._costs.seconds(specs)
         return self._results(specs, self._data)
 
+    def train_elsewhere(
+        self, _config: TrainerConfig, spec: TrialSpec, data: Prepared, rule: StopRule | None = None
+    ) -> TrialResult:
+        epochs = spec.epochs if rule is None or rule.every is None else min(spec.epochs, rule.every)
+        self.seconds += self._costs.alone(replace(spec, epochs=epochs), data)
+        return self._results([spec], data)[0]
+
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        if function is not train_elsewhere:
-            return self._costs.executor.call(function, *arguments)
-        _, spec, data, rule = arguments
-        self.seconds += self._costs.alone(spec if rule is None else replace(spec, epochs=rule.every), data)
-        return cast("T", self._results([spec], data)[0])
+        return self._costs.executor.call(function, *arguments)
 
     def close(self) -> None:
         """Nothing runs."""

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Prepared
-from regsweep.runner.work import Results, Site, train
+from regsweep.runner.work import Results, Site, elsewhere, train
 from regsweep.train import make_trainer
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import GIB, Load, Speed, one_each, plan, shares_stacks
@@ -70,6 +70,12 @@ class Executor(ABC):
             results |= zip(load.positions, future.result(), strict=True)
         return tuple(results[position] for position in range(len(specs)))
 
+    @abstractmethod
+    def train_elsewhere(
+        self, config: TrainerConfig, spec: TrialSpec, data: Prepared, rule: StopRule | None = None
+    ) -> TrialResult:
+        """Train a spec on other data than the study's folds; wait for it."""
+
     def begin(self, specs: Sequence[TrialSpec]) -> tuple[TrialSpec, ...]:
         """The specs with the weights to go on from; where these are missing, the earlier rounds are trained."""
         begun = list(specs)
@@ -109,6 +115,11 @@ class Inline(Executor):
         future: Future[Results] = Future()
         future.set_result(train(self._site(), tuple(stack), rule))
         return future
+
+    def train_elsewhere(
+        self, config: TrainerConfig, spec: TrialSpec, data: Prepared, rule: StopRule | None = None
+    ) -> TrialResult:
+        return elsewhere(self._site(), (spec,), rule, config, data)[0]
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         return function(*arguments)

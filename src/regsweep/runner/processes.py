@@ -13,11 +13,11 @@ from regsweep.environment import usable_cores
 from regsweep.runner.executor import Executor, T
 from regsweep.runner.limits import Limits, memory_share
 from regsweep.runner.process import WorkerProcess
-from regsweep.runner.work import Results
+from regsweep.runner.work import Results, elsewhere
 from regsweep.runner.worker import Job, Worker
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load, Speed
-from regsweep.trial import TrialSpec
+from regsweep.trial import TrialResult, TrialSpec
 
 
 class Processes(Executor):
@@ -47,6 +47,14 @@ class Processes(Executor):
         job = Job(tuple(stack), load, rule)
         self._place(job)
         return job.future
+
+    def train_elsewhere(
+        self, config: TrainerConfig, spec: TrialSpec, data: Prepared, rule: StopRule | None = None
+    ) -> TrialResult:
+        job = Job((spec,), None, rule, elsewhere, (config, data))
+        self._place(job)
+        results: Results = job.future.result()
+        return results[0]
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         result: T = min(self._pool, key=lambda worker: worker.busy).call(function, *arguments)

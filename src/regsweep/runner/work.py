@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -57,6 +57,11 @@ def train(site: Site, stack: tuple[TrialSpec, ...], rule: StopRule | None = None
             middle = len(stack) // 2
             return train(site, stack[:middle], rule) + train(site, stack[middle:], rule)
         return (failure(stack[0], error, (), seconds=0.0, trainer=site.config.kind),)
+
+
+def elsewhere(site: Site, stack: tuple[TrialSpec, ...], rule: StopRule | None, config: TrainerConfig, data: Prepared) -> Results:
+    """Train a stack on other data than the site's."""
+    return train(replace(site, config=config, trainer=make_trainer(config), data=data), stack, rule)
 
 
 def measure(site: Site, timed: bool) -> Speed:

@@ -23,7 +23,7 @@ from regsweep.trial import TrialSpec
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A stack to train, or a function to call."""
+    """A stack to train, by what function and with which arguments besides; without a stack, a function to call."""
 
     stack: tuple[TrialSpec, ...] = ()
     load: Load | None = None
@@ -117,7 +117,7 @@ class Worker:
 
     def _do(self, job: Job) -> None:
         try:
-            result = self._train(job) if job.function is train else self._call(job)
+            result = self._train(job) if job.stack else self._call(job)
         except _Stopped:
             job.future.cancel()
             raise
@@ -130,7 +130,7 @@ class Worker:
         started = time.perf_counter()
 
         def attempt(stack: tuple[TrialSpec, ...]) -> Results:
-            results: Results = self._ask(train, stack, job.rule, trainings=len(stack))
+            results: Results = self._ask(job.function, stack, job.rule, *job.arguments, trainings=len(stack))
             return results
 
         return train_apart(job.stack, attempt, self._trainer, lambda: time.perf_counter() - started)

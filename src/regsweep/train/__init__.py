@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from regsweep.config.schema import TrainerConfig
-from regsweep.data.features import Prepared
 from regsweep.predictor import Model
-from regsweep.train.contract import StopRule, Trainer
+from regsweep.train.contract import Trainer
 from regsweep.train.runtime import start_backend
-from regsweep.trial import TrialResult, TrialSpec
 
-__all__ = ["Trainer", "make_trainer", "save_networks", "train_elsewhere"]
+__all__ = ["Trainer", "make_trainer", "save_networks"]
 
 
 def make_trainer(config: TrainerConfig) -> Trainer:
@@ -24,11 +22,6 @@ def make_trainer(config: TrainerConfig) -> Trainer:
     from regsweep.train.stacked import Stacked
 
     return Stacked(config)
-
-
-def train_elsewhere(config: TrainerConfig, spec: TrialSpec, data: Prepared, stop: StopRule | None = None) -> TrialResult:
-    """Train one spec on other data than the study's folds, until the rule stops it, if there is one."""
-    return make_trainer(config).fit([spec], data, stop)[0]
 
 
 def save_networks(model: Model, folder: Path, config: TrainerConfig) -> dict[str, Path]:
