@@ -14,9 +14,9 @@ import tensorflow as tf
 from regsweep.train.contract import Seeds
 from regsweep.train.plan import Form
 from regsweep.train.stacked import draws
+from regsweep.train.stacked.arguments import Fixed, State, Steps
 from regsweep.train.stacked.layout import Layout
 from regsweep.train.stacked.optimizers import OPTIMIZERS, Coefficients, schedule
-from regsweep.train.stacked.program import Fixed, State, Steps
 from regsweep.train.stacked.table import FoldTable
 from regsweep.trial import Array32, Array64, Network, TrialSpec
 

@@ -13,9 +13,10 @@ from regsweep.config.schema import TrainerConfig
 from regsweep.train.contract import first_weights, kept_epoch, seeds
 from regsweep.train.plan import GREATEST_STACK, Form
 from regsweep.train.stacked import draws
+from regsweep.train.stacked.arguments import State, Stopping
 from regsweep.train.stacked.arrays import Lane, batch_rows, first_state, fixed, make_steps, step_bytes
 from regsweep.train.stacked.layout import Layout
-from regsweep.train.stacked.program import State, Stopping, program
+from regsweep.train.stacked.program import program
 from regsweep.train.stacked.table import FoldTable, curves_of
 from regsweep.trial import Array64, FoldResult, TrialSpec
 

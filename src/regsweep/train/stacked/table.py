@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from regsweep.data.features import FoldData
 from regsweep.train.plan import VALIDATION_CHUNK
-from regsweep.train.stacked.program import Table
+from regsweep.train.stacked.arguments import Table
 from regsweep.trial import Array64
 
 
