@@ -32,10 +32,13 @@ TEST_SHARE: Final = 0.2
 
 @dataclass(frozen=True)
 class Curve:
-    """A value of the best trial so far: `values[i]` from trial `trials[i]` (counted from 1), `seconds[i]` on, until the next."""
+    """A value of the best trial so far: `values[i]` from trial `trials[i]` (counted from 1) on, which ended at `seconds[i]`, when
+    `epochs[i]` had been trained of all trials up to it; until the next.
+    """
 
     trials: Array
     seconds: Array
+    epochs: Array
     values: Array
 
     @property
@@ -51,6 +54,10 @@ class Curve:
         """At so many seconds; nan before the first that ended well."""
         return _at(self.seconds, self.values, places)
 
+    def at_epochs(self, places: Array) -> Array:
+        """At so many epochs; nan before the first that ended well."""
+        return _at(self.epochs, self.values, places)
+
 
 def curve(line: Line, value: str) -> Curve:
     """The curve of a line. Validation and test are RMSE in target units; what was not trained anew is left out of those two."""
@@ -59,6 +66,7 @@ def curve(line: Line, value: str) -> Curve:
     return Curve(
         np.array([number + 1.0 for number in numbers]),
         np.array([line["seconds"][number] for number in numbers], dtype=np.float64),
+        np.cumsum(line["epochs"], dtype=np.float64)[numbers],
         np.array([_value(entry, value) for entry in best], dtype=np.float64),
     )
 

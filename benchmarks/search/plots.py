@@ -50,7 +50,7 @@ _POINTS: Final = 12
 _WIDE: Final = 4
 # Of fewer seeds intervals are so wide that nothing else is seen.
 _ENOUGH: Final = 5
-_SEEDS: Final = f"Mean over n seeds; of {_ENOUGH} or more with 95 % intervals of the corrected resampled t-test."
+SEED_NOTE: Final = f"Mean over n seeds; of {_ENOUGH} or more with 95 % intervals of the corrected resampled t-test."
 
 
 def figures(found: dict[Cell, Line]) -> dict[str, Figure]:
@@ -81,7 +81,7 @@ def race(found: dict[Cell, Line]) -> Figure | None:
     if not tables:
         return None
     note = (
-        f"{_SEEDS} What was best so far by each system's own validation, its configuration trained anew on five folds: "
+        f"{SEED_NOTE} What was best so far by each system's own validation, its configuration trained anew on five folds: "
         "RMSE on the test rows, relative to what regsweep's default ends with. regsweep has two cores, each peer has one."
     )
     figure = new_figure("Best configuration so far against seconds", height=2.2 * len(tables) + 1.6, note=note)
@@ -93,10 +93,10 @@ def race(found: dict[Cell, Line]) -> Figure | None:
             mine = {key: line for key, line in lines.items() if key[0] == table and key in ours}
             counts += [str(len(mine))] if lines else []
             if mine:
-                _draw(axes, mine, ours, ANEW_TEST, "seconds", index)
+                draw(axes, mine, ours, ANEW_TEST, "seconds", index)
         n = ", ".join(counts if len({*counts}) > 1 else counts[:1])
         axes.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="left", pad=2)
-        _frame(axes, "seconds")
+        frame(axes, "seconds")
     handles = [
         Line2D([], [], color=colour, linestyle=style, marker=marker, markersize=4, label=name)
         for name, (colour, style, marker), lines in zip(_RACERS, _STYLES, raced, strict=True)
@@ -113,7 +113,7 @@ def grid(
     """A row per system, a column per table: its curve, and the reference's on the same seeds."""
     against = _named(reference)
     note = (
-        f"{_SEEDS} Solid, dots: the row's; dashed, squares: {against}'s, on the same seeds. "
+        f"{SEED_NOTE} Solid, dots: the row's; dashed, squares: {against}'s, on the same seeds. "
         f"RMSE relative to what {against} ends with."
     )
     title = f"{value.capitalize()} RMSE of the best trial so far against {axis}"
@@ -128,30 +128,27 @@ def grid(
             axes.set_title(f"{table}, n = {len(mine)}", fontsize=SMALL, color=GREY, loc="right", pad=2)
             if mine:
                 same = {key: kinds[reference][key] for key in mine}
-                _draw(axes, same, kinds[reference], value, axis, 1)
-                _draw(axes, mine, kinds[reference], value, axis, 0)
-                _frame(axes, axis)
+                draw(axes, same, kinds[reference], value, axis, 1)
+                draw(axes, mine, kinds[reference], value, axis, 0)
+                frame(axes, axis)
     return figure
 
 
 def curves_over(lines: Lines, reference: Lines, value: str, axis: str, places: Array) -> Array:
-    """Relative values at places, shape (seeds, places); nan before a curve begins."""
-    rows = []
+    """Relative values at places, shape (seeds, places): mean over tables, where there are several; nan before a curve begins."""
+    rows: dict[int, list[Array]] = {}
     for key, line in sorted(lines.items()):
         one = curve(line, value)
-        found = one.at_trials(places) if axis == "trials" else one.at_seconds(places)
-        rows.append(found / curve(reference[key], value).last)
-    return np.array(rows)
+        found = {"trials": one.at_trials, "seconds": one.at_seconds, "epochs": one.at_epochs}[axis](places)
+        rows.setdefault(key[1], []).append(found / curve(reference[key], value).last)
+    return np.array([np.mean(tables, axis=0) for tables in rows.values()])
 
 
-def _draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, index: int) -> None:
+def draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, index: int) -> None:
     """A mean over seeds from where every curve has begun, with bars at some places; curves' bars stand beside each other."""
-    ends = [len(line["seconds"]) if axis == "trials" else line["seconds"][-1] for line in lines.values()]
-    starts = [line["best"][0]["trial"] for line in lines.values()]
-    starts = [
-        trial + 1 if axis == "trials" else line["seconds"][trial] for trial, line in zip(starts, lines.values(), strict=True)
-    ]
-    first, last = float(max(starts)), float(min(ends))
+    reached = [_reached(line, axis) for line in lines.values()]
+    starts = [at[line["best"][0]["trial"]] for at, line in zip(reached, lines.values(), strict=True)]
+    first, last = float(max(starts)), float(min(at[-1] for at in reached))
     last = max(first, last)
     colour, style, marker = _STYLES[index]
     fine = np.arange(first, last + 1) if axis == "trials" else np.geomspace(first, last, 200)
@@ -161,15 +158,22 @@ def _draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, ind
     found = [paired(column.tolist()) for column in curves_over(lines, reference, value, axis, places).T]
     means = np.array([one.value for one in found])
     reach = np.nan_to_num(np.array([[one.value - one.low, one.high - one.value] for one in found]).T)
-    reach *= len(lines) >= _ENOUGH
+    reach *= len({seed for _, seed in lines}) >= _ENOUGH
     axes.errorbar(places, means, reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.9, capsize=2)
+
+
+def _reached(line: Line, axis: str) -> Array:
+    """Where on an axis each trial of a line ends."""
+    if axis == "trials":
+        return np.arange(1.0, len(line["seconds"]) + 1)
+    return np.cumsum(line["epochs"], dtype=np.float64) if axis == "epochs" else np.array(line["seconds"], dtype=np.float64)
 
 
 def _is_anew(line: Line) -> bool:
     return any("anew" in entry for entry in line["best"])
 
 
-def _frame(axes: Axes, axis: str) -> None:
+def frame(axes: Axes, axis: str) -> None:
     """A line at 1, and no room for what curves are before they have found anything."""
     axes.axhline(1.0, color=GREY, linewidth=0.8, zorder=0)
     drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines]

@@ -16,6 +16,7 @@ from benchmarks.keras_parts import Declared, unconditional
 from benchmarks.search.__main__ import chosen, main
 from benchmarks.search.cells import BUDGET, NONE, PRUNERS, SAMPLERS, SEEDS, TABLES, Cell, Limits, all_cells, jobs
 from benchmarks.search.numbers import ANEW_VALIDATION, TEST, VALIDATION, by_kind, curve, final_r2
+from benchmarks.search.overview import overview
 from benchmarks.search.plots import curves_over, figures
 from benchmarks.search.replay import values_of
 from benchmarks.search.report import write
@@ -161,12 +162,15 @@ def test_with_a_pruner_every_trial_may_train_equally_long(pruner: str) -> None:
     assert config.space.parameters["epochs"].values() == (60,)
 
 
-def test_the_best_so_far_against_trials_and_seconds() -> None:
+def test_the_best_so_far_against_trials_seconds_and_epochs() -> None:
     found = line([None, 4.0, 5.0, 3.0, 3.0, math.nan], second=2.0)
     assert found["objective"] == [None, 16.0, 25.0, 9.0, 9.0, None]
     one = curve(found, VALIDATION)
     np.testing.assert_array_equal(one.at_trials(np.arange(1.0, 7.0)), [math.nan, 4, 4, 3, 3, 3])
     np.testing.assert_array_equal(one.at_seconds(np.array([3.9, 4.0, 7.9, 8.0, 100.0])), [math.nan, 4, 4, 3, 3])
+    # Three trials of ten epochs, one of five.
+    epochs = curve({**found, "epochs": [10, 10, 10, 5, 10, 10]}, VALIDATION)
+    np.testing.assert_array_equal(epochs.at_epochs(np.array([19.0, 20.0, 34.0, 35.0])), [math.nan, 4, 4, 3])
     np.testing.assert_array_equal(curve(found, TEST).at_trials(np.array([2.0, 4.0])), [8, 6])
     # Only the last best was trained anew.
     assert curve(found, ANEW_VALIDATION).trials.tolist() == [4.0]
@@ -176,6 +180,31 @@ def test_the_best_so_far_against_trials_and_seconds() -> None:
 def test_curves_are_relative_to_the_reference_on_the_same_rows() -> None:
     mine, reference = ({("diabetes", 0): line(values)} for values in ([4.0, 3.0], [5.0, 2.0]))
     np.testing.assert_allclose(curves_over(mine, reference, VALIDATION, "trials", np.array([1.0, 2.0])), [[2.0, 1.5]])
+    # A row per seed: the mean over its tables.
+    mine |= {("insurance", 0): line([8.0, 2.0]), ("insurance", 1): line([2.0, 6.0])}
+    reference |= {("insurance", 0): line([2.0]), ("insurance", 1): line([1.0])}
+    found = curves_over(mine, reference, VALIDATION, "epochs", np.array([10.0, 20.0]))
+    np.testing.assert_allclose(found, [[(2.0 + 4.0) / 2, (1.5 + 1.0) / 2], [2.0, 2.0]])
+
+
+def test_every_sampler_and_pruner_is_drawn_of_seeds_whose_tables_are_all_in() -> None:
+    found = {}
+    for table in TABLES:
+        for seed in (0, 1):
+            found[cell("tpe", table, seed, pruner=BUDGET)] = line([1.1, 1.0])
+            found[cell("tpe", table, seed, pruner="median")] = line([1.2, 1.05])
+        found[cell("qmc", table, 0, pruner="median")] = line([1.0])
+    found.pop(cell("tpe", "economics", 1, pruner="median"))
+    drawn = overview(by_kind(found, "ours"), VALIDATION)
+    assert drawn is not None
+    median, other = drawn.axes[0], drawn.axes[1]
+    # qmc has no control to be compared with.
+    assert (len(drawn.axes), median.get_ylabel(), median.get_title()) == (len(PRUNERS) - 2, "tpe", "median")
+    assert [text.get_text() for text in median.texts] == ["n = 1"]
+    control, pruned = (curve.get_ydata()[-1] for curve in median.lines if len(curve.get_xdata()) > 100)
+    assert (control, pruned) == (pytest.approx(1.0), pytest.approx(1.05))
+    assert not other.axison
+    assert overview(by_kind({cell("tpe"): line([1.0])}, "ours"), VALIDATION) is None
 
 
 def test_two_cells_make_a_report_that_says_no_more_than_they_do(tmp_path: Path) -> None:
