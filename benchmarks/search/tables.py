@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
 from typing import Final
 
 from benchmarks.search.cells import (
@@ -25,25 +24,16 @@ from benchmarks.search.cells import (
     all_cells,
     stage,
 )
-from benchmarks.search.numbers import ANEW_VALIDATION, by_kind, epochs_share, final_r2, mean_interval, paired, racers, ratio
+from benchmarks.search.numbers import ANEW_VALIDATION, by_kind, epochs_share, mean_interval, paired, ratio
+from benchmarks.search.race import MARGIN, NAMES, NOTHING, Lines, race, verdict
 from benchmarks.search.scoring import AGAIN
 from benchmarks.search.sitting import hours
 from benchmarks.search.store import Line
 from experiments.page import markdown
-from regsweep.bootstrap import Interval
 
 STAGES: Final = ("samplers without a pruner", "pruners with TPE and random search", "pruners with the other samplers")
-NAMES: Final = {
-    "default": "regsweep's default",
-    "optuna": "Optuna's `optimize` (TPE)",
-    "keras_tuner_random": "Keras Tuner's `search` (RandomSearch)",
-    "keras_tuner_bayesian": "Keras Tuner's `search` (BayesianOptimization)",
-    "keras_tuner_hyperband": "Keras Tuner's `search` (Hyperband)",
-}
-NOTHING: Final = "Nothing is in yet."
-# So much R² on test rows worse is still as good. Chosen when four of the thirty pairs of table and seed were in.
-MARGIN: Final = 0.01
-Lines = dict[tuple[str, int], Line]
+# Of many values of what cells were made with, so many are listed.
+LISTED: Final = 4
 
 
 def blocks(found: dict[Cell, Line]) -> dict[str, str]:
@@ -77,50 +67,8 @@ def state(found: dict[Cell, Line]) -> str:
         parts.append(f"Without a result: {'; '.join(failed)}.")
     for label, key in (("Machine", "machine"), ("Packages", "packages"), ("Commit", "commit"), ("Command", "command")):
         if values := Counter(_shown(line[key]) for line in inside):
-            listed = "; ".join(
-                f"{value} ({count:,} cells)" if len(values) > 1 else value for value, count in values.most_common()
-            )
-            parts.append(f"{label}: {listed}.")
+            parts.append(f"{label}: {_counted(values)}.")
     return "\n\n".join(parts)
-
-
-def race(found: dict[Cell, Line]) -> str:
-    """The default study beside the libraries' own loops, table by table."""
-    raced, rows = racers(found), []
-    for table in TABLES:
-        for system, lines in raced.items():
-            mine = {key: line for key, line in lines.items() if key[0] == table}
-            if not mine:
-                continue
-            own, anew = (_scores(mine, anew=again) for again in (False, True))
-            trials = median(len(line["seconds"]) for line in mine.values())
-            rows.append(
-                [table, NAMES[system], str(len(mine)), f"{trials:,.0f}", _spread(mean_interval(own)),
-                 _spread(mean_interval(anew)), *(_lead(raced["default"], mine) if system != "default" else ("", ""))]
-            )  # fmt: skip
-    if not rows:
-        return NOTHING
-    heads = [
-        "",
-        "",
-        "seeds",
-        "trials, median",
-        "test R² of the best trial's own model (of ours five networks, of a peer one)",
-        "test R² of its configuration, trained anew",
-    ]
-    return markdown([*heads, "default's configuration better by (test R²)", "on"], rows)
-
-
-def verdict(found: dict[Cell, Line]) -> str:
-    """What can be said of the default against each peer, in a sentence each."""
-    raced, sentences = racers(found), []
-    for table in TABLES:
-        for system, lines in raced.items():
-            pairs = _differences(raced["default"], {key: line for key, line in lines.items() if key[0] == table})
-            if system == "default" or not pairs:
-                continue
-            sentences.append(f"- On {table}, against {NAMES[system]}: {_concluded(paired(pairs), len(pairs))}")
-    return "\n".join(sentences) or NOTHING
 
 
 def samplers(found: dict[Cell, Line]) -> str:
@@ -214,37 +162,6 @@ def rules() -> str:
     )
 
 
-def _scores(lines: Lines, *, anew: bool) -> list[float]:
-    """Test R² of the best trials, where there is one."""
-    return [value for line in lines.values() if math.isfinite(value := final_r2(line, anew=anew))]
-
-
-def _differences(ours: Lines, theirs: Lines) -> list[float]:
-    """Test R² of our configuration less theirs, both trained anew, on the seeds that both have."""
-    found = [final_r2(ours[key], anew=True) - final_r2(theirs[key], anew=True) for key in sorted(ours.keys() & theirs.keys())]
-    return [difference for difference in found if math.isfinite(difference)]
-
-
-def _lead(ours: Lines, theirs: Lines) -> tuple[str, str]:
-    pairs = _differences(ours, theirs)
-    return _spread(paired(pairs)), f"{sum(pair > 0 for pair in pairs)} of {len(pairs)}" if pairs else ""
-
-
-def _concluded(found: Interval, seeds: int) -> str:
-    """What an interval says; nothing before all seeds are in: a look after each of them would find something in the end."""
-    if seeds < len(SEEDS):
-        so_far = f"{_signed(found.value)} in test R² so far"
-        return f"{seeds} of {len(SEEDS)} seeds {'is' if seeds == 1 else 'are'} in, which decides nothing ({so_far})."
-    ends = f"{_signed(found.value)} in test R² ({_signed(found.low)} to {_signed(found.high)})"
-    if found.low > 0:
-        return f"regsweep's configurations are better, {ends}."
-    if found.high < 0:
-        return f"regsweep's configurations are worse, {ends}."
-    if found.low > -MARGIN:
-        return f"regsweep's configurations are at least as good, {ends}: at most {MARGIN:g} worse."
-    return f"undecided, {ends}: they may be worse by as much as {-found.low:.4f}."
-
-
 def _overall(lines: Lines, reference: Lines) -> list[float]:
     """By seed, the mean over the three tables of how much worse it is; seeds that lack a table are left out."""
     means = []
@@ -280,19 +197,18 @@ def _whole_seeds(cells: Sequence[Cell], found: dict[Cell, Line]) -> int:
     return sum(all(cell in found for cell in cells if cell.seed == seed) for seed in {cell.seed for cell in cells})
 
 
-def _spread(found: Interval) -> str:
-    if math.isnan(found.value):
-        return ""
-    ends = "" if math.isnan(found.low) else f" ({_signed(found.low, plus='')} to {_signed(found.high, plus='')})"
-    return f"{_signed(found.value, plus='')}{ends}"
-
-
-def _signed(value: float, plus: str = "+") -> str:
-    return f"{'−' if value < 0 else plus}{abs(value):.4f}"
-
-
 def _percent(value: float) -> str:
     return f"{'−' if value < 0 else '+'}{abs(100 * value):.2f} %"
+
+
+def _counted(values: Counter[str]) -> str:
+    """The most frequent values with their numbers of cells, and how many others there are."""
+    if len(values) == 1:
+        return next(iter(values))
+    shown = [f"{value} ({count:,} cells)" for value, count in values.most_common(LISTED)]
+    if rest := values.total() - sum(count for _, count in values.most_common(LISTED)):
+        shown.append(f"{len(values) - LISTED:,} others ({rest:,} cells), as their lines say")
+    return "; ".join(shown)
 
 
 def _shown(value: object) -> str:
