@@ -318,6 +318,13 @@ def test_a_cell_without_a_result_is_named_and_left_out() -> None:
     assert "`tpe`" not in said["samplers"]
 
 
+def test_of_many_commits_the_most_frequent_are_listed_and_the_others_counted() -> None:
+    commits = "aaabbcdefg"
+    found = {cell("tpe", seed=seed): {**line([2.0]), "commit": commit} for seed, commit in enumerate(commits)}
+    said = blocks(found)["state"]
+    assert "Commit: `a` (3 cells); `b` (2 cells); `c` (1 cells); `d` (1 cells); 3 others (3 cells), as their lines say." in said
+
+
 def test_the_page_is_written_anew_with_its_figures(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "bakeoff_gone.png").touch()
