@@ -6,9 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from regsweep.search.gaussian_process import unchecked
+from regsweep.config import compose
+from regsweep.search.gaussian_process import UncheckedGaussianProcess, unchecked
+from regsweep.search.oracles import OracleSource
+from regsweep.search.source import Told
 from regsweep.train.runtime import import_keras
+from regsweep.trial import State
 
 
 def process() -> GaussianProcessRegressor:
@@ -35,6 +40,24 @@ def test_before_it_is_fitted_it_predicts_by_its_prior() -> None:
 
 def test_the_oracle_proposes_the_same_with_it() -> None:
     assert proposals(by_ours=True) == proposals(by_ours=False)
+
+
+def test_a_proposal_is_made_with_one_thread_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, predict = set[int](), UncheckedGaussianProcess.predict
+
+    def watched(self: UncheckedGaussianProcess, *arguments: Any, **options: Any) -> Any:
+        threads.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return predict(self, *arguments, **options)
+
+    monkeypatch.setattr(UncheckedGaussianProcess, "predict", watched)
+    source = OracleSource(compose(["sampler=kt_bayesian", "sampler.startup_trials=2"])[0])
+    with threadpool_limits(2, user_api="blas"):
+        for number in range(3):
+            params = source.ask(number, 0)
+            assert params is not None
+            source.tell(Told(number, State.COMPLETE, float(number), params))
+        outside = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    assert (threads, outside) == ({1}, {2})
 
 
 def proposals(*, by_ours: bool) -> list[dict[str, Any]]:
