@@ -18,7 +18,7 @@ from regsweep.data import load_dataset
 from regsweep.errors import ConfigError, nearest
 from regsweep.paths import Workspace
 from regsweep.record import StudyFacts
-from regsweep.space import Given, Middle, call, parameter_of
+from regsweep.space import given_problems, parameter_of
 from regsweep.train.runtime import start_for_function
 from regsweep.trial import higher_is_better
 
@@ -109,11 +109,7 @@ def _problem(given: Params, config: StudyConfig) -> str | None:
     if config.space.function is None:
         return next((text.removeprefix("enqueue.0.") for text in enqueue_problems([given], config.space, 1)), None)
     start_for_function(config)
-    try:
-        call(config.space, suggester := Given(given, Middle()))
-    except ConfigError as error:
-        return error.problems[0]
-    return next((f"{name}: is not drawn" for name in given if name not in suggester.used), None)
+    return next(iter(given_problems(config.space, given)), None)
 
 
 def _constant(space: SpaceConfig, key: str) -> bool:

@@ -108,6 +108,11 @@ def test_keras_tuners_words_mean_what_they_mean_there() -> None:
         (lambda hp: hp.suggest_categorical("a", [None, 1]), "'a' has the choice None; choices are numbers, texts"),
         (lambda hp: hp.suggest_categorical("a", []), "'a'.*at least 1"),
         (lambda hp: hp.suggest_int("a?", 0, 1), r"'a\?' is no name"),
+        # MLflow takes names for paths.
+        *(
+            (lambda hp, name=name: hp.suggest_int(name, 0, 1), f"'{name}' is no name: as a path it must be the shortest")
+            for name in ("a//b", "a/", "./a", "a/../b", "/a", "../a", ".")
+        ),
         (
             lambda hp: (hp.suggest_int("a", 0, 1), hp.suggest_int("a", 0, 2)),
             "'a' is drawn twice, from whole numbers from 0 to 1 and",
@@ -236,6 +241,37 @@ def define(trial):
     assert call(space, fitting).params == {"kind": "a", "width": 64, "dropout": pytest.approx(0.3)}
 
 
+def test_what_is_enqueued_above_the_middle_of_what_it_depends_on_fits_where_that_is_greater(write: Write, tmp_path: Path) -> None:
+    text = """
+def define(trial):
+    drawn = {"layers": trial.suggest_int("layers", 1, 3), "first": trial.suggest_int("first", 8, 64)}
+    if drawn["layers"] > 2:
+        drawn["third"] = trial.suggest_int("third", 4, drawn["first"])
+    return {"depth": drawn["layers"], "width": drawn["first"]}
+"""
+    config = write(text, "enqueue=[{third: 60}]")
+    assert function_problems(config, 100, lambda _: 10) == []
+    (proposal,) = Search(Workspace(tmp_path), "s", config).next_batch(1)
+    assert (proposal.params["layers"], proposal.params["third"]) == (3, 60)
+    (wrong,) = function_problems(write(text, "enqueue=[{third: 65}]"), 100, lambda _: 10)
+    assert "enqueue.0: 'third' is not drawn; the function draws first, layers there" in wrong
+    (wrong,) = function_problems(write(text, "enqueue=[{layers: 3, first: 8, third: 9}]"), 100, lambda _: 10)
+    assert "'third' is drawn from whole numbers from 4 to 8, but 9 was proposed for it; give another value" in wrong
+
+
+@pytest.mark.parametrize("sampler", ["brute_force", "random", "tpe"])
+def test_no_step_of_a_real_number_is_trained_twice(write: Write, tmp_path: Path, sampler: str) -> None:
+    text = "def define(trial):\n    return {'dropout': trial.suggest_float('d', 0.1, 0.7, step=0.2)}\n"
+    config = write(text, f"sampler={sampler}", "enqueue=[{d: 0.3}]", "n_trials=20", "parallel_trials=1")
+    search, drawn = Search(Workspace(tmp_path), "s", config), list[float]()
+    while proposals := search.next_batch(20):
+        for one in proposals:
+            drawn.append(float(one.params["d"]))
+            search.tell(one.number, State.COMPLETE, float(one.number))
+    assert sorted(drawn) == pytest.approx([0.1, 0.3, 0.5, 0.7][: len(drawn)])
+    assert len(drawn) >= 3
+
+
 def test_what_is_enqueued_beside_what_it_depends_on_is_drawn_until_it_fits(write: Write, tmp_path: Path) -> None:
     text = """
 def define(trial):
@@ -244,6 +280,7 @@ def define(trial):
 """
     for seed in range(4):
         config = write(text, f"seed={seed}", "enqueue=[{second: 30}]", "parallel_trials=1")
+        assert function_problems(config, 100, lambda _: 10) == []
         (proposal,) = Search(Workspace(tmp_path / str(seed)), "s", config).next_batch(1)
         assert proposal.params["second"] == 30
         assert int(proposal.params["first"]) >= 30
@@ -282,7 +319,27 @@ def define(trial):
         ),
         ("return {'dropout': trial.suggest_float('d', 0, 0.5)}", ["sampler=brute_force"], "d can take any real number"),
         ("return {'epochs': trial.suggest_int('e', 1, 200)}", ["pruner=hyperband"], "set space.parameters.epochs=200"),
-        ("return {'depth': trial.suggest_int('a', 0, 1)}", ["enqueue=[{b: 1}]"], "enqueue.0.b: is never drawn"),
+        (
+            "return {'depth': trial.suggest_int('a', 0, 1)}",
+            ["enqueue=[{b: 1}]"],
+            "enqueue.0: 'b' is not drawn; the function draws a there",
+        ),
+        (
+            "return {'width': trial.suggest_int('units', 2, 32)}",
+            ["enqueue=[{units: 8.7}]"],
+            "enqueue.0: .*'units' is drawn from whole numbers from 2 to 32, but 8.7 .* for it; give another value",
+        ),
+        (
+            "return {'width': trial.suggest_int('units', 2, 32)}",
+            ["enqueue=[{units: abc}]"],
+            "enqueue.0: .*'units' is drawn from whole numbers from 2 to 32, but 'abc' was proposed",
+        ),
+        (
+            "return {'dropout': trial.suggest_float('d', 0, 0.5)}",
+            ["enqueue=[{d: abc}]"],
+            "enqueue.0: .*'d' is drawn from real numbers from 0 to 0.5, but 'abc' was proposed",
+        ),
+        ("import sys; sys.exit(trial.suggest_int('a', 0, 1))", [], r"raised SystemExit: 0 .function_of_\d+.py, line 2., at a=0"),
         (
             "return {'depth': trial.suggest_int('a', 0, 1)}",
             ["enqueue=[{a: 3}]"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from regsweep.book import RecordBook
+from regsweep.config.parameters import Choice, Found, IntRange
 from regsweep.folder import read_json
 from regsweep.insight import look_into, read_insight
 from regsweep.insight.surface import surface
@@ -166,6 +168,31 @@ def test_the_surface_stands_at_the_values_that_a_condition_names() -> None:
     found = surface(records, "val/mse", ["width", "dropout"], seed=0)
     assert found is not None
     assert found["x"] == [32, 64]
+
+
+def test_what_a_function_calls_depth_need_be_no_depth() -> None:
+    study = facts()
+    found: dict[str, Found] = {
+        "depth": Choice(type="choice", choices=("shallow", "deep")),
+        "width_2": IntRange(type="int", low=2, high=9),
+        "width_3": IntRange(type="int", low=2, high=9),
+    }
+    space = study.config.space.model_copy(update={"function": "module:define", "found": found})
+    study = replace(study, config=study.config.model_copy(update={"space": space}))
+    params = [{"depth": ("shallow", "deep")[number % 2], "width_2": 2 + number % 8} for number in range(40)]
+    records = [
+        replace(record(number, [float(one["width_2"])], study=study), params=one)  # type: ignore[arg-type]
+        for number, one in enumerate(params)
+    ]
+    shown = surface(records, "val/mse", ["depth", "width_2"], seed=0)
+    assert shown is not None
+    assert (shown["x"], shown["y"]) == (["shallow", "deep"], [2, 3, 4, 5, 6, 7, 8, 9])
+    # A number below the layer of the other name is no reason to leave it out.
+    numbers = [replace(one, params={"depth": 2 + one.number % 3, "width_3": 3}) for one in records]
+    found |= {"depth": IntRange(type="int", low=2, high=4)}
+    shown = surface(numbers, "val/mse", ["depth", "width_3"], seed=0)
+    assert shown is not None
+    assert shown["x"] == [2, 3, 4]
 
 
 def test_the_record_is_kept_until_its_trials_change(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def _grid(space: SpaceConfig, name: str, other: str) -> list[Scalar]:
     """Values along an axis, where the other hyperparameter exists as far as that depends on this one."""
     related = parameter_of(space, other)
     when = related.when if related is not None and related.when is not None and related.when.parameter == name else None
-    least = name_and_layer(other)[1] if name == "depth" else 0
+    # A function's names mean what its author likes.
+    least = name_and_layer(other)[1] if name == "depth" and space.function is None else 0
     parameter = parameter_of(space, name)
     values = _values_of(parameter)
     if when is not None and when.one_of is not None and isinstance(parameter, IntRange | FloatRange):

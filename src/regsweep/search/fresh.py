@@ -18,9 +18,12 @@ from regsweep.config.space import configurations
 from regsweep.errors import ConfigError
 from regsweep.search.source import Params, Proposal, Source, Told
 from regsweep.space import draw, greatest
+from regsweep.space.suggesters import Given
 
 # How often a source is asked for another proposal, how many random ones are drawn then, how many configurations are looked at.
 ATTEMPTS, DRAWS, LOOKED_AT = 4, 20, 100_000
+# How many are drawn beside what the user gives until they go together.
+DRAWS_BESIDE_GIVEN = 400
 
 
 class Fresh:
@@ -138,23 +141,29 @@ class Fresh:
 
     def _enqueued(self, number: int) -> Proposal:
         given = in_type(self._config.enqueue[number], self._config.space)
-        drawn: list[Params] = []
         problem: ConfigError | None = None
-        for attempt in range(DRAWS):
+        new: Params | None = None
+        known: list[Params] = []
+        for attempt in range(DRAWS_BESIDE_GIVEN):
+            # A function may not draw what is given beside what was drawn.
             try:
-                drawn.append(random_params(self._config, number, attempt, given))
+                params = random_params(self._config, number, attempt, given)
             except ConfigError as error:
-                # A function may not draw what is given beside what was drawn.
                 problem = problem or error
                 continue
-            if _key(drawn[-1]) not in self._known:
+            if left := given.keys() - params.keys():
+                problem = problem or ConfigError(f"{min(left)!r} is not drawn beside what was drawn at random")
+                continue
+            if _key(params) not in self._known:
+                new = params
                 break
-        else:
-            if problem is not None and not drawn:
-                raise ConfigError([f"enqueue.{number}: {line}; give what it depends on, too" for line in problem.problems])
-            # Where nothing is left to draw, it is tried again: that is what was asked for.
-            drawn = drawn[:1]
-        proposal = Proposal(number, drawn[-1])
+            known.append(params)
+            if len(known) == DRAWS:
+                break
+        if new is None and not known and problem is not None:
+            raise ConfigError([f"enqueue.{number}: {line}; give what it depends on, too" for line in problem.problems])
+        # Where nothing is left to draw, it is tried again: that is what was asked for.
+        proposal = Proposal(number, known[0] if new is None else new)
         self._source.impose(proposal)
         return proposal
 
@@ -196,12 +205,12 @@ def random_params(config: StudyConfig, number: int, attempt: int, given: Params 
     if config.sampler.kind == "kt_hyperband":
         # What it has not proposed is trained to the end.
         given.setdefault("epochs", int(greatest(config.space, "epochs")))
-    study.enqueue_trial(given)
-    return draw(config.space, study.ask())
+    return draw(config.space, Given(given, study.ask()))
 
 
 def _key(params: Params) -> frozenset[tuple[str, object]]:
-    return frozenset(params.items())
+    """What is the same for equal configurations: 0.1 + 0.2 and 0.3 are the same step of a real number."""
+    return frozenset((name, float(f"{value:.12g}") if isinstance(value, float) else value) for name, value in params.items())
 
 
 def _source(config: StudyConfig) -> Source:

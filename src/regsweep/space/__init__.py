@@ -14,7 +14,7 @@ from regsweep.space.assignment import (
     middle_of,
     parameter_of,
 )
-from regsweep.space.check import function_problems
+from regsweep.space.check import function_problems, given_problems
 from regsweep.space.function import again, call, explored, found_in, values_of
 from regsweep.space.suggesters import Given, Middle, Random, Suggester
 
@@ -35,6 +35,7 @@ __all__ = [
     "explored",
     "found_in",
     "function_problems",
+    "given_problems",
     "greatest",
     "middle_of",
     "parameter_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from regsweep.config import StudyConfig
 from regsweep.config.parameters import Choice, FloatRange, Found, IntRange, SteppedRange
@@ -10,7 +10,11 @@ from regsweep.config.space import SpaceConfig
 from regsweep.errors import ConfigError, nearest
 from regsweep.space.drawing import written
 from regsweep.space.function import Drawn, call, explored, found_in
-from regsweep.space.suggesters import Given, Middle
+from regsweep.space.suggesters import End, Given, Middle, Random, Suggester
+from regsweep.trial import Scalar
+
+# As often as a trial tries to draw what is left beside given values.
+DRAWS = 20
 
 
 def function_problems(config: StudyConfig, rows: int, inputs: Callable[[str], int]) -> list[str]:
@@ -20,7 +24,7 @@ def function_problems(config: StudyConfig, rows: int, inputs: Callable[[str], in
     """
     drawn, what = explored(config.space), f"space.function={config.space.function}"
     problems = [*_inconstant(config.space, drawn[0]), *_clashes(drawn), *_unfit(config, drawn, rows, inputs)]
-    return [f"{what}: {problem}" for problem in problems] + list(_enqueue_problems(config, drawn))
+    return [f"{what}: {problem}" for problem in problems] + list(_enqueue_problems(config))
 
 
 def _inconstant(space: SpaceConfig, before: Drawn) -> Iterator[str]:
@@ -78,16 +82,30 @@ def _unfit(config: StudyConfig, drawn: Sequence[Drawn], rows: int, inputs: Calla
             return
 
 
-def _enqueue_problems(config: StudyConfig, drawn: Sequence[Drawn]) -> Iterator[str]:
-    known = found_in(drawn)
-    for index, given in enumerate(config.enqueue):
-        suggester = Given(given, Middle())
+def given_problems(space: SpaceConfig, given: Mapping[str, Scalar]) -> list[str]:
+    """Why the function draws nothing that has these values, whatever it draws beside them; [] if it does."""
+    known = found_in(explored(space))
+    first: list[str] = []
+    at_random = Random(0)
+    others: list[Suggester] = [Middle(), End(upper=False), End(upper=True), *(at_random for _ in range(DRAWS))]
+    for otherwise in others:
+        suggester = Given(given, otherwise)
         try:
-            call(config.space, suggester)
+            call(space, suggester, "give another value, or what it depends on, too")
         except ConfigError as error:
-            yield from (f"enqueue.{index}: {problem}" for problem in error.problems)
-            continue
-        for name in given:
-            if name not in suggester.used:
-                why = "does not exist there" if name in known else f"is never drawn{nearest(name, list(known))}"
-                yield f"enqueue.{index}.{name}: {why}; the function draws {', '.join(sorted(suggester.used))}"
+            first = first or list(error.problems)
+        else:
+            if not (left := [name for name in given if name not in suggester.used]):
+                return []
+            beside = ", ".join(sorted(suggester.used))
+            hints = {name: "" if name in known else nearest(name, list(known)) for name in left}
+            first = first or [f"{name!r} is not drawn{hints[name]}; the function draws {beside} there" for name in left]
+        if suggester.used <= given.keys():
+            # Nothing was left open.
+            break
+    return first
+
+
+def _enqueue_problems(config: StudyConfig) -> Iterator[str]:
+    for index, given in enumerate(config.enqueue):
+        yield from (f"enqueue.{index}: {problem}" for problem in given_problems(config.space, given))

@@ -6,6 +6,7 @@ In: calls such as `suggest_int("depth", 0, 3)`. Out: values, and what they were 
 from __future__ import annotations
 
 import math
+import posixpath
 import re
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from regsweep.config.parameters import Choice, FloatRange, Found, IntRange, Scalar, SteppedRange
 from regsweep.space.suggesters import OutsideError, Suggester
 
-# MLflow takes no others for the names of parameters.
+# MLflow takes no others for the names of parameters; and they are paths to it.
 NAME = r"[\w./ :-]{1,250}"
 
 
@@ -64,6 +65,8 @@ class Drawing:
     def _draw(self, name: str, kind: dict[str, Any]) -> Scalar:
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             raise ValueError(f"{name!r} is no name: letters, digits and _ . / : - and spaces, 1 to 250 of them")
+        if (path := posixpath.normpath(name)) != name or path == "." or path.startswith(("..", "/")):
+            raise ValueError(f"{name!r} is no name: as a path it must be the shortest, and lie below the folder it begins in")
         asked = _kind(name, kind)
         if name in self._params:
             if self._kinds[name] != asked:
@@ -73,17 +76,19 @@ class Drawing:
         value = self._suggested(name, asked)
         if not _holds(asked, value):
             raise OutsideError(f"{name!r} is drawn from {written(asked)}, but {value!r} was proposed for it")
+        if not isinstance(asked, Choice):
+            value = int(value) if isinstance(asked, IntRange) else float(value)
         self._kinds[name], self._params[name] = asked, value
         return value
 
     def _suggested(self, name: str, kind: Found) -> Scalar:
         match kind:
             case IntRange():
-                return int(self._suggester.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log))
+                return self._suggester.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
             case SteppedRange():
-                return float(self._suggester.suggest_float(name, kind.low, kind.high, step=kind.step))
+                return self._suggester.suggest_float(name, kind.low, kind.high, step=kind.step)
             case FloatRange():
-                return float(self._suggester.suggest_float(name, kind.low, kind.high, log=kind.log))
+                return self._suggester.suggest_float(name, kind.low, kind.high, log=kind.log)
             case Choice():
                 chosen: Scalar = self._suggester.suggest_categorical(name, kind.choices)
                 return chosen

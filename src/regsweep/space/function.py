@@ -51,14 +51,17 @@ _loaded: dict[tuple[str, str], Callable[[Any], Any]] = {}
 _imported: dict[str, str] = {}
 
 
-def call(space: SpaceConfig, suggester: Suggester) -> Drawn:
-    """Have the function draw. Raises ConfigError where it can't be had, raises, or returns what can't be trained."""
+def call(space: SpaceConfig, suggester: Suggester, advice: str = PURE) -> Drawn:
+    """Have the function draw. Raises ConfigError where it can't be had, raises, or returns what can't be trained.
+
+    The advice is for who suggested what the function does not draw.
+    """
     function, drawing = load(str(space.function), space.source), HyperParameters(suggester)
     try:
         outcome = function(drawing)
     except OutsideError as error:
-        raise ConfigError(f"{_name(space)}: {error}; {PURE}") from None
-    except Exception as error:
+        raise ConfigError(f"{_name(space)}: {error}; {advice}") from None
+    except (Exception, SystemExit) as error:
         # Whatever a user's function raises is told by what it was given.
         raise ConfigError(_raised(space, error, drawing)) from error
     values, reading, problems = _read(space, outcome, drawing)
@@ -243,7 +246,7 @@ def _name(space: SpaceConfig) -> str:
     return f"space.function={space.function}"
 
 
-def _raised(space: SpaceConfig, error: Exception, drawing: HyperParameters) -> str:
+def _raised(space: SpaceConfig, error: BaseException, drawing: HyperParameters) -> str:
     place = locate(str(space.function))
     return f"{_name(space)}: raised {_said(error)}{_line_of(error, str(place))}{_at(drawing)}; correct it"
 

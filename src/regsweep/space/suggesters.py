@@ -82,7 +82,7 @@ class OutsideError(ValueError):
 
 
 class Given:
-    """Suggests given values. Raises OutsideError for what was given none, or asks `otherwise` for it if there is one.
+    """Suggests given values, as they are. Raises OutsideError for what was given none, or asks `otherwise` if there is one.
 
     `fitting`: it is asked, too, where a given value can't be drawn. `used` are the names that were asked for.
     """
@@ -91,15 +91,15 @@ class Given:
         self._values, self._otherwise, self._fitting = values, otherwise, fitting
         self.used: set[str] = set()
 
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> Any:
         if (other := self._other(name, lambda value: in_range(value, low, high, step))) is not None:
             return other.suggest_int(name, low, high, step=step, log=log)
-        return int(self._values[name])
+        return self._values[name]
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> Any:
         if (other := self._other(name, lambda value: in_range(value, low, high, step))) is not None:
             return other.suggest_float(name, low, high, step=step, log=log)
-        return float(self._values[name])
+        return self._values[name]
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
         if (other := self._other(name, lambda value: value in choices)) is not None:
