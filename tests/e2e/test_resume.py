@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from regsweep.book import RecordBook, read_champion
 from regsweep.config import compose
@@ -21,6 +22,7 @@ from regsweep.errors import StorageError, TooManyFailuresError
 from regsweep.folder import read_folder
 from regsweep.material import Material, gather
 from regsweep.paths import Workspace
+from regsweep.show.studies import print_study
 from regsweep.space import choices
 from regsweep.study import run_study
 from tests.conftest import TINY
@@ -204,7 +206,13 @@ def test_a_study_killed_while_it_scores_keeps_to_the_trial_the_test_rows_were_op
     outcome = run_study(material, Workspace(workspace), Silent(), bare=True)
     assert outcome.judgement.trial.number == 0
     assert [opening["trial"] for opening in outcome.judgement.content["openings"]] == [0]
-    assert outcome.judgement.note is not None
+    note = outcome.judgement.note
+    assert note is not None
+    console = Console(width=400)
+    with console.capture() as capture:
+        print_study(console, outcome.book, trials=1)
+    assert capture.get().splitlines()[-1] == f"note: {note}"
+    assert f"\nNote: {note}\n" in (outcome.book.folder / "report" / "verdict.md").read_text(encoding="utf-8")
 
 
 def _interrupted(*_: object, **__: object) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ import pytest
 from regsweep.book import RecordBook
 from regsweep.config import compose
 from regsweep.fsck import check
+from regsweep.insight import look_into
 from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.reproduce import reproduce
+from regsweep.runner import Inline
 from regsweep.study import run_study
 from regsweep.tracking.content import trial_run
+from regsweep.trial import spec_from_values
 from tests.conftest import TINY
 from tests.helpers import Silent
 
@@ -121,6 +125,18 @@ def test_a_trial_that_went_on_is_reproduced_from_its_record_alone(inline: Path, 
     child = next(record for record in RecordBook(place).trials() if record.result.spec.rounds)
     shutil.copytree(RecordBook(place).place(child.number), tmp_path / "record")
     assert reproduce(tmp_path, tolerance=0.0, announce=lambda _: None).sentence == "identical"
+
+
+def test_the_path_to_a_champion_that_went_on_ends_at_its_configuration_trained_in_one_go(inline: Path, tmp_path: Path) -> None:
+    (place,) = (inline / "kt_hyperband" / "records").iterdir()
+    records, facts = list(RecordBook(place).trials()), RecordBook(place).facts()
+    child = next(record for record in records if record.result.spec.rounds)
+    insight = facts.config.insight.model_copy(update={"ablation": True})
+    facts = replace(facts, config=facts.config.model_copy(update={"insight": insight}))
+    executor = Inline(facts.config.trainer, gather(facts.config).prepared)
+    path = look_into(RecordBook(tmp_path), facts, records, child, executor)["ablation"]
+    (whole,) = executor.train([spec_from_values(child.params, seed=child.result.spec.seed)])
+    assert path["steps"][-1]["value"] == whole.score("val/mse") != child.objective
 
 
 def test_mlflow_counts_the_epochs_of_a_trial_that_went_on_from_its_parents(inline: Path) -> None:

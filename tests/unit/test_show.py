@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -83,3 +84,21 @@ def test_a_studys_title_counts_what_failed_and_what_is_not_shown(tmp_path: Path)
     assert "5 trials, 1 failed, " in title
     # The best one is shown, and three complete ones and the failed one are not.
     assert title.rstrip().endswith("4 not shown")
+
+
+@pytest.mark.parametrize(("patience", "said"), [(None, "(saved 8 of 15 epochs)"), (3, "(saved at most 8 of 15 epochs)")])
+def test_what_a_pruner_saved_where_patience_would_have_ended_trials_is_a_bound(
+    tmp_path: Path, patience: int | None, said: str
+) -> None:
+    study = facts()
+    trainer = study.config.trainer.model_copy(update={"patience": patience})
+    book = RecordBook(tmp_path / "s")
+    book.open(replace(study, config=study.config.model_copy(update={"trainer": trainer})), features())
+    for number, epochs in enumerate([5, 1, 1]):
+        result = trained(number, epochs=epochs, state=State.PRUNED if number else State.COMPLETE)
+        result = replace(result, spec=replace(result.spec, epochs=5))
+        book.write_trial(TrialRecord(facts(), number, {"depth": number}, result, 0, 1))
+    console = Console(width=200)
+    with console.capture() as capture:
+        print_study(console, book, trials=1)
+    assert f"2 stopped early {said}" in capture.get().splitlines()[0]

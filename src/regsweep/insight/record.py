@@ -76,12 +76,18 @@ def read_insight(book: RecordBook) -> dict[str, Any] | None:
 
 def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> dict[str, Any] | None:
     config, objective = facts.config, facts.config.objective
-    goal_value = champion.result.final[objective]
-    if not math.isfinite(goal_value):
-        return None
     began, limit = executor.now(), config.insight.ablation_seconds
+    train = partial(_train, executor, config.space, objective, champion.result.spec.seed)
+    goal_value: float | None = champion.result.final[objective]
+    seconds = champion.result.seconds
+    if champion.result.spec.rounds:
+        # All of the path is trained in one go. A training that went on, with an optimizer of its own, is no part of it.
+        (goal_value,) = train([champion.params])
+        seconds = executor.now() - began
+    if goal_value is None or not math.isfinite(goal_value):
+        return None
     # Side by side they take less than one after the other, but not that much.
-    each = champion.result.seconds / executor.workers
+    each = seconds / executor.workers
 
     def enough(trainings: int) -> bool:
         return executor.now() - began > limit or trainings * each > FAR * limit
@@ -91,7 +97,7 @@ def _ablation(facts: StudyFacts, champion: TrialRecord, executor: Executor) -> d
         central(config.space),
         champion.params,
         goal_value,
-        partial(_train, executor, config.space, objective, champion.result.spec.seed),
+        train,
         upward=higher_is_better(objective),
         enough=enough,
     )

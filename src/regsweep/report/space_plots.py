@@ -114,7 +114,8 @@ def contour(records: Sequence[TrialRecord], surface: Mapping[str, Any] | None, o
     name = metric_name(objective)
     title = f"{name[:1].upper()}{name[1:]} over two hyperparameters"
     if surface is None:
-        return sentence_figure(title, "No surface can be told: that takes ten complete trials that have both hyperparameters.")
+        needed = "two hyperparameters that matter, and ten complete trials that have both"
+        return sentence_figure(title, f"No surface can be told: that takes {needed}.")
     across, along = surface["names"]
     complete = [record for record in records if objective_of(record, objective) is not None]
     both = [record for record in complete if across in record.params and along in record.params]

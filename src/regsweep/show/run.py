@@ -48,8 +48,6 @@ def run_and_show(config: StudyConfig, began: float | None = None) -> int:
         console.print(f"the search was ended by {ended}")
     elif ended is not None and not ended.startswith("n_trials="):
         console.print(f"the search ended: {ended}")
-    if outcome.judgement.note:
-        console.print(f"note: {outcome.judgement.note}", style="yellow")
     if outcome.problem:
         console.print(f"note: {outcome.problem}", style="yellow", soft_wrap=True)
         kept = f"note: nothing is lost; `regsweep sync{where(config)}` copies the records into MLflow when it works again"

@@ -57,12 +57,14 @@ def print_study(console: Console, book: RecordBook, *, trials: int) -> None:
     done = [row for row in rows if row.name.startswith("trial ")]
     failed, pruned = (sum(row.state == state for row in done) for state in (State.FAILED, State.PRUNED))
     saved, total = epochs_saved(book) if pruned else (0, 0)
+    # Their patience might have ended them as well.
+    most = "at most " if facts.config.trainer.patience is not None else ""
     below = [row for row in rows if row.kind == "trial"][trials:]
     hidden = sum(not row.pareto for row in below)
     title = (
         f"{facts.study}: {len(done)} trials"
         + (f", {failed} failed" if failed else "")
-        + (f", {pruned} stopped early (saved {saved:,} of {total:,} epochs)" if pruned else "")
+        + (f", {pruned} stopped early (saved {most}{saved:,} of {total:,} epochs)" if pruned else "")
         + (f", {hidden} not shown" if hidden else "")
     )
     console.print(as_table(rows, unit=facts.dataset.unit, title=title, trials=trials, wide=console.width >= WIDE, task=task))
@@ -74,3 +76,5 @@ def print_study(console: Console, book: RecordBook, *, trials: int) -> None:
             label = METRICS[task.headline].label
             values = f"the champion's {label} is {reached:.3f} on validation, which chose it, and {there:.3f} on test"
             console.print(f"Optimism {reached - there:+.3f}: {values}.")
+    if (note := book.note()) is not None:
+        console.print(f"note: {note}", style="yellow")
