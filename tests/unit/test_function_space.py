@@ -96,6 +96,7 @@ def test_keras_tuners_words_mean_what_they_mean_there() -> None:
     assert asked(greatest)[:8] == [8, 32, pytest.approx(0.3), "y", True, 7, None, 3]
     assert {*greatest.params} == {"a", "b", "c", "d", "e", "h", "i"}
     assert greatest.values["f"] == 7
+    assert greatest.get("e") is True and greatest.Boolean("e") is True
 
 
 @pytest.mark.parametrize(

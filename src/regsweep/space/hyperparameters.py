@@ -24,12 +24,14 @@ class HyperParameters(Drawing):
     def __init__(self, suggester: Suggester) -> None:
         super().__init__(suggester)
         self._constants: dict[str, Any] = {}
+        # A choice as its author wrote it: False is drawn as 0.
+        self._chosen: dict[str, Any] = {}
         self._scopes: list[bool] = []
 
     @property
     def values(self) -> dict[str, Any]:
         """What was drawn so far, and what is fixed."""
-        return {**self._constants, **self.params}
+        return {**self._constants, **self.params, **self._chosen}
 
     def Int(
         self,
@@ -82,7 +84,10 @@ class HyperParameters(Drawing):
     ) -> Any:
         """One of the values."""
         with self._under(parent_name, parent_values) as active:
-            return self.suggest_categorical(name, values) if active else None
+            if not active:
+                return None
+            self._chosen[name] = self.suggest_categorical(name, values)
+            return self._chosen[name]
 
     def Boolean(
         self,
@@ -92,8 +97,8 @@ class HyperParameters(Drawing):
         parent_values: Sequence[Any] | None = None,
     ) -> bool | None:
         """True or False."""
-        chosen = self.Choice(name, [False, True], parent_name=parent_name, parent_values=parent_values)
-        return None if chosen is None else bool(chosen)
+        chosen: bool | None = self.Choice(name, [False, True], parent_name=parent_name, parent_values=parent_values)
+        return chosen
 
     def Fixed(self, name: str, value: Any, parent_name: str | None = None, parent_values: Sequence[Any] | None = None) -> Any:
         """A constant with a name."""
