@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from typing import Final
 
 from benchmarks.search.cells import (
@@ -100,9 +101,10 @@ def pruners(found: dict[Cell, Line]) -> str:
             lines, free = kinds.get((sampler, pruner), {}), kinds.get((sampler, BUDGET), {})
             if shared := lines.keys() & free.keys():
                 share = mean_interval([epochs_share(lines[key], free[key]) for key in shared]).value
+                time = median(lines[key]["seconds"][-1] / free[key]["seconds"][-1] for key in shared)
                 rows.append([f"`{sampler}` × `{pruner}`", *(_relative(lines, free, table) for table in TABLES),
-                             _relative(lines, free), f"{100 * share:.0f} %"])  # fmt: skip
-    return markdown(["", *TABLES, "all three", "epochs"], rows) if rows else NOTHING
+                             _relative(lines, free), f"{100 * share:.0f} %", f"{100 * time:.0f} %"])  # fmt: skip
+    return markdown(["", *TABLES, "all three", "epochs, mean", "seconds, median"], rows) if rows else NOTHING
 
 
 def matrix(found: dict[Cell, Line]) -> str:
