@@ -14,12 +14,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.search.cells import NONE, PEERS, Cell
+from benchmarks.search.cells import NONE, PEERS, TABLES, Cell
 from benchmarks.search.store import Line, machine
 from regsweep.bootstrap import Interval
 from regsweep.repeats import corrected_interval
 
 Array = npt.NDArray[np.float64]
+
+Lines = dict[tuple[str, int], Line]
 
 # A value of a best trial: its name in a table or figure.
 VALIDATION: Final = "validation"
@@ -64,11 +66,22 @@ def curve(line: Line, value: str) -> Curve:
     best = [entry for entry in line["best"] if value in (VALIDATION, TEST) or "anew" in entry]
     numbers = [entry["trial"] for entry in best]
     return Curve(
-        np.array([number + 1.0 for number in numbers]),
-        np.array([line["seconds"][number] for number in numbers], dtype=np.float64),
-        np.cumsum(line["epochs"], dtype=np.float64)[numbers],
+        *(reached(line, axis)[numbers] for axis in ("trials", "seconds", "epochs")),
         np.array([_value(entry, value) for entry in best], dtype=np.float64),
     )
+
+
+def reached(line: Line, axis: str) -> Array:
+    """Where each trial of a line ends: after so many `trials`, `seconds`, or `epochs` of all trials up to it."""
+    if axis == "trials":
+        return np.arange(1.0, len(line["seconds"]) + 1)
+    return np.cumsum(line["epochs"], dtype=np.float64) if axis == "epochs" else np.array(line["seconds"], dtype=np.float64)
+
+
+def whole_seeds(lines: Lines, reference: Lines) -> list[int]:
+    """The seeds of which all tables are in, of both."""
+    seeds = sorted({seed for _, seed in lines})
+    return [seed for seed in seeds if all((table, seed) in lines and (table, seed) in reference for table in TABLES)]
 
 
 def final_r2(line: Line, *, anew: bool) -> float:
@@ -104,12 +117,12 @@ def epochs_share(line: Line, reference: Line) -> float:
     return sum(line["epochs"]) / sum(reference["epochs"])
 
 
-def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tuple[str, int], Line]]:
+def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], Lines]:
     """The lines of a part that came to an end: by (system, pruner), then by (table, seed).
 
     Of a search in seconds, what was best when they were over: the trial under way then is not counted.
     """
-    kinds: dict[tuple[str, str], dict[tuple[str, int], Line]] = {}
+    kinds: dict[tuple[str, str], Lines] = {}
     for cell, line in found.items():
         if cell.part == part and line["problem"] is None:
             limit = math.inf if part == "ours" else cell.limit
@@ -121,7 +134,7 @@ def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], dict[tu
     return kinds
 
 
-def racers(found: dict[Cell, Line]) -> dict[str, dict[tuple[str, int], Line]]:
+def racers(found: dict[Cell, Line]) -> dict[str, Lines]:
     """The default study's lines and each peer's, by system; of a table the default's on the seeds that a peer has, if any.
 
     On other seeds rows and luck are others. Peers of another machine than the default's on their seed are left out.

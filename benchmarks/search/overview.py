@@ -10,7 +10,8 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from benchmarks.search.cells import BUDGET, PRUNERS, SAMPLERS, TABLES
-from benchmarks.search.plots import SEED_NOTE, Lines, draw
+from benchmarks.search.numbers import Lines, whole_seeds
+from benchmarks.search.plots import SEED_NOTE, draw
 from regsweep.report.style import GREY, INK, SMALL, count_ticks, new_figure, style_axes
 
 # Inches.
@@ -58,5 +59,4 @@ def overview(kinds: dict[tuple[str, str], Lines], value: str) -> Figure | None:
 
 def _whole(lines: Lines, free: Lines) -> Lines:
     """The lines of seeds of which all tables are in, with a pruner and without."""
-    seeds = {seed for _, seed in lines if all((table, seed) in lines and (table, seed) in free for table in TABLES)}
-    return {key: line for key, line in lines.items() if key[1] in seeds}
+    return {(table, seed): lines[table, seed] for seed in whole_seeds(lines, free) for table in TABLES}

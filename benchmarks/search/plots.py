@@ -20,10 +20,12 @@ from benchmarks.search.numbers import (
     TEST,
     VALIDATION,
     Array,
+    Lines,
     by_kind,
     curve,
     paired,
     racers,
+    reached,
 )
 from benchmarks.search.store import Line
 from regsweep.report.style import (
@@ -41,7 +43,6 @@ from regsweep.report.style import (
     style_axes,
 )
 
-Lines = dict[tuple[str, int], Line]
 # Colour, line and marker of each of several curves.
 _STYLES: Final = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"), (INK, (0, (5, 1, 1, 1)), "v"))
 _RACERS: Final = ("regsweep's default", "Optuna", "KT random", "KT Bayesian", "KT Hyperband")
@@ -96,7 +97,7 @@ def race(found: dict[Cell, Line]) -> Figure | None:
                 draw(axes, mine, ours, ANEW_TEST, "seconds", index)
         n = ", ".join(counts if len({*counts}) > 1 else counts[:1])
         axes.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="left", pad=2)
-        frame(axes, "seconds")
+        _frame(axes, "seconds")
     handles = [
         Line2D([], [], color=colour, linestyle=style, marker=marker, markersize=4, label=name)
         for name, (colour, style, marker), lines in zip(_RACERS, _STYLES, raced, strict=True)
@@ -130,7 +131,7 @@ def grid(
                 same = {key: kinds[reference][key] for key in mine}
                 draw(axes, same, kinds[reference], value, axis, 1)
                 draw(axes, mine, kinds[reference], value, axis, 0)
-                frame(axes, axis)
+                _frame(axes, axis)
     return figure
 
 
@@ -146,9 +147,9 @@ def curves_over(lines: Lines, reference: Lines, value: str, axis: str, places: A
 
 def draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, index: int) -> None:
     """A mean over seeds from where every curve has begun, with bars at some places; curves' bars stand beside each other."""
-    reached = [_reached(line, axis) for line in lines.values()]
-    starts = [at[line["best"][0]["trial"]] for at, line in zip(reached, lines.values(), strict=True)]
-    first, last = float(max(starts)), float(min(at[-1] for at in reached))
+    ends = [reached(line, axis) for line in lines.values()]
+    starts = [at[line["best"][0]["trial"]] for at, line in zip(ends, lines.values(), strict=True)]
+    first, last = float(max(starts)), float(min(at[-1] for at in ends))
     last = max(first, last)
     colour, style, marker = _STYLES[index]
     fine = np.arange(first, last + 1) if axis == "trials" else np.geomspace(first, last, 200)
@@ -162,18 +163,11 @@ def draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, inde
     axes.errorbar(places, means, reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.9, capsize=2)
 
 
-def _reached(line: Line, axis: str) -> Array:
-    """Where on an axis each trial of a line ends."""
-    if axis == "trials":
-        return np.arange(1.0, len(line["seconds"]) + 1)
-    return np.cumsum(line["epochs"], dtype=np.float64) if axis == "epochs" else np.array(line["seconds"], dtype=np.float64)
-
-
 def _is_anew(line: Line) -> bool:
     return any("anew" in entry for entry in line["best"])
 
 
-def frame(axes: Axes, axis: str) -> None:
+def _frame(axes: Axes, axis: str) -> None:
     """A line at 1, and no room for what curves are before they have found anything."""
     axes.axhline(1.0, color=GREY, linewidth=0.8, zorder=0)
     drawn = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines]

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.search.cells import SEEDS, TABLES, Cell
-from benchmarks.search.numbers import final_r2, mean_interval, paired, racers
+from benchmarks.search.numbers import Lines, final_r2, mean_interval, paired, racers
 from benchmarks.search.store import Line
 from experiments.page import markdown
 from regsweep.bootstrap import Interval
@@ -25,7 +25,6 @@ NAMES: Final = {
 NOTHING: Final = "Nothing is in yet."
 # So much R² on test rows worse is still as good. Chosen when four of the thirty pairs of table and seed were in.
 MARGIN: Final = 0.01
-Lines = dict[tuple[str, int], Line]
 
 
 def race(found: dict[Cell, Line]) -> str:

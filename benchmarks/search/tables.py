@@ -25,8 +25,8 @@ from benchmarks.search.cells import (
     all_cells,
     stage,
 )
-from benchmarks.search.numbers import ANEW_VALIDATION, by_kind, epochs_share, mean_interval, paired, ratio
-from benchmarks.search.race import MARGIN, NAMES, NOTHING, Lines, race, verdict
+from benchmarks.search.numbers import ANEW_VALIDATION, Lines, by_kind, epochs_share, mean_interval, paired, ratio, whole_seeds
+from benchmarks.search.race import MARGIN, NAMES, NOTHING, race, verdict
 from benchmarks.search.scoring import AGAIN
 from benchmarks.search.sitting import hours
 from benchmarks.search.store import Line
@@ -167,11 +167,9 @@ def rules() -> str:
 def _overall(lines: Lines, reference: Lines) -> list[float]:
     """By seed, the mean over the three tables of how much worse it is; seeds that lack a table are left out."""
     means = []
-    for seed in sorted({seed for _, seed in lines}):
-        keys = [(table, seed) for table in TABLES]
-        if all(key in lines and key in reference for key in keys):
-            values = _ratios(lines, reference, keys)
-            means += [sum(values) / len(keys)] if len(values) == len(keys) else []
+    for seed in whole_seeds(lines, reference):
+        values = _ratios(lines, reference, [(table, seed) for table in TABLES])
+        means += [sum(values) / len(TABLES)] if len(values) == len(TABLES) else []
     return means
 
 

@@ -48,8 +48,9 @@ def write_report(
     sentence = judgement.content["verdict"] if judgement is not None else "No trial was completed."
     if judgement is not None and judgement.baseline is not None:
         sentence += f"\n\n{NO_NETWORK.format(judgement.content['name'])}"
-    note = f"\nNote: {judgement.note}\n" if judgement is not None and judgement.note is not None else ""
-    (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n{note}", encoding="utf-8")
+    if judgement is not None and judgement.note is not None:
+        sentence += f"\n\nNote: {judgement.note}"
+    (folder / "verdict.md").write_text(f"{facts.config.question}\n\n{sentence}\n", encoding="utf-8")
     drawn = set()
     if insight is not None:
         for name, figure in _figures(book, facts, records, judgement, insight, rows):

@@ -13,7 +13,7 @@ from regsweep.space.function import Drawn, call, explored, found_in
 from regsweep.space.suggesters import End, Given, Middle, Random, Suggester
 from regsweep.trial import Scalar
 
-# As often as a trial tries to draw what is left beside given values.
+# Beside given values the middles and ends are tried, and so many random draws, before they are refused.
 DRAWS = 20
 
 
