@@ -1,7 +1,7 @@
 """A study of ours, as a user would run it: worker processes, records, Optuna's database; without MLflow and baselines.
 
-The clock starts before the table is read. Starting the fork server, which imports TensorFlow, and importing Keras Tuner come
-before it: no system's imports are counted.
+The clock starts before the table is read. Starting the fork server, which imports TensorFlow, and importing Keras Tuner or torch
+come before it: no system's imports are counted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def search(cell: Cell) -> tuple[Searched, Material]:
     if cell.system.startswith("kt_"):
         import_tensorflow()
         import_module("keras_tuner")
+    elif cell.system == "gp":
+        import_module("torch")
     with TemporaryDirectory() as folder:
         config = compose([*cell.overrides(), f"tracking.dir={folder}"])[0]
         with make_executor(config, gather(config).prepared) as executor:
