@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from regsweep.config import StudyConfig, compose
+from regsweep.config.sampler import GP_PACKAGES
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Encoding, FoldEncoding, Prepared
 from regsweep.paths import Workspace
@@ -88,8 +89,8 @@ SAMPLERS = (
     "tpe", "random", "qmc", "cmaes", "gp", "nsga2", "grid", "brute_force", "kt_random", "kt_bayesian", "kt_grid",
     "kt_hyperband",
 )  # fmt: skip
-# gp needs torch, which is not among the dependencies.
-HERE = tuple(name for name in SAMPLERS if name != "gp" or find_spec("torch") is not None)
+# What gp needs is not among the dependencies.
+HERE = tuple(name for name in SAMPLERS if name != "gp" or all(map(find_spec, GP_PACKAGES)))
 FINITE = ("grid", "brute_force", "kt_grid")
 FINITE_SPACE = (
     "space.parameters.depth.high=2", "space.parameters.width.high=10", "space.parameters.width.log=false",
@@ -102,7 +103,7 @@ Table = list[tuple[int, dict[str, Scalar], float | None]]
 
 def each_of(samplers: Sequence[str]) -> Any:
     """A mark: the test runs with each of these samplers, `sampler`; one that can't be used here is skipped and says so."""
-    missing = pytest.mark.skip(reason="torch is not installed")
+    missing = pytest.mark.skip(reason="torch or greenlet is not installed")
     return pytest.mark.parametrize("sampler", [pytest.param(name, marks=() if name in HERE else missing) for name in samplers])
 
 

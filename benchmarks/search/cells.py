@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+from regsweep.config.sampler import GP_PACKAGES
+
 PARTS: Final = ("default", "ours", "peers")
 TABLES: Final = ("diabetes", "insurance", "economics")
 SEEDS: Final = tuple(range(10))
@@ -97,8 +99,8 @@ class Cell:
 
 
 def all_cells(limits: Limits, *, gp: bool | None = None) -> list[Cell]:
-    """Every cell, in the order of collecting. `gp` needs torch and is left out where that is not."""
-    gp = find_spec("torch") is not None if gp is None else gp
+    """Every cell, in the order of collecting. `gp` is left out where what it needs is not installed."""
+    gp = all(map(find_spec, GP_PACKAGES)) if gp is None else gp
     return [cell for cell in _all(limits) if gp or cell.system != "gp"]
 
 

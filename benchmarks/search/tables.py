@@ -63,7 +63,7 @@ def state(found: dict[Cell, Line]) -> str:
     inside = [found[cell] for cell in cells if cell in found]
     parts = [f"**{len(inside):,} of {len(cells):,} cells are in.**", markdown(["", "in", "of", "seeds that are whole"], rows)]
     if not any(cell.system == "gp" for cell in cells):
-        parts.append("`sampler=gp` is not among them: it needs torch, which was not installed.")
+        parts.append("`sampler=gp` is not among them: it needs torch and greenlet, which were not installed.")
     if failed := [cell.name for cell in cells if cell in found and found[cell]["problem"] is not None]:
         parts.append(f"Without a result: {'; '.join(failed)}.")
     for label, key in (("Machine", "machine"), ("Packages", "packages"), ("Commit", "commit"), ("Command", "command")):

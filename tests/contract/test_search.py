@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
 
 from regsweep.config import compose, load_saved
@@ -99,6 +100,18 @@ def test_proposals_are_the_same_in_another_process(tmp_path: Path, whole: Callab
     )
     here = {sampler: whole(sampler) for sampler in HERE}
     assert json.loads(there.stdout.splitlines()[-1]) == json.loads(json.dumps(here))
+
+
+@each_of([sampler for sampler in SAMPLERS if not sampler.startswith("kt_")])
+def test_optuna_has_nothing_to_say_about_what_it_draws_by_itself(
+    tmp_path: Path, sampler: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    optuna.logging.enable_propagation()
+    try:
+        go_on(tmp_path, search_config(sampler), TRIALS[sampler])
+    finally:
+        optuna.logging.disable_propagation()
+    assert caplog.messages == []
 
 
 @EVERY
@@ -311,7 +324,10 @@ def test_a_study_that_ends_says_why_wherever_a_batch_ended(tmp_path: Path, batch
 
 def test_what_is_not_installed_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regsweep.config.sampler.find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"needs torch, which is not installed; pip install 'regsweep\[gp\]'"):
+    with pytest.raises(ConfigError, match=r"needs torch and greenlet, which are not installed; pip install 'regsweep\[gp\]'"):
+        compose(["sampler=gp"])
+    monkeypatch.setattr("regsweep.config.sampler.find_spec", lambda name: name == "torch" or None)
+    with pytest.raises(ConfigError, match="needs greenlet, which is not installed"):
         compose(["sampler=gp"])
 
 

@@ -15,6 +15,8 @@ from regsweep.config.space import SpaceConfig, configurations
 
 # So many configurations of a grid are counted and put in order at most.
 LARGEST_GRID = 100_000
+# Without greenlet Optuna's Gaussian process proposes something else.
+GP_PACKAGES = ("torch", "greenlet")
 
 
 class TpeSampler(Model):
@@ -45,7 +47,10 @@ class CmaesSampler(Model):
 
 
 class GpSampler(Model):
-    """Gaussian process with Matern kernel and expected improvement on the logarithm; needs the extra `gp`."""
+    """Gaussian process with Matern kernel and expected improvement on the logarithm, over what every trial has.
+
+    The rest is drawn at random. Needs the extra `gp`.
+    """
 
     kind: Literal["gp"]
     startup_trials: Count = 10
@@ -170,6 +175,7 @@ def _function_problems(sampler: SamplerConfig) -> Iterator[str]:
 
 def missing_package(sampler: SamplerConfig) -> str | None:
     """Say what has to be installed for a sampler, if anything."""
-    if sampler.kind == "gp" and find_spec("torch") is None:
-        return "sampler=gp: needs torch, which is not installed; pip install 'regsweep[gp]', or take sampler=tpe"
+    if sampler.kind == "gp" and (lacking := [name for name in GP_PACKAGES if find_spec(name) is None]):
+        which = f"{' and '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not installed"
+        return f"sampler=gp: needs {which}; pip install 'regsweep[gp]', or take sampler=tpe"
     return None
