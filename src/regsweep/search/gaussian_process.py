@@ -1,7 +1,7 @@
 """Keras Tuner's Gaussian process, without scikit-learn's checks of the single rows that it is asked about thousands of times.
 
-A proposal of the Bayesian oracle takes some ten thousand predictions, each of one row of the oracle's own making. Checking it, and
-looking up what does not change between two fits, is most of what such a prediction costs.
+A proposal of the Bayesian oracle takes some ten thousand predictions, each of one row of the oracle's own making. Checking it,
+and looking up what does not change between two fits, is most of what such a prediction costs.
 """
 
 from __future__ import annotations
