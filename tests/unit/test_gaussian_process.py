@@ -38,6 +38,11 @@ def test_before_it_is_fitted_it_predicts_by_its_prior() -> None:
     assert mean.tolist() == [0.0, 0.0] and deviation.tolist() == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("kernel", [kernels.Matern(nu=1.5), kernels.Matern([1.0, 2.0], nu=2.5), kernels.RBF(), None])
+def test_a_process_with_another_kernel_is_left_as_it_is(kernel: Any) -> None:
+    assert unchecked(one := GaussianProcessRegressor(kernel=kernel)) is one
+
+
 def test_the_oracle_proposes_the_same_with_it() -> None:
     assert proposals(by_ours=True) == proposals(by_ours=False)
 

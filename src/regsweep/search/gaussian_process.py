@@ -13,12 +13,13 @@ import numpy as np
 from scipy.linalg.lapack import dtrtrs
 from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern
 
 
 class UncheckedGaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]
     """Predicts, bit for bit, what the class that it extends predicts for finite rows and one target.
 
-    Its kernel is Keras Tuner's, a Matern kernel of nu 2.5 with one length scale.
+    Its kernel is a Matern kernel of nu 2.5 with one length scale.
     """
 
     def fit(self, X: Any, y: Any) -> UncheckedGaussianProcess:
@@ -45,6 +46,9 @@ class UncheckedGaussianProcess(GaussianProcessRegressor):  # type: ignore[misc]
         return mean, np.sqrt(np.maximum(variance, 0.0) * self._y_train_std**2)
 
 
-def unchecked(process: GaussianProcessRegressor) -> UncheckedGaussianProcess:
-    """The same process, not fitted."""
+def unchecked(process: GaussianProcessRegressor) -> GaussianProcessRegressor:
+    """The same process, not fitted, without checks; with another kernel than Keras Tuner's it is returned as it is."""
+    kernel = process.kernel
+    if not isinstance(kernel, Matern) or kernel.nu != 2.5 or kernel.anisotropic:
+        return process
     return UncheckedGaussianProcess(**process.get_params(deep=False))
