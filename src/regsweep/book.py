@@ -23,6 +23,7 @@ from regsweep.locks import HeldError, lock
 from regsweep.paths import Workspace
 from regsweep.predictor import Model, pack
 from regsweep.record import Features, StudyFacts, TrialRecord, identity
+from regsweep.sums import is_whole
 
 ENDED_FILE = "ended.json"
 
@@ -46,6 +47,7 @@ class RecordBook:
             self.folder.mkdir(parents=True, exist_ok=True)
             tidy(self.folder)
             reach("study/opening")
+            self._unsettle(facts)
             for name, content in contents.items():
                 write_json(self.folder / name, content)
             if not self._said_id():
@@ -150,18 +152,39 @@ class RecordBook:
         return len(self.numbers()) >= self.facts().config.n_trials or self.ended_as_asked()
 
     def settle(self, note: str | None) -> None:
-        """Write down, where the search has ended, that it was judged as is asked for now, and what there was to say about it."""
+        """Write down, where the search has ended, that it was judged and reported as is asked for now, and what was to be said."""
         if content := self._end():
             write_json(self.folder / ENDED_FILE, {**content, "note": note})
 
     def settled(self) -> bool:
-        """Whether the end of the search is followed by a judgement, as far as that is written down."""
+        """Whether the end of the search is followed by a judgement and its report, as far as that is written down."""
         return "note" in self._end()
+
+    def cut_short(self) -> bool:
+        """Whether a stop came between the end of the search and that of its report."""
+        return bool(end := self._end()) and "note" not in end
+
+    def judged(self) -> bool:
+        """Whether the champion can be recorded as a run leaves it: it is there, and its networks as files, if it is networks.
+
+        Raises UnreadableError.
+        """
+        if (champion := read_champion(self)) is None:
+            return False
+        has_files = champion.get("baseline") is not None or is_whole(self.networks(len(champion["openings"])))
+        # Files that were lost later are a run's to make again; MLflow has had them.
+        return has_files or not self.cut_short()
 
     def note(self) -> str | None:
         """What there was to say about the last judgement."""
         said = self._end().get("note")
         return None if said is None else str(said)
+
+    def _unsettle(self, facts: StudyFacts) -> None:
+        """What was judged as is asked for no longer is not settled."""
+        known = self.known_facts()
+        if self.settled() and (known is None or known.config != facts.config):
+            write_json(self.folder / ENDED_FILE, {key: value for key, value in self._end().items() if key != "note"})
 
     def _end(self) -> dict[str, Any]:
         try:
@@ -247,9 +270,18 @@ class RecordBook:
         """Read one trial's record, if there is one."""
         return read_trial(self.place(number)) if self.place(number).is_dir() else None
 
-    def remade(self) -> list[Path]:
-        """The folders that a run makes anew where they are not whole."""
-        return [place for pattern in ("networks-*", "finalists") for place in sorted(self.folder.glob(pattern))]
+    def remade(self) -> list[tuple[Path, bool]]:
+        """The folders of what can be trained again, and whether a run does so: not for champions of earlier openings."""
+        try:
+            champion = read_champion(self)
+        except UnreadableError:
+            champion = None
+        networks = sorted(self.folder.glob("networks-*"))
+        if champion is None:
+            now = set(networks)
+        else:
+            now = set() if champion.get("baseline") is not None else {self.networks(len(champion["openings"]))}
+        return [*((place, place in now) for place in networks), *((place, True) for place in self.folder.glob("finalists"))]
 
     def whole(self, number: int) -> TrialRecord | None:
         """Read one trial's record, if there is one and it is what was written."""

@@ -28,6 +28,9 @@ from regsweep.tracking.names import PARETO, RECORD, SUMS
 # What is left in a model's own folder when that is loaded: by MLflow, for its registered name, and by Python.
 LOADED: Final = "model/registered_model_meta"
 COMPILED: Final = "model/__pycache__/"
+# What becomes of damaged folders: of what a run makes again, and of the networks of a champion before the present one.
+MADE_AGAIN: Final = "the same `regsweep run` makes it again"
+COPIED: Final = "that champion's run in MLflow has its networks"
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,10 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
         kept = kept_trials(workspace, facts.study)
         findings += _slots(records, kept)
         found = inspect(workspace, book, facts)
-        ended = book.complete() or len(kept) >= facts.config.n_trials
-        findings += _study_runs(found.studies, bool(contents), ended=judged and ended)
+        ended = judged and not book.cut_short() and (book.complete() or len(kept) >= facts.config.n_trials)
+        findings += _study_runs(found.studies, bool(contents), ended=ended)
         findings += _child_runs(found, (*contents, *scores))
-        if judged and not damaged:
+        if ended and not damaged:
             findings += _front(found, front_of(book.contents("trial"), facts.config.objectives))
     except StorageError as error:
         findings += [Finding(problem) for problem in error.problems]
@@ -165,10 +168,10 @@ def _insight(book: RecordBook) -> Iterator[Finding]:
 
 
 def _remade(book: RecordBook) -> Iterator[Finding]:
-    """What a run trains or writes again where it is not whole: finalists, the champion's networks as Keras files."""
-    for place in book.remade():
+    """What can be trained again where it is not whole: finalists, the champions' networks as Keras files."""
+    for place, by_run in book.remade():
         if not is_whole(place):
-            yield Finding(f"{place}: is not what was written; the same `regsweep run` makes it again")
+            yield Finding(f"{place}: is not what was written; {MADE_AGAIN if by_run else COPIED}")
 
 
 def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool, list[RunContent], list[Finding]]:
@@ -186,6 +189,9 @@ def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool,
             problems.append(
                 Finding(f"the test rows are open for {opened}, but its scores are missing: the same `regsweep run` takes them")
             )
+        elif not book.judged():
+            early = "a stop came before its champion's networks were written: the same `regsweep run` writes them"
+            return False, [], [Finding(early)]
         elif champion.get("baseline") is not None:
             runs.append(champion_run(book, None, champion, None))
         elif champion["trial"] in records:

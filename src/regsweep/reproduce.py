@@ -155,16 +155,19 @@ def _compare(before: TrialResult, after: TrialResult) -> tuple[float, str, int]:
     found, differing = [(0.0, "")], list[int]()
     for index, (old, new) in enumerate(zip(before.folds, after.folds, strict=True)):
         fold = f" of fold {index}" if len(before.folds) > 1 else ""
-        if old.curves.shape != new.curves.shape:
-            return np.inf, f"the number of epochs{fold}", first + min(len(old.curves), len(new.curves))
+        shared = min(len(old.curves), len(new.curves))
+        then, now = old.curves[:shared], new.curves[:shared]
         # R² is 1 minus a ratio: near 0 its rounding is that of 1.
         names = before.task.curves
         least = np.array([1.0 if name.endswith("r2") else 0.0 for name in names])
         # Records have null for whatever is not finite; early ones have 0 for the AUC of one class alone.
-        now = np.where(np.isfinite(new.curves), new.curves, np.nan)
-        now = np.where(before.task.aucs & np.isnan(now) & (old.curves == 0), 0.0, now)
-        difference = relative_difference(old.curves, now, least)
-        found += [(float(difference[:, i].max()), f"{name}{fold}") for i, name in enumerate(names)]
+        now = np.where(np.isfinite(now), now, np.nan)
+        now = np.where(before.task.aucs & np.isnan(now) & (then == 0), 0.0, now)
+        difference = relative_difference(then, now, least)
+        if len(old.curves) != len(new.curves):
+            found.append((np.inf, f"the number of epochs{fold}"))
+            differing.append(first + shared)
+        found += [(float(difference[:, i].max(initial=0.0)), f"{name}{fold}") for i, name in enumerate(names)]
         differing += (first + np.flatnonzero(difference.any(axis=1))).tolist()
         for kind in ("kernels", "biases"):
             for layer, (a, b) in enumerate(zip(getattr(old.network, kind), getattr(new.network, kind), strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
@@ -21,6 +22,8 @@ SIGNALS = {
 }
 # After a second signal, seconds until the process ends whatever it is at.
 GRACE = 3.0
+# Signals so many seconds apart are one: `timeout` sends one to the process and one to its group.
+TOGETHER = 0.1
 # Seconds between two looks whether a signal's exception is still on its way up.
 LOOK = 0.5
 
@@ -38,6 +41,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.code: int | None = None
+        self._first = 0.0
         self._hurried = False
         self._raised: Callable[[], Stopped | None] | None = None
 
@@ -61,11 +65,11 @@ class Signals:
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self.code is None:
-            self.code = SIGNALS[signal.Signals(number)][0]
+            self.code, self._first = SIGNALS[signal.Signals(number)][0], time.monotonic()
             signal.setitimer(signal.ITIMER_REAL, LOOK, LOOK)
             self._raise(number)
         # A closed terminal hangs up twice, by itself and through the shell. Another signal is impatience.
-        if number != signal.SIGHUP:
+        if number != signal.SIGHUP and time.monotonic() - self._first > TOGETHER:
             self._hurry(self.code)
 
     def _raise(self, number: int) -> NoReturn:

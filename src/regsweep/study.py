@@ -140,8 +140,7 @@ def run_study(
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
                 if judgement is not None:
-                    # First of all: a champion that is recorded after a stop is recorded with its networks.
-                    _settle(book, judgement, executor, config.trainer)
+                    _write_networks(book, judgement, executor, config.trainer)
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 about = book, facts, records, leader
@@ -246,9 +245,8 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _settle(book: RecordBook, judgement: Judgement, executor: Executor, trainer: TrainerConfig) -> None:
-    """Note the judgement, and put the champion's networks beside its record, as `.keras` files for Keras users."""
-    book.settle(judgement.note)
+def _write_networks(book: RecordBook, judgement: Judgement, executor: Executor, trainer: TrainerConfig) -> None:
+    """Put the champion's networks beside its record, as `.keras` files for Keras users."""
     place = book.networks(len(judgement.content["openings"]))
     if judgement.baseline is None and not is_whole(place):
         draft = place.with_name(f".{place.name}")

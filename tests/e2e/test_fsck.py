@@ -426,6 +426,16 @@ def test_networks_that_were_damaged_are_made_again(tiny: Callable[..., StudyConf
     assert is_whole(book.networks(1))
 
 
+def test_damaged_networks_of_an_earlier_champion_are_not_said_to_be_made_again(root: Path) -> None:
+    book, said = book_of(root), list[str]()
+    shutil.copytree(book.networks(1), book.networks(2))
+    next(book.networks(2).glob("*.keras")).write_bytes(b"")
+    (finding,) = check(Workspace(root), book).findings
+    assert finding.text.endswith("networks-2: is not what was written; that champion's run in MLflow has its networks")
+    assert repair(Workspace(root), book, said.append).findings == ()
+    assert (len(said), book.networks(2).exists(), is_whole(book.networks(1))) == (1, False, True)
+
+
 def test_scores_without_any_record_of_an_opening_are_refused(root: Path) -> None:
     shutil.rmtree(folder(root, "test-openings"))
     shutil.rmtree(folder(root, "champion"))

@@ -16,9 +16,11 @@ from mlflow.entities import Run
 from regsweep.book import RecordBook
 from regsweep.config import StudyConfig
 from regsweep.errors import StorageError
+from regsweep.fsck import check
 from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.show.console import find_books
+from regsweep.show.studies import show_studies
 from regsweep.show.upkeep import sync_and_show
 from regsweep.study import run_study
 from regsweep.tracking.drain import BACKLOG, Drain, sync
@@ -190,6 +192,35 @@ def test_an_extension_that_was_killed_before_its_first_trial_is_not_complete(
     sync(Workspace(workspace), book, lambda _: None)
     (study,) = [run for run in runs_of(workspace) if run.data.tags["regsweep.kind"] == "study"]
     assert study.info.status == "KILLED"
+
+
+@pytest.mark.parametrize("networks", [False, True], ids=["before the networks", "before the report"])
+def test_a_study_that_was_stopped_before_its_report_is_synced_as_far_as_it_came(
+    tiny: Callable[..., StudyConfig], workspace: Path, networks: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = gather(tiny("study=s", "baselines=none"))
+    book = run_study(study, Workspace(workspace), Silent(), bare=True).book
+    # As a stop leaves it: the search's end is written down, no report, and maybe no networks.
+    book.end("n_trials=3")
+    shutil.rmtree(book.folder / "report")
+    if not networks:
+        shutil.rmtree(book.networks(1))
+    sync(Workspace(workspace), book, lambda _: None)
+    expected = {"study": "KILLED", "trial": "FINISHED"} | ({"champion": "FINISHED"} if networks else {})
+    assert {run.data.tags["regsweep.kind"]: run.info.status for run in runs_of(workspace)} == expected
+    show_studies(Workspace(workspace))
+    assert "unfinished" in capsys.readouterr().out
+    texts = [finding.text for finding in check(Workspace(workspace), book).findings]
+    assert [text.partition(":")[0] for text in texts] == (
+        [] if networks else ["a stop came before its champion's networks were written"]
+    )
+
+    run_study(study, Workspace(workspace), Silent())
+    assert {run.info.status for run in runs_of(workspace)} == {"FINISHED"}
+    (champion,) = [run for run in runs_of(workspace) if run.data.tags["regsweep.kind"] == "champion"]
+    files = Path(champion.info.artifact_uri).rglob("*.keras")
+    assert {file.stem for file in files} == {file.stem for file in book.networks(1).glob("*.keras")} != set()
+    assert check(Workspace(workspace), book).findings == ()
 
 
 def test_a_sync_that_fails_leaves_no_run_that_looks_as_if_it_went_on(tiny: Callable[..., StudyConfig], workspace: Path) -> None:

@@ -17,6 +17,7 @@ from regsweep.paths import Workspace
 from regsweep.reproduce import _compare
 from regsweep.show.reproduce import reproduce_and_show
 from regsweep.sums import write_sums
+from regsweep.trial import Array64
 from tests.conftest import run_cli
 from tests.helpers import trained
 
@@ -160,6 +161,19 @@ def test_epochs_of_a_training_that_went_on_are_counted_from_where_it_began() -> 
     curves[1:] *= 1.5
     # Its second epoch is the fifth of all.
     assert _compare(result, replace(result, folds=(replace(result.folds[0], curves=curves),)))[2] == 5
+
+
+def test_where_the_number_of_epochs_differs_the_first_epoch_that_does_is_named() -> None:
+    result = trained()
+    count = len(result.curves)
+
+    def compared(curves: Array64) -> tuple[float, str, int]:
+        return _compare(result, replace(result, folds=(replace(result.folds[0], curves=curves),)))
+
+    shorter, other = result.folds[0].curves[:-1].copy(), result.folds[0].curves[:-1].copy()
+    other[1] *= 1.5
+    assert compared(shorter) == (np.inf, "the number of epochs", count)
+    assert compared(other) == (np.inf, "the number of epochs", 2)
 
 
 def test_what_is_not_finite_is_the_same_when_it_is_so_again() -> None:

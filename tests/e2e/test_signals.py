@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
@@ -104,8 +105,14 @@ def test_a_study_stopped_in_every_way_ends_like_an_undisturbed_one(tmp_path: Pat
 
     with started(tmp_path, failpoints="search/told:3=hang") as process:
         wait_for_trial(tmp_path, 3)
+        # As `timeout` does: to the process, and to its group.
         process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         assert_ended(process, 143, "terminated")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (study,) = client.search_runs(experiments, "tags.`regsweep.kind` = 'study'")
+    assert study.info.status == "KILLED"
 
     master, terminal = os.openpty()
     with started(tmp_path, failpoints="search/told:4=hang", terminal=terminal) as process:

@@ -93,14 +93,20 @@ def test_studies_and_verdict_are_in_mlflow_and_the_configured_split_has_the_alia
     assert run_cli("fsck", cwd=judged).stdout.count("2 of 2 trials, judged: whole") == 3
 
 
+@pytest.mark.parametrize("damaged", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
-    judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool
 ) -> None:
     folder = tmp_path / "again"
     shutil.copytree(judged, folder)
+    first, second, last = _books(folder)
     # As if it had been killed before the last champion was on record.
-    shutil.rmtree(_books(folder)[2].folder / "champion")
-    kept = {book.folder.name: (book.folder / "champion" / "SHA256SUMS").read_bytes() for book in _books(folder)[:2]}
+    shutil.rmtree(last.folder / "champion")
+    if damaged:
+        # One had been stopped before its report, and of the other a baseline's record is damaged.
+        first.end("n_trials=2")
+        (second.folder / "baseline-linear_regression" / "arrays.npz").write_bytes(b"")
+    kept = {book.folder.name: (book.folder / "champion" / "SHA256SUMS").read_bytes() for book in (first, second)}
     configs = splits_of(_books(folder)[0].facts().config, 3)
     seen: list[tuple[int, bool]] = []
 
@@ -110,7 +116,8 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
 
     monkeypatch.chdir(folder)
     repeats = repeat(configs, Workspace(folder / "mlruns"), Noting())
-    assert seen == [(0, True), (1, True), (2, False)]
+    assert seen == [(0, not damaged), (1, not damaged), (2, False)]
+    assert all(book.settled() for book in (first, second, last))
     assert {name: (folder / "mlruns/records" / name / "champion" / "SHA256SUMS").read_bytes() for name in kept} == kept
     assert repeats.as_frame().equals(read_repeats(_books(judged)).as_frame())
 

@@ -225,6 +225,15 @@ def test_books_that_make_no_verdict(tmp_path: Path) -> None:
     other = _judged(tmp_path / "other", 0, dict.fromkeys(VAL, 1.0), "objective=val/mae", val=VAL)
     with pytest.raises(ConfigError, match="differ in more than their split"):
         read_repeats([*books, other])
+    for more, said in (
+        ("sampler=random", r"sampler\.kind is 'tpe' and 'random'"),
+        ("dataset.target=other", "dataset.target is "),
+    ):
+        unlike = _judged(tmp_path / more, 9, dict.fromkeys(VAL, 1.0), more, val=VAL)
+        with pytest.raises(ConfigError, match=said):
+            read_repeats([*books, unlike])
+    with pytest.raises(ConfigError, match="have the same split: seed 1"):
+        read_repeats([*books, books[1]])
     books[1].remove("champion")
     books[1].folder.joinpath("champion").rename(tmp_path / "gone")
     with pytest.raises(ConfigError, match="'seed1' has not been judged yet"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regsweep.champion.candidates import champion_model
 from regsweep.champion.choice import Choice, best_trial
-from regsweep.champion.judging import Judgement, judge, scored_as
+from regsweep.champion.judging import Judgement, judge, scored_before
 from regsweep.champion.openings import read_openings
 from regsweep.champion.training import Trainings, refit_rows
 
@@ -17,5 +17,5 @@ __all__ = [
     "judge",
     "read_openings",
     "refit_rows",
-    "scored_as",
+    "scored_before",
 ]

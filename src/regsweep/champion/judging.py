@@ -85,7 +85,7 @@ def judge(
         problem = f"trial {gone[0]}, for which the test rows were opened, has no record; `regsweep repair` restores it"
         raise StorageError(f"{book.folder}: {problem}")
     records = {number: known[number] for number, _ in chosen.members}
-    content = _scored_before(book, facts.config, openings)
+    content = scored_before(book, facts.config, openings)
     if content is None:
         # Scored again on rows that are open already, a champion comes out the same, and so do the baselines.
         if (seed := _seed_of(openings[-1], wanted)) != wanted.seed:
@@ -103,7 +103,7 @@ def _seed_of(opening: Mapping[str, Any], wanted: BaselinesConfig) -> int:
     return seed
 
 
-def _scored_before(book: RecordBook, config: StudyConfig, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
+def scored_before(book: RecordBook, config: StudyConfig, openings: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The champion's record, if it and the baselines it was compared with are there, whole and of the last opening.
 
     Not if its intervals or its unit are others than are asked for now.
@@ -115,10 +115,10 @@ def _scored_before(book: RecordBook, config: StudyConfig, openings: list[dict[st
         return None
     if champion["openings"] != openings or baselines != set(openings[-1]["baselines"]):
         return None
-    return champion if scored_as(champion, config) else None
+    return champion if _scored_as(champion, config) else None
 
 
-def scored_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
+def _scored_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
     """Whether a champion's intervals are of the resamples, and its sentences in the unit, that are asked for now."""
     then = load_saved(champion["config"])
     return (then.bootstrap_resamples, then.dataset.unit) == (config.bootstrap_resamples, config.dataset.unit)

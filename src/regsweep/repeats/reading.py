@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any, Final
 
 from regsweep.baselines import describe
@@ -17,6 +18,7 @@ from regsweep.data.split import rows_used
 from regsweep.errors import ConfigError
 from regsweep.folder import read_folder
 from regsweep.judgement import NETWORK
+from regsweep.record import StudyFacts, identity
 from regsweep.repeats.comparison import Repeats, Standing
 
 CHAMPION: Final = "champion"
@@ -31,10 +33,16 @@ def read_repeats(books: Sequence[RecordBook]) -> Repeats:
     if unjudged := [book.folder.name for book, _, champion in read if champion is None]:
         raise ConfigError(f"study {unjudged[0]!r} has not been judged yet; the same command goes on with it")
     facts = [one for _, one, _ in read]
+    before = _beside_split(facts[0])
     for other in facts[1:]:
-        if other.dataset.sha256 != facts[0].dataset.sha256 or other.config.objective != facts[0].config.objective:
-            pair = f"{facts[0].study!r} and {other.study!r}"
-            raise ConfigError(f"studies {pair} differ in more than their split: they have other data or another objective")
+        now = _beside_split(other)
+        if changed := [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]:
+            pair, more = f"{facts[0].study!r} and {other.study!r}", f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            values = f"{before.get(changed[0])!r} and {now.get(changed[0])!r}"
+            raise ConfigError(f"studies {pair} differ in more than their split: {changed[0]} is {values}{more}")
+    for one, other in combinations(facts, 2):
+        if split_words(one.config) == split_words(other.config):
+            raise ConfigError(f"studies {one.study!r} and {other.study!r} have the same split: {split_words(one.config)}")
     champions = [champion for _, _, champion in read if champion is not None]
     tests = [len(read_folder(book.folder / "champion")[1]["y"]) for book in books]
     baselines = [{content["name"]: content for content in book.contents("baseline")} for book in books]
@@ -59,6 +67,12 @@ def read_repeats(books: Sequence[RecordBook]) -> Repeats:
         network=_one_of({_label(content) for content in networks}, "the network") if any(led) else None,
         instead=all(led),
     )
+
+
+def _beside_split(facts: StudyFacts) -> dict[str, Any]:
+    """What a study is but for its split, keys dotted."""
+    parts = identity(facts.config, facts.dataset.sha256) | {"dataset.target": facts.dataset.target}
+    return {key: value for key, value in parts.items() if not key.startswith("split.")}
 
 
 def split_words(config: StudyConfig) -> str:

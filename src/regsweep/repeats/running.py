@@ -5,13 +5,13 @@ In: a study's config and how many splits. Out: `Repeats`. Main calls: `repeat_sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from regsweep.book import RecordBook, read_champion
-from regsweep.champion import scored_as
-from regsweep.config import StudyConfig, compose, load_saved
+from regsweep.book import RecordBook
+from regsweep.champion import read_openings, scored_before
+from regsweep.config import StudyConfig, compose
 from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.data import load_dataset, make_split, undefined_objective
@@ -98,17 +98,10 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
     try:
         if not book.begun or _as_composed(book.facts().config) != _as_composed(config):
             return False
-        if (champion := read_champion(book)) is None or not scored_as(champion, config):
-            return False
-        return (book.settled() or _named_as(champion, config)) and book.ended_as_asked()
+        scored = scored_before(book, config, read_openings(book)) is not None
+        return scored and book.settled() and book.ended_as_asked()
     except UnreadableError:
         return False
-
-
-def _named_as(champion: Mapping[str, Any], config: StudyConfig) -> bool:
-    """Whether a champion was named as is asked for now; if not, and nothing is settled, judging says what there is to say."""
-    then = load_saved(champion["config"])
-    return (then.n_trials, then.champion, then.baselines) == (config.n_trials, config.champion, config.baselines)
 
 
 def _as_composed(config: StudyConfig) -> StudyConfig:

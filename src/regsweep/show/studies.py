@@ -41,7 +41,8 @@ def show_studies(workspace: Workspace) -> None:
             continue
         values = [content["objective"] for content in contents if content["objective"] is not None]
         best = (max if higher_is_better(config.objective) else min)(values, default=None)
-        state = "running" if book.held() else "judged" if champion is not None else "unfinished"
+        judged = champion is not None and book.complete() and not book.cut_short()
+        state = "running" if book.held() else "judged" if judged else "unfinished"
         if state == "judged":
             state += by_budget(book.ended())
         failed = sum(content["state"] == State.FAILED for content in contents)

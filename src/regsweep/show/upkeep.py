@@ -27,7 +27,7 @@ def sync_and_show(workspace: Workspace, experiment: str | None) -> None:
     def copy(book: RecordBook) -> None:
         name = book.folder.name
         if book.held():
-            console.print(f"{name}: is running, and recorded by its own run", soft_wrap=True)
+            console.print(f"{name}: is running; its own run records it, or sync it when that has ended", soft_wrap=True)
         elif not book.begun:
             console.print(f"{name}: was written by an earlier version; run it again to record it", soft_wrap=True)
         else:

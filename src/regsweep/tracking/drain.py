@@ -6,6 +6,7 @@ It reads the study's folder of records, so whatever it did not get to, for whate
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -86,7 +87,7 @@ class Drain:
             pass
         if self._process.is_alive():
             self._process.join(1.0)
-            self._process.terminate()
+            self._process.kill()
             self._process.join()
 
     def _tell(self, order: Order) -> None:
@@ -130,6 +131,8 @@ class NoDrain:
 
 
 def _work(root: Path, folder: Path, link: Connection) -> None:
+    # Like Ctrl-C it reaches the whole group, and the driver decides.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     book = RecordBook(folder)
     loop = _Loop(Workspace(root), book, link)
     with book.recording():
@@ -139,6 +142,7 @@ def _work(root: Path, folder: Path, link: Connection) -> None:
             # The driver is gone. What is left is recorded by the next run, or by `regsweep sync`.
             loop.interrupt()
         except Exception as error:
+            loop.interrupt()
             # multiprocessing would print a traceback that nothing has been masked in.
             with suppress(OSError):
                 link.send(("problem", redact(f"the recorder failed: {type(error).__name__}: {error}")))
@@ -213,7 +217,7 @@ def sync(
     """Record in this process what a study's runs in MLflow lack; returns how many trials were missing. Raises StorageError.
 
     Runs to `remove` go first; the champion takes the alias if the study is to `lead`. The study's run ends as finished where its
-    search has ended and is judged, else as killed.
+    search has ended, is judged and has its report, else as killed.
     """
     from regsweep.tracking.recorder import Recorder
 
@@ -226,8 +230,8 @@ def sync(
             progress(count)
             return True
 
-        judged = (book.folder / "champion").is_dir()
         try:
+            judged = book.judged()
             recorder.remove(remove)
             unread = _copy(recorder, copied)
             if judged:
@@ -236,7 +240,7 @@ def sync(
             with suppress(StorageError):
                 recorder.interrupt()
             raise
-        if not (judged and book.complete()):
+        if not judged or book.cut_short() or not book.complete():
             recorder.interrupt()
         if unread:
             raise StorageError([problem for error in unread for problem in error.problems])

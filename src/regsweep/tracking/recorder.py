@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -223,17 +224,18 @@ class Recorder:
         known = {name: value for name, value, _, _ in points_at(finished, values)}
         with self._guard():
             metrics = next_steps(self._client, self._client.get_run(self.study_run_id), known, finished)
-            self._remove_former_figures()
-            self._client.log_artifacts(self.study_run_id, str(self._book.folder / "report"))
+            if (report := self._book.folder / "report").is_dir():
+                self._remove_former_figures(report)
+                self._client.log_artifacts(self.study_run_id, str(report))
             self._client.log_batch(self.study_run_id, metrics=metrics, tags=[RunTag(key, value) for key, value in tags.items()])
             self._client.set_terminated(self.study_run_id, "FINISHED", end_time=finished)
 
-    def _remove_former_figures(self) -> None:
+    def _remove_former_figures(self, report: Path) -> None:
         """What an earlier report had and this one has not would stand beside it; a server's artifacts stay."""
         if self._facts.config.tracking.uri is not None:
             return
         place = local_path(self._study.info.artifact_uri)
-        now = {file.name for file in (self._book.folder / "report").iterdir()}
+        now = {file.name for file in report.iterdir()}
         for file in (*place.glob("*.png"), place / self._book.insight.name):
             if file.name not in now:
                 file.unlink(missing_ok=True)
