@@ -152,7 +152,7 @@ class RecordBook:
         return len(self.numbers()) >= self.facts().config.n_trials or self.ended_as_asked()
 
     def settle(self, note: str | None) -> None:
-        """Write down, where the search has ended, that it was judged and reported as is asked for now, and what was to be said."""
+        """Write down, where the search has ended, that it was judged and reported as is asked for now, and a note on it."""
         if content := self._end():
             write_json(self.folder / ENDED_FILE, {**content, "note": note})
 
