@@ -16,6 +16,7 @@ from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.repair import repair
 from regsweep.study import run_study
+from regsweep.tracking.drain import sync
 from tests.conftest import TINY
 from tests.helpers import Silent
 
@@ -60,6 +61,15 @@ def test_a_study_of_two_objectives_goes_on_and_says_the_same_everywhere(workspac
     assert "Pareto" in finding.text
     assert repair(place, book, lambda _: None).findings == ()
     assert len(client.search_runs(experiment, "tags.`regsweep.pareto` = 'true'")) == len(front)
+
+    # Stopped on the way to more trials, it has a front of its own, which is tagged when it is judged.
+    longer = material.config.model_copy(update={"n_trials": material.config.n_trials + 8})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(gather(longer), place, Silent(stop_after=6))
+    assert len(book.numbers()) > material.config.n_trials
+    assert not [finding for finding in check(place, book).findings if "Pareto" in finding.text]
+    sync(place, book, lambda _: None)
+    assert check(place, book).findings == ()
 
 
 def _weights(book: RecordBook, number: int) -> int:

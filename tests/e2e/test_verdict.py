@@ -106,7 +106,9 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
         # One had been stopped before its report, and of the other a baseline's record is damaged.
         first.end("n_trials=2")
         (second.folder / "baseline-linear_regression" / "arrays.npz").write_bytes(b"")
-    kept = {book.folder.name: (book.folder / "champion" / "SHA256SUMS").read_bytes() for book in (first, second)}
+    # Beside a damaged baseline the champion is scored anew, with another date.
+    alike = [first] if damaged else [first, second]
+    kept = {book.folder.name: (book.folder / "champion" / "SHA256SUMS").read_bytes() for book in alike}
     configs = splits_of(_books(folder)[0].facts().config, 3)
     seen: list[tuple[int, bool]] = []
 
