@@ -12,6 +12,7 @@ from typing import Any
 from regsweep.book import RecordBook, books_in
 from regsweep.config import StudyConfig, load_saved
 from regsweep.config.enqueue import enqueue_problems
+from regsweep.config.idle import idle_settings
 from regsweep.config.parameters import Scalar
 from regsweep.config.space import SpaceConfig
 from regsweep.data import load_dataset
@@ -55,7 +56,10 @@ def with_best_of(config: StudyConfig, workspace: Workspace) -> StudyConfig:
             break
     if not fitting and wrong:
         raise ConfigError(f"enqueue_best_of: no trial of {name} lies in this study's space; {wrong}")
-    return load_saved({**config.model_dump(mode="json"), "enqueue": [*config.enqueue, *fitting]})
+    begun = load_saved({**config.model_dump(mode="json"), "enqueue": [*config.enqueue, *fitting]})
+    if problems := idle_settings(begun):
+        raise ConfigError(problems)
+    return begun
 
 
 def _book(workspace: Workspace, name: str) -> RecordBook:

@@ -75,7 +75,9 @@ WRONG = {
     "champion.finalists.top=5": "says which trial leads, but an ensemble weighs them by itself; add champion=bag",
     "champion.rule=one_standard_error": "champion.rule: says which trial leads",
     "executor=inline executor.workers=2": "executor.workers: has no effect in the study's own process; add executor=processes",
-    "seed=0,1": "'seed=0,1' names several values: add -m to run a study for each",
+    "seed=0,1": "'seed=0,1' names several values: `regsweep run -m` runs a study for each",
+    "pruner=null": "'pruner=null': a group is not null; leave it out, or name one of its options: hyperband, median, none, ",
+    "experiments.n_trials=5": "experiments: what stands below it has no effect (n_trials); an experiment's file ",
 }
 
 
@@ -103,6 +105,25 @@ def test_a_csv_is_named_after_its_file_and_its_path_made_absolute(tmp_path: Path
         "houses",
         str(tmp_path / "in" / "houses.csv"),
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"n_trials: 5\n", r"experiments: what stands below it has no effect \(n_trials\)"),
+        (b"# @package _global_\nquestion: caf\xe9\n", "can't be composed .*files are YAML in UTF-8"),
+        (b"# @package _global_\ndefaults:\n  - self\n", "."),
+    ],
+    ids=["no header", "Latin-1", "self"],
+)
+def test_an_experiment_that_would_be_passed_over_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "mine.yaml").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        compose(["experiments=mine"])
 
 
 @pytest.mark.parametrize("name", ["My Data (2024)", "o'neil", "a=b", "x,y", "back\\slash"])

@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from matplotlib.text import Text
 from regsweep.report import plots
 from regsweep.report.scale import fit_scale
 from regsweep.report.style import metric_unit, new_figure, number, spread, style_axes, with_unit
+from regsweep.report.write import save
 from regsweep.trial import State
 from tests.unit.plot_parts import BASELINES, LINEAR, record, trials
 from tests.unit.test_plots_insight import ABLATION, IMPORTANCE, SURFACE
@@ -112,3 +115,12 @@ def test_labels_that_are_too_long_take_two_lines_within_the_figure() -> None:
 )  # fmt: skip
 def test_metrics_have_their_unit(metric: str, unit: str, label: str) -> None:
     assert with_unit("x", metric_unit(metric, unit)) == f"x {label}".rstrip()
+
+
+def test_letters_that_no_font_has_are_saved_without_a_warning(tmp_path: Path) -> None:
+    figure = Figure()
+    figure.suptitle("价格 🏠")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(figure, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 0

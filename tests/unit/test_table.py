@@ -148,7 +148,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
-@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "BOM"])
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf", 2 * b"\xef\xbb\xbf"], ids=["plain", "BOM", "two BOMs"])
 @pytest.mark.parametrize("last", ["", "\n"], ids=["open", "closed"])
 def test_line_ends_and_bom_make_no_difference(end: str, bom: bytes, last: str) -> None:
     text = 'x,colour\n1.5,red\n\n2,"a\nb"\n3,"say ""hi"""' + last

@@ -87,6 +87,7 @@ def test_a_study_that_has_lost_its_study_json_may_seed(before: Workspace, tiny: 
         (("enqueue_best_of=before", FAST), "no trial of before lies in this study's space"),
         (("enqueue_best_of=before", "split.seed=1"), "split.seed is 0 there and 1 here"),
         (("enqueue_best_of=before", "split=time_ordered"), "split is shuffled there and in time by row here"),
+        (("enqueue_best_of=before", "enqueue_top=2", "sampler=kt_hyperband", "n_trials=4"), "n_trials=4, of which 2 enqueued"),
         (("enqueue_best_of=before", "enqueue_top=6"), "enqueue: has 6 configurations, but n_trials=3"),
     ],
 )  # fmt: skip

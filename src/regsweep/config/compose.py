@@ -109,9 +109,19 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
                     _take_out_merged(parameter, own.get(name))
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             raise ConfigError(composition_problem(error)) from None
+        except (ValueError, RecursionError) as error:
+            # What else Hydra stumbles over in a user's file.
+            line = str(error).partition("\n")[0]
+            raise ConfigError(f"can't be composed ({line}); files are YAML in UTF-8, with _self_ in their defaults") from None
     assert isinstance(plain, dict)
     _refuse_secrets(_strings(plain))
-    return {str(key): value for key, value in plain.items() if key != "experiments"}
+    if apart := plain.pop("experiments", None):
+        names = ", ".join(map(str, apart)) if isinstance(apart, dict) else repr(apart)
+        raise ConfigError(
+            f"experiments: what stands below it has no effect ({names}); an experiment's file begins with the line "
+            "`# @package _global_`, and settings of the command line have no `experiments.` before them"
+        )
+    return {str(key): value for key, value in plain.items()}
 
 
 def _parameters(plain: object) -> dict[str, Any]:
@@ -244,6 +254,12 @@ def _forced(override: str) -> list[str]:
     return [forced]
 
 
+def _options(group: str) -> str:
+    """The shipped options of a group, as far as it has some."""
+    names = sorted(place.stem for place in (shipped("conf") / group).glob("*.yaml"))
+    return f": {', '.join(names)}" if names else ""
+
+
 def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]]:
     """Expand sweeps (`seed=0,1`, `seed=range(3)`) into their product, in the order of the command line."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -258,6 +274,9 @@ def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]
             raise ConfigError(
                 f"{text!r}: Hydra only composes here, its own settings have no effect; set tracking.dir for the folder"
             )
+        key, _, value = text.lstrip("+").partition("=")
+        if key in GROUPS and value == "null":
+            raise ConfigError(f"{text!r}: a group is not null; leave it out, or name one of its options{_options(key)}")
     try:
         parsed = OverridesParser.create().parse_overrides(overrides=list(overrides))
     except OverrideParseException as error:
@@ -269,7 +288,7 @@ def _combinations(overrides: Sequence[str], *, multirun: bool) -> list[list[str]
     for text, override in zip(overrides, parsed, strict=True):
         if override.is_sweep_override():
             if not multirun:
-                raise ConfigError(f"{text!r} names several values: add -m to run a study for each")
+                raise ConfigError(f"{text!r} names several values: `regsweep run -m` runs a study for each")
             try:
                 choices.append([f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()])
             except HydraException:

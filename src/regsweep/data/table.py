@@ -118,7 +118,7 @@ def parse_table(
 ) -> Table:
     """Parse the bytes of a CSV or Parquet file; `name` stands in messages. Raises DataError, ConfigError for a bad separator."""
     parquet = _PARQUET.match(data) is not None
-    if not data.removeprefix(_BOM).strip():
+    if not _without_boms(data).strip():
         raise DataError(f"{name}: is empty; a table needs a line of column names and rows")
     if kind == "csv" and parquet:
         raise DataError(f"{name}: is a Parquet file; use dataset=parquet in place of dataset=csv")
@@ -129,8 +129,15 @@ def parse_table(
         raise DataError(f"{name}: is no Parquet file (it begins with {data[:8]!r}); use dataset=csv if it is text")
     if parquet:
         return _parse_parquet(data, name, path, drop)
-    frame, lines = parse_csv(data.removeprefix(_BOM), name, separator)
+    frame, lines = parse_csv(_without_boms(data), name, separator)
     return Table(pd.DataFrame({column: _plain(frame[column]) for column in frame}), name, path, lines)
+
+
+def _without_boms(data: bytes) -> bytes:
+    """Programs that write one put it before the one that is there."""
+    while data.startswith(_BOM):
+        data = data.removeprefix(_BOM)
+    return data
 
 
 def table_from_frame(frame: pd.DataFrame, name: str, *, path: Path | None = None, drop: Collection[str] = ()) -> Table:

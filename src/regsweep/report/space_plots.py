@@ -110,7 +110,7 @@ def _name_ticks(panel: Axes, axis: ParameterAxis) -> None:
 
 
 def contour(records: Sequence[TrialRecord], surface: Mapping[str, Any] | None, objective: str, unit: str) -> Figure:
-    """The surface over two hyperparameters in shades, dark is good, with the trials that have both; the star is the best."""
+    """The surface over two hyperparameters in shades, dark is good, with the trials that have both; the star is their best."""
     name = metric_name(objective)
     title = f"{name[:1].upper()}{name[1:]} over two hyperparameters"
     if surface is None:
@@ -130,7 +130,9 @@ def contour(records: Sequence[TrialRecord], surface: Mapping[str, Any] | None, o
         "Circles: the trials."
     )
     if left := len(complete) - len(both):
-        note += f" {left:,} trials lack one of the two."
+        first = (max if upward else min)(complete, key=lambda record: objective_of(record, objective) or 0.0)
+        better = "" if first in both else f", among them the best of all, trial {first.number}"
+        note += f" {left:,} trials lack one of the two{better}."
     figure = new_figure(f"{title}: the two that matter most by fANOVA", height=5.4, note=note)
     axes = figure.add_subplot()
     style_axes(axes, x=across, y=along)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +71,13 @@ def write_report(
 
 def save(figure: Figure, file: Path) -> None:
     """Write a figure, which can't be laid out again afterwards."""
+    with warnings.catch_warnings():
+        # Names may have letters that no font here has; they are boxes in the figure.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        _save(figure, file)
+
+
+def _save(figure: Figure, file: Path) -> None:
     # Given a layout, `savefig` draws the figure twice; one canvas for both keeps the sizes of texts.
     FigureCanvasAgg(figure)
     if (layout := figure.get_layout_engine()) is not None:
