@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 from regsweep.config import StudyConfig, compose
-from regsweep.config.sampler import GP_PACKAGES
+from regsweep.config.sampler import lacking_for_gp
 from regsweep.config.schema import TrainerConfig
 from regsweep.data.features import Encoding, FoldEncoding, Prepared
 from regsweep.paths import Workspace
@@ -90,7 +89,7 @@ SAMPLERS = (
     "kt_hyperband",
 )  # fmt: skip
 # What gp needs is not among the dependencies.
-HERE = tuple(name for name in SAMPLERS if name != "gp" or all(map(find_spec, GP_PACKAGES)))
+HERE = tuple(name for name in SAMPLERS if name != "gp" or not lacking_for_gp())
 FINITE = ("grid", "brute_force", "kt_grid")
 FINITE_SPACE = (
     "space.parameters.depth.high=2", "space.parameters.width.high=10", "space.parameters.width.log=false",

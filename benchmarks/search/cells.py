@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Final
 
-from regsweep.config.sampler import GP_PACKAGES
+from regsweep.config.sampler import lacking_for_gp
 
 PARTS: Final = ("default", "ours", "peers")
 TABLES: Final = ("diabetes", "insurance", "economics")
@@ -100,7 +99,7 @@ class Cell:
 
 def all_cells(limits: Limits, *, gp: bool | None = None) -> list[Cell]:
     """Every cell, in the order of collecting. `gp` is left out where what it needs is not installed."""
-    gp = all(map(find_spec, GP_PACKAGES)) if gp is None else gp
+    gp = not lacking_for_gp() if gp is None else gp
     return [cell for cell in _all(limits) if gp or cell.system != "gp"]
 
 

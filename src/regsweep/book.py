@@ -22,7 +22,7 @@ from regsweep.folder import read_content, read_folder, read_json, tidy, write_fo
 from regsweep.locks import HeldError, lock
 from regsweep.paths import Workspace
 from regsweep.predictor import Model, pack
-from regsweep.record import Features, StudyFacts, TrialRecord, identity
+from regsweep.record import Features, StudyFacts, TrialRecord, differing, identity
 from regsweep.sums import is_whole
 
 ENDED_FILE = "ended.json"
@@ -64,8 +64,7 @@ class RecordBook:
             return
         before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
         before, now = ({**parts, "experiment": one.config.experiment} for parts, one in ((before, known), (now, facts)))
-        changed = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-        if changed:
+        if changed := differing(before, now):
             lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
             raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])
 
@@ -159,6 +158,10 @@ class RecordBook:
     def settled(self) -> bool:
         """Whether the end of the search is followed by a judgement and its report, as far as that is written down."""
         return "note" in self._end()
+
+    def finished(self) -> bool:
+        """Whether the search has ended and no stop came before its report."""
+        return self.complete() and not self.cut_short()
 
     def cut_short(self) -> bool:
         """Whether a stop came between the end of the search and that of its report."""

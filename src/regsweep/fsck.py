@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from regsweep.book import ENDED_FILE, RecordBook
@@ -28,9 +29,6 @@ from regsweep.tracking.names import PARETO, RECORD, SUMS
 # What is left in a model's own folder when that is loaded: by MLflow, for its registered name, and by Python.
 LOADED: Final = "model/registered_model_meta"
 COMPILED: Final = "model/__pycache__/"
-# What becomes of damaged folders: of what a run makes again, and of the networks of a champion before the present one.
-MADE_AGAIN: Final = "the same `regsweep run` makes it again"
-COPIED: Final = "that champion's run in MLflow has its networks"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
     findings += _note(book)
     contents = [trial_run(book, record, None) for record in records.values()]
     findings += _insight(book)
-    findings += _remade(book)
+    findings += [Finding(f"{place}: is not what was written; {remedy}") for place, remedy in damaged_folders(book)]
     judged, scores, problems = _scores(book, records)
     findings += problems
     kept: tuple[Told | None, ...] = ()
@@ -167,11 +165,12 @@ def _insight(book: RecordBook) -> Iterator[Finding]:
             yield from (Finding(problem) for problem in error.problems)
 
 
-def _remade(book: RecordBook) -> Iterator[Finding]:
-    """What can be trained again where it is not whole: finalists, the champions' networks as Keras files."""
+def damaged_folders(book: RecordBook) -> Iterator[tuple[Path, str]]:
+    """Of what may go, finalists and the champions' networks as Keras files, what is not whole, and where it is to be had."""
     for place, by_run in book.remade():
         if not is_whole(place):
-            yield Finding(f"{place}: is not what was written; {MADE_AGAIN if by_run else COPIED}")
+            again, copied = "the same `regsweep run` makes it again", "that champion's run in MLflow has its networks"
+            yield place, again if by_run else copied
 
 
 def _scores(book: RecordBook, records: Mapping[int, TrialRecord]) -> tuple[bool, list[RunContent], list[Finding]]:

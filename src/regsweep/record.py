@@ -162,6 +162,11 @@ class TrialRecord:
         return TrialRecord(facts, number, params, result, content["started"], content["finished"], rung)
 
 
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The keys whose values differ, or that one of the two lacks, in order."""
+    return [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+
+
 def identity(config: StudyConfig, sha256: str) -> dict[str, Any]:
     """What makes a study this study: changing any of it changes its table of trials. Keys are dotted, for messages.
 

@@ -14,14 +14,13 @@ from regsweep.champion import read_openings
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.flight import told_by
 from regsweep.folder import read_content, read_folder, read_json, tidy
-from regsweep.fsck import COPIED, MADE_AGAIN, Checked, check
+from regsweep.fsck import Checked, check, damaged_folders
 from regsweep.insight import read_insight
 from regsweep.material import gather
 from regsweep.paths import Workspace, read_only
 from regsweep.record import Features, StudyFacts, identity
 from regsweep.search import Told, kept_trials, open_search
 from regsweep.study import train_lost
-from regsweep.sums import is_whole
 from regsweep.tracking.content import champion_key
 from regsweep.tracking.drain import sync
 from regsweep.tracking.inspection import inspect
@@ -47,10 +46,9 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
             # The same `regsweep run` writes anew what it says.
             place.unlink()
         foreign = _copy_back(workspace, book, facts, announce)
-        for place, by_run in book.remade():
-            if not is_whole(place):
-                shutil.rmtree(place)
-                announce(f"{place}: was damaged; {MADE_AGAIN if by_run else COPIED}")
+        for place, remedy in damaged_folders(book):
+            shutil.rmtree(place)
+            announce(f"{place}: was damaged; {remedy}")
         if book.insight.exists() and read_insight(book) is None:
             book.insight.unlink()
             announce(f"{book.insight}: was damaged; the same `regsweep run` makes it again")

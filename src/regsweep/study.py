@@ -139,13 +139,14 @@ def run_study(
                 drawn = ReportRows(material.dataset, material.split, material.prepared, rows)
                 records = tuple(book.trials())
                 judgement = judge(book, facts, records, material.prepared, trainings, rows, clock)
-                if judgement is not None:
-                    _write_networks(book, judgement, executor, config.trainer)
+                _write_networks(book, judgement, executor, config.trainer)
                 # What led to a baseline is no path through the space.
                 leader = judgement.trial if judgement is not None and judgement.baseline is None else None
                 about = book, facts, records, leader
                 insight = kept_insight(*about) if bare else look_into(*about, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
+                if judgement is not None:
+                    book.settle(judgement.note)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
         except OSError as error:
@@ -245,10 +246,12 @@ def _causes(book: RecordBook) -> list[str]:
     return [f"{count} x {cause}" for cause, count in causes.most_common()]
 
 
-def _write_networks(book: RecordBook, judgement: Judgement, executor: Executor, trainer: TrainerConfig) -> None:
-    """Put the champion's networks beside its record, as `.keras` files for Keras users."""
+def _write_networks(book: RecordBook, judgement: Judgement | None, executor: Executor, trainer: TrainerConfig) -> None:
+    """Put the champion's networks, if it is networks, beside its record, as `.keras` files for Keras users."""
+    if judgement is None or judgement.baseline is not None:
+        return
     place = book.networks(len(judgement.content["openings"]))
-    if judgement.baseline is None and not is_whole(place):
+    if not is_whole(place):
         draft = place.with_name(f".{place.name}")
         for former in (draft, place):
             shutil.rmtree(former, ignore_errors=True)

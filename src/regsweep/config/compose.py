@@ -111,12 +111,12 @@ def compose_plain(overrides: Sequence[str], *, folder: Path | None = None) -> di
             raise ConfigError(composition_problem(error)) from None
         except (ValueError, RecursionError) as error:
             # What else Hydra stumbles over in a user's file.
-            line = str(error).partition("\n")[0]
-            raise ConfigError(f"can't be composed ({line}); files are YAML in UTF-8, with _self_ in their defaults") from None
+            what = f"can't be composed ({composition_problem(error)})"
+            raise ConfigError(f"{what}; files are YAML in UTF-8, with _self_ in their defaults") from None
     assert isinstance(plain, dict)
     _refuse_secrets(_strings(plain))
-    if apart := plain.pop("experiments", None):
-        names = ", ".join(map(str, apart)) if isinstance(apart, dict) else repr(apart)
+    if idle := plain.pop("experiments", None):
+        names = ", ".join(map(str, idle)) if isinstance(idle, dict) else repr(idle)
         raise ConfigError(
             f"experiments: what stands below it has no effect ({names}); an experiment's file begins with the line "
             "`# @package _global_`, and settings of the command line have no `experiments.` before them"
@@ -256,7 +256,7 @@ def _forced(override: str) -> list[str]:
 
 def _options(group: str) -> str:
     """The shipped options of a group, as far as it has some."""
-    names = sorted(place.stem for place in (shipped("conf") / group).glob("*.yaml"))
+    names = sorted(place.stem for place in (shipped("conf") / group).glob("[!_]*.yaml"))
     return f": {', '.join(names)}" if names else ""
 
 

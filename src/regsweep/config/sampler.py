@@ -173,9 +173,14 @@ def _function_problems(sampler: SamplerConfig) -> Iterator[str]:
         yield f"sampler={sampler.kind}: decides on the epochs itself, which is a function's here; take {known}"
 
 
+def lacking_for_gp() -> list[str]:
+    """The packages that `gp` needs and that are not installed."""
+    return [name for name in GP_PACKAGES if find_spec(name) is None]
+
+
 def missing_package(sampler: SamplerConfig) -> str | None:
     """Say what has to be installed for a sampler, if anything."""
-    if sampler.kind == "gp" and (lacking := [name for name in GP_PACKAGES if find_spec(name) is None]):
+    if sampler.kind == "gp" and (lacking := lacking_for_gp()):
         which = f"{' and '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not installed"
         return f"sampler=gp: needs {which}; pip install 'regsweep[gp]', or take sampler=tpe"
     return None

@@ -18,7 +18,7 @@ from regsweep.data.split import rows_used
 from regsweep.errors import ConfigError
 from regsweep.folder import read_folder
 from regsweep.judgement import NETWORK
-from regsweep.record import StudyFacts, identity
+from regsweep.record import StudyFacts, differing, identity
 from regsweep.repeats.comparison import Repeats, Standing
 
 CHAMPION: Final = "champion"
@@ -36,7 +36,7 @@ def read_repeats(books: Sequence[RecordBook]) -> Repeats:
     before = _beside_split(facts[0])
     for other in facts[1:]:
         now = _beside_split(other)
-        if changed := [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]:
+        if changed := differing(before, now):
             pair, more = f"{facts[0].study!r} and {other.study!r}", f" and {len(changed) - 1} more" if len(changed) > 1 else ""
             values = f"{before.get(changed[0])!r} and {now.get(changed[0])!r}"
             raise ConfigError(f"studies {pair} differ in more than their split: {changed[0]} is {values}{more}")

@@ -36,9 +36,9 @@ def write_report(
     insight: Mapping[str, Any] | None,
     rows: ReportRows,
 ) -> Path:
-    """Write the report of a finished study into its book, which is settled then, and return the folder.
+    """Write the report of a finished study into its book and return the folder. `insight` is what `insight.json` says.
 
-    `insight` is what `insight.json` says; without it there are no figures.
+    Without it there are no figures.
     """
     folder = book.folder / "report"
     folder.mkdir(exist_ok=True)
@@ -64,8 +64,6 @@ def write_report(
     for place in [*folder.glob("*.png"), folder / book.insight.name]:
         if place.name not in drawn:
             place.unlink(missing_ok=True)
-    if judgement is not None:
-        book.settle(judgement.note)
     return folder
 
 

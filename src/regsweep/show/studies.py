@@ -41,7 +41,7 @@ def show_studies(workspace: Workspace) -> None:
             continue
         values = [content["objective"] for content in contents if content["objective"] is not None]
         best = (max if higher_is_better(config.objective) else min)(values, default=None)
-        judged = champion is not None and book.complete() and not book.cut_short()
+        judged = champion is not None and book.finished()
         state = "running" if book.held() else "judged" if judged else "unfinished"
         if state == "judged":
             state += by_budget(book.ended())

@@ -240,7 +240,7 @@ def sync(
             with suppress(StorageError):
                 recorder.interrupt()
             raise
-        if not judged or book.cut_short() or not book.complete():
+        if not (judged and book.finished()):
             recorder.interrupt()
         if unread:
             raise StorageError([problem for error in unread for problem in error.problems])
