@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from regsweep.ending import Ending
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.failpoints import reach
 from regsweep.folder import read_content, read_folder, read_json, tidy, write_folder, write_json, write_text
@@ -25,14 +26,13 @@ from regsweep.predictor import Model, pack
 from regsweep.record import Features, StudyFacts, TrialRecord, differing, identity
 from regsweep.sums import is_whole
 
-ENDED_FILE = "ended.json"
-
 
 class RecordBook:
     """The records of one study on disk."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.ending = Ending(folder)
 
     def open(self, facts: StudyFacts, features: Features) -> None:
         """Begin the book, or go on with it under this run's facts; call it while the study is `locked`.
@@ -130,15 +130,12 @@ class RecordBook:
             return False
 
     def end(self, reason: str) -> None:
-        """Write down what ended the search, and at how many trials."""
-        reach("study/ending")
-        write_json(self.folder / ENDED_FILE, {"kind": "ended", "trials": len(self.numbers()), "reason": reason})
-        reach("study/ended")
+        """Write down what ended the search at the trials that there are."""
+        self.ending.write(reason, len(self.numbers()))
 
     def ended(self) -> str | None:
         """What ended the search at the trials that there are; None where it has not come to an end, or the note is damaged."""
-        content = self._end()
-        return str(content["reason"]) if content.get("trials") == len(self.numbers()) else None
+        return self.ending.reason(len(self.numbers()))
 
     def ended_as_asked(self) -> bool:
         """Whether what ended the search is what would end it now, as far as that is written down."""
@@ -150,22 +147,9 @@ class RecordBook:
         """Whether the search has ended: as is written down, or by as many trials as are asked for."""
         return len(self.numbers()) >= self.facts().config.n_trials or self.ended_as_asked()
 
-    def settle(self, note: str | None) -> None:
-        """Write down, where the search has ended, that it was judged and reported as is asked for now, and a note on it."""
-        if content := self._end():
-            write_json(self.folder / ENDED_FILE, {**content, "note": note})
-
-    def settled(self) -> bool:
-        """Whether the end of the search is followed by a judgement and its report, as far as that is written down."""
-        return "note" in self._end()
-
     def finished(self) -> bool:
         """Whether the search has ended and no stop came before its report."""
-        return self.complete() and not self.cut_short()
-
-    def cut_short(self) -> bool:
-        """Whether a stop came between the end of the search and that of its report."""
-        return bool(end := self._end()) and "note" not in end
+        return self.complete() and not self.ending.cut_short()
 
     def judged(self) -> bool:
         """Whether the champion can be recorded as a run leaves it: it is there, and its networks as files, if it is networks.
@@ -176,24 +160,13 @@ class RecordBook:
             return False
         has_files = champion.get("baseline") is not None or is_whole(self.networks(len(champion["openings"])))
         # Files that were lost later are a run's to make again; MLflow has had them.
-        return has_files or not self.cut_short()
-
-    def note(self) -> str | None:
-        """What there was to say about the last judgement."""
-        said = self._end().get("note")
-        return None if said is None else str(said)
+        return has_files or not self.ending.cut_short()
 
     def _unsettle(self, facts: StudyFacts) -> None:
         """What was judged as is asked for no longer is not settled."""
         known = self.known_facts()
-        if self.settled() and (known is None or known.config != facts.config):
-            write_json(self.folder / ENDED_FILE, {key: value for key, value in self._end().items() if key != "note"})
-
-    def _end(self) -> dict[str, Any]:
-        try:
-            return read_json(self.folder / ENDED_FILE)
-        except UnreadableError:
-            return {}
+        if known is None or known.config != facts.config:
+            self.ending.unsettle()
 
     def touch(self) -> None:
         """Make this the study that ran last."""

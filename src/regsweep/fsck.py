@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from regsweep.book import ENDED_FILE, RecordBook
+from regsweep.book import RecordBook
 from regsweep.errors import RegsweepError, StorageError, UnreadableError
 from regsweep.folder import leftovers, read_folder, read_json
 from regsweep.pareto import front_of
@@ -92,7 +92,7 @@ def _check(workspace: Workspace, book: RecordBook) -> Checked:
         kept = kept_trials(workspace, facts.study)
         findings += _slots(records, kept)
         found = inspect(workspace, book, facts)
-        ended = judged and not book.cut_short() and (book.complete() or len(kept) >= facts.config.n_trials)
+        ended = judged and not book.ending.cut_short() and (book.complete() or len(kept) >= facts.config.n_trials)
         findings += _study_runs(found.studies, bool(contents), ended=ended)
         findings += _child_runs(found, (*contents, *scores))
         if ended and not damaged:
@@ -118,7 +118,7 @@ def _records(book: RecordBook) -> tuple[dict[int, TrialRecord], list[Finding]]:
 def _note(book: RecordBook) -> Iterator[Finding]:
     """The note of what ended the search may be missing, but not damaged."""
     try:
-        if (place := book.folder / ENDED_FILE).is_file():
+        if (place := book.ending.place).is_file():
             read_json(place)
     except UnreadableError as error:
         yield Finding(error.problems[0])

@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import chain, count
 from pathlib import Path
 
-from regsweep.book import ENDED_FILE, RecordBook
+from regsweep.book import RecordBook
 from regsweep.champion import read_openings
 from regsweep.errors import ConfigError, StorageError, UnreadableError
 from regsweep.flight import told_by
@@ -42,7 +42,7 @@ def repair(workspace: Workspace, book: RecordBook, announce: Announce) -> Checke
         for database in (workspace.optuna_db, workspace.mlflow_db):
             _set_aside(database, announce)
         facts = _restore_facts(book, announce)
-        if (place := book.folder / ENDED_FILE).is_file() and not _reads(read_json, place):
+        if (place := book.ending.place).is_file() and not _reads(read_json, place):
             # The same `regsweep run` writes anew what it says.
             place.unlink()
         foreign = _copy_back(workspace, book, facts, announce)

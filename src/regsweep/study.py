@@ -146,7 +146,7 @@ def run_study(
                 insight = kept_insight(*about) if bare else look_into(*about, executor)
                 write_report(book, facts, records, judgement, insight, drawn)
                 if judgement is not None:
-                    book.settle(judgement.note)
+                    book.ending.settle(judgement.note)
             total = len(book.numbers())
             drain.finish(lambda done: watcher.recording(done, total))
         except OSError as error:

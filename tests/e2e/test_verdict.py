@@ -119,7 +119,7 @@ def test_the_same_command_goes_on_and_runs_nothing_that_is_there(
     monkeypatch.chdir(folder)
     repeats = repeat(configs, Workspace(folder / "mlruns"), Noting())
     assert seen == [(0, not damaged), (1, not damaged), (2, False)]
-    assert all(book.settled() for book in (first, second, last))
+    assert all(book.ending.settled() for book in (first, second, last))
     assert {name: (folder / "mlruns/records" / name / "champion" / "SHA256SUMS").read_bytes() for name in kept} == kept
     assert repeats.as_frame().equals(read_repeats(_books(judged)).as_frame())
 

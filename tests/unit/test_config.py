@@ -76,6 +76,17 @@ WRONG = {
     "champion.rule=one_standard_error": "champion.rule: says which trial leads",
     "executor=inline executor.workers=2": "executor.workers: has no effect in the study's own process; add executor=processes",
     "seed=0,1": "'seed=0,1' names several values: `regsweep run -m` runs a study for each",
+    "champion=bag champion.rounds=50": "champion.rounds: is about an ensemble, but champion.kind is bag; add champion=ensemble",
+    "champion=refit champion.finalists.seeds=3": "champion.finalists.seeds: there are no finalists",
+    "champion=bag champion.rule=one_standard_error split=holdout": "champion.rule: one_standard_error is taken over folds",
+    "enqueue_top=3": "enqueue_top: is about another study; name it with enqueue_best_of=STUDY",
+    "insight.ablation=false insight.ablation_seconds=3": "insight.ablation_seconds: there is no ablation",
+    "pruner=median space.parameters.epochs=5": "median stops nothing before 5 epochs are over, and no trial has more than 5",
+    "pruner=percentile pruner.interval=4 space.parameters.epochs=8": "percentile stops nothing before 8 epochs are over",
+    "pruner=hyperband epochs=budget pruner.min_epochs=60": "hyperband stops nothing before 60 epochs are over",
+    "pruner=patience space.parameters.epochs=25": "patience stops nothing before 25 epochs are over, and no trial has more",
+    "n_trials=${nope}": "n_trials: Interpolation key 'nope' not found",
+    "objective=[] seed=-1": "objective: must be one of val/mse, val/mae, val/r2, but got ''",
     "pruner=null": "'pruner=null': a group is not null; leave it out, or name one of its options: hyperband, median, none, ",
     "experiments.n_trials=5": "experiments: what stands below it has no effect (n_trials); an experiment's file ",
 }
@@ -83,7 +94,7 @@ WRONG = {
 
 @pytest.mark.parametrize("override", WRONG)
 def test_a_mistake_is_named_with_its_place_and_value(override: str) -> None:
-    several = ("split=", "dataset=insurance ", "experiments=", "executor=")
+    several = ("split=", "dataset=insurance ", "experiments=", "executor=", "champion=", "insight.", "pruner=", "objective=")
     overrides = override.split(" ") if override.startswith(several) else [override]
     found = problems(*overrides)
     assert any(WRONG[override] in problem for problem in found), found

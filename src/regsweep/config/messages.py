@@ -15,6 +15,7 @@ from regsweep.errors import nearest
 def composition_problem(error: Exception) -> str:
     """Say in one line what kept Hydra from composing."""
     from hydra.errors import MissingConfigException
+    from omegaconf.errors import InterpolationResolutionError
     from yaml import MarkedYAMLError
 
     if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
@@ -28,6 +29,8 @@ def composition_problem(error: Exception) -> str:
         known = f"; known: {', '.join(sorted(options))}" if options else ""
         return f"{group}={option}: there is no such option{nearest(option, options)}{known}"
     text = str(error).splitlines()[0].strip() if str(error) else type(error).__name__
+    if isinstance(error, InterpolationResolutionError) and error.full_key:
+        text = f"{error.full_key}: {text}"
     cause = error.__cause__
     return f"{text} ({str(cause).splitlines()[0]})" if cause is not None and str(cause) and str(cause) not in text else text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,6 +31,11 @@ class _Percentile(_Pruner):
     warmup_epochs: Whole = 5
     startup_trials: Whole = 4
 
+    @property
+    def first_look(self) -> int:
+        """The first epoch at which a trial can be stopped."""
+        return self.interval * max(1, ceil(self.warmup_epochs / self.interval))
+
 
 class MedianPruner(_Percentile):
     """Stops a trial whose best value so far is worse than the median of complete trials at the same epoch."""
@@ -53,6 +59,11 @@ class _Halving(_Pruner):
     @property
     def interval(self) -> int:
         """Epochs between two looks: every rung is a multiple of it."""
+        return self.min_epochs
+
+    @property
+    def first_look(self) -> int:
+        """The first epoch at which a trial can be stopped."""
         return self.min_epochs
 
 
@@ -99,6 +110,12 @@ class PatiencePruner(_Pruner):
     patience: Count = 15
     min_delta: Annotated[float, Field(ge=0)] = 0.0
     wraps: Wrapped | None = None
+
+    @property
+    def first_look(self) -> int:
+        """The first epoch at which a trial can be stopped."""
+        # As many looks without a better value, after two with one.
+        return max(self.patience + 2 * self.interval, self.wraps.first_look if self.wraps is not None else 0)
 
     @model_validator(mode="after")
     def _whole_intervals(self) -> Self:

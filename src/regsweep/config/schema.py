@@ -185,11 +185,10 @@ class StudyConfig(Model):
         listed = values.get("objective") if isinstance(values, dict) else None
         if not isinstance(listed, list | tuple):
             return values
-        if not listed:
-            raise ValueError("objective: at least one is needed, such as val/mse")
         further = values.get("further_objectives") or ()
         further = further if isinstance(further, list | tuple) else [further]
-        return {**values, "objective": listed[0], "further_objectives": [*listed[1:], *further]}
+        # An empty list is refused below, beside what else is wrong.
+        return {**values, "objective": listed[0] if listed else "", "further_objectives": [*listed[1:], *further]}
 
     @field_validator("objective")
     @classmethod

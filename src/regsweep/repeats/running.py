@@ -82,7 +82,7 @@ def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: Splits
                 run_study(gather(config), workspace, watcher, bare=True)
             except TooManyFailuresError as error:
                 raise TooManyFailuresError([f"{book.folder.name} ({split_words(config)}):", *error.problems]) from error
-        if (note := book.note()) is not None:
+        if (note := book.ending.note()) is not None:
             watcher.note(f"{split_words(config)}: {note}")
         if (there := len(book.numbers())) > config.n_trials:
             watcher.note(f"{split_words(config)}: its study has {there} trials, more than n_trials={config.n_trials}")
@@ -99,7 +99,7 @@ def _is_done(book: RecordBook, config: StudyConfig) -> bool:
         if not book.begun or _as_composed(book.facts().config) != _as_composed(config):
             return False
         scored = scored_before(book, config, read_openings(book)) is not None
-        return scored and book.settled() and book.ended_as_asked()
+        return scored and book.ending.settled() and book.ended_as_asked()
     except UnreadableError:
         return False
 
