@@ -129,7 +129,7 @@ def _masks(form: Form, lanes: Sequence[Lane], epochs: range, steps: range, total
     masks = np.empty((len(epochs), len(steps), len(lanes), *shape), np.bool_)
     for index, epoch in enumerate(epochs):
         for place, lane in enumerate(lanes):
-            masks[index, :, place] = draws.dropout_masks(lane.seeds.dropout[0], rates[place], epoch, steps, total, shape)
+            draws.dropout_masks(lane.seeds.dropout[0], rates[place], epoch, steps, total, shape, masks[index, :, place])
     return masks
 
 
