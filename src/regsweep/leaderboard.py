@@ -122,7 +122,11 @@ def as_table(
     """A terminal table; `trials` bounds how many trials are shown, baselines and champion always are; `wide` adds parameters."""
     table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     classes = task == BINARY
-    errors = "Log loss in natural units" if classes else f"RMSE and MAE{f' in {unit}' if unit else ''}"
+    errors = (
+        "Log loss in natural units, trials' AUC by 200 thresholds, exact for others"
+        if classes
+        else f"RMSE and MAE{f' in {unit}' if unit else ''}"
+    )
     scored = "the champion, the network it is compared with" if any(row.kind == "network" for row in rows) else "the champion"
     table.caption = f"{errors}. Ordered by validation; the test rows are scored for {scored} and the baselines only."
     table.add_column("#", justify="right")

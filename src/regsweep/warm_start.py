@@ -73,7 +73,7 @@ def _book(workspace: Workspace, name: str) -> RecordBook:
 
 def _same_test_rows(config: StudyConfig, facts: StudyFacts, name: str) -> None:
     other, same = facts.config, load_dataset(config.dataset, config.predicts).sha256 == facts.dataset.sha256
-    if not same and (config.dataset.name, config.dataset.target) != (other.dataset.name, other.dataset.target):
+    if not same and config.dataset.name != other.dataset.name:
         return
     if not same:
         raise ConfigError(
@@ -91,10 +91,13 @@ def _same_test_rows(config: StudyConfig, facts: StudyFacts, name: str) -> None:
 def _sealing(config: StudyConfig) -> dict[str, Any]:
     """What says which rows are sealed; how the others validate is left out: all that shuffle do so alike."""
     split = config.split.model_dump()
+    # Which rows make the same share of each class depends on whose classes.
+    stratified = f"by {config.dataset.target}" if split.get("stratify") else False
     ways = {"time_ordered": f"in time by {config.dataset.time or 'row'}", "group": f"by {config.dataset.group}"}
     return {
         "split": ways.get(split["kind"], "shuffled"),
-        **{f"split.{key}": split.get(key) for key in ("test", "seed", "until", "stratify")},
+        **{f"split.{key}": split.get(key) for key in ("test", "seed", "until")},
+        "split.stratify": stratified,
     }
 
 

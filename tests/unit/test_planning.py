@@ -128,6 +128,9 @@ def test_a_continuous_parameter_counts_where_it_can_be_drawn() -> None:
     found = count(space(dropout=dropout, depth={"type": "int", "low": 1, "high": 2}))
     assert (found.total, found.continuous) == (None, ("dropout",))
     assert count(space(l2={"type": "float", "low": 0.1, "high": 0.1})).total == 1
+    asking = {"type": "float", "low": 0.0, "high": 0.1, "when": {"parameter": "dropout", "at_least": 0.2}}
+    both = count(space(dropout={"type": "float", "low": 0.0, "high": 0.5}, l2=asking))
+    assert both.continuous == ("dropout", "l2")
     assert count(space(per_layer=["dropout"], depth=0, dropout={"type": "float", "low": 0.0, "high": 0.5})).total == 1
 
 

@@ -94,7 +94,7 @@ def test_a_wild_prediction_stands_at_the_edge_and_is_counted() -> None:
     assert ys(line(figure.axes[0], "rows beyond"))[0] == figure.axes[0].get_ylim()[1]
     assert len(xs(line(figure.axes[0], "rows"))) == 18
     note = figure.get_supxlabel()
-    assert "Diamonds at the edge: 1 of 20" in note
+    assert "where they are diamonds: 1 of 20" in note
     assert "Left out: 1 of 20" in note
     assert figure.axes[0].get_xlabel() == "true y"
 

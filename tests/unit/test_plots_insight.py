@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -96,6 +97,29 @@ def test_a_step_of_many_names_is_read_in_full() -> None:
     assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
 
 
+def test_a_step_names_whole_numbers_and_all_that_it_took_along() -> None:
+    # A function's later draws follow from earlier ones.
+    changes = {"units": [36, 1024], "layers": [2, 3], "rate": [0.123456, None], "more": [None, 1]}
+    step = {"flipped": ["layers"], "changes": changes, "value": 0.5}
+    after = {"flipped": ["units"], "changes": {"units": [1016, 1024]}, "value": 0.6}
+    figure = plots.ablation_path({"objective": "val/r2", "value": 0.4, "steps": [step, after]}, 7, "", {})
+    rows = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()]
+    assert rows[1:] == ["layers: 2 → 3, with units, more, without rate", "units: 1,016 → 1,024"]
+
+
+def test_long_names_leave_the_bars_of_importance_their_room() -> None:
+    names = ["h" * 90, "a" * 90]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = plots.parameter_importance([{"method": "fANOVA", "trials": 9, "values": dict.fromkeys(names, 0.5)}], "val/mse")
+        figure.savefig(io.BytesIO(), format="png")
+    (axes,) = figure.axes
+    labels = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert not labels[0].overlaps(labels[1])
+    assert min(label.x0 for label in labels) >= 0
+    assert axes.get_window_extent().width > figure.bbox.width / 2
+
+
 def test_the_distribution_climbs_to_the_share_of_trials() -> None:
     values = [40.0, 10.0, 30.0, 20.0, 50.0, 15.0, 25.0, 35.0, 45.0, 12.0]
     figure = plots.empirical_distribution(trials(values), "val/mse", "dollars", {"least_squares_qr": 36.0})
@@ -155,12 +179,13 @@ def test_medians_are_those_of_the_trials_at_a_place() -> None:
     assert [ys(found) for found in axes.lines if found.get_label() == "median"] == [[20, 20]]
 
 
-def test_the_front_is_filled_numbered_and_joined() -> None:
-    def sized(number: int, mse: float, width: int) -> TrialRecord:
-        one = record(number, [mse], study=facts("objective=[val/mse,parameters]"))
-        network = Network((np.zeros((width, 1), np.float32),), (np.zeros(1, np.float32),))
-        return replace(one, result=replace(one.result, folds=(replace(one.result.folds[0], network=network),)))
+def sized(number: int, mse: float, width: int) -> TrialRecord:
+    one = record(number, [mse], study=facts("objective=[val/mse,parameters]"))
+    network = Network((np.zeros((width, 1), np.float32),), (np.zeros(1, np.float32),))
+    return replace(one, result=replace(one.result, folds=(replace(one.result.folds[0], network=network),)))
 
+
+def test_the_front_is_filled_numbered_and_joined() -> None:
     records = [sized(0, 40.0, 9), sized(1, 30.0, 99), sized(2, 50.0, 49), sized(3, 20.0, 999), record(4, [], state=State.FAILED)]
     figure = plots.pareto_front(records, ("val/mse", "parameters"), "dollars")
     (axes,) = figure.axes
@@ -174,6 +199,17 @@ def test_the_front_is_filled_numbered_and_joined() -> None:
     assert axes.get_ylabel() == "validation MSE [dollars²], lower is better"
     assert axes.get_xscale() == "log"
     assert "3 of 4 complete trials" in texts(figure).replace("\n", " ")
+
+
+def test_all_of_the_front_is_on_the_scale_and_what_is_not_is_counted() -> None:
+    records = [sized(number, 3000.0 + 30 * number, 99 + (number > 0)) for number in range(20)]
+    records += [sized(20, 20_000.0, 9), sized(21, 90_000.0, 999)]
+    figure = plots.pareto_front(records, ("val/mse", "parameters"), "dollars")
+    (axes,) = figure.axes
+    assert ys(line(axes, "Pareto front")) == pytest.approx([20_000, 3000])
+    assert axes.get_ylim()[1] > 20_000
+    assert max(ys(line(axes, "other trial"))) < 90_000
+    assert "1 other trial is far off the scale" in texts(figure).replace("\n", " ")
 
 
 def test_contour_shades_the_surface_and_places_trials_on_it() -> None:

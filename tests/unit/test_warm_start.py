@@ -111,5 +111,30 @@ def test_a_study_of_classes_from_before_they_were_stratified_may_not_seed() -> N
     facts = gather(config).facts
     _same_test_rows(config, facts, "before")
     former = config.model_copy(update={"split": config.split.model_copy(update={"stratify": False})})
-    with pytest.raises(ConfigError, match=r"split\.stratify is False there and True here"):
+    with pytest.raises(ConfigError, match=r"split\.stratify is False there and by odd here"):
         _same_test_rows(config, replace(facts, config=former), "before")
+
+
+def test_a_study_of_other_classes_or_of_a_table_that_has_changed_may_not_seed(tmp_path: Path) -> None:
+    place = tmp_path / "houses.csv"
+
+    def study(target: str, *overrides: str) -> StudyConfig:
+        return compose(["dataset=csv", f"dataset.path={place}", f"dataset.target={target}", *overrides])[0]
+
+    def write(rows: int) -> None:
+        lines = (f"{row},{row % 7},{row % 2},{row % 3 > 0:d}" for row in range(rows))
+        place.write_text("\n".join(["size,price,sold,seen", *lines]))
+
+    write(150)
+    classes, numbers = study("sold", "task=binary_classification"), study("price")
+    facts = gather(classes).facts
+    _same_test_rows(classes, facts, "before")
+    # Each seals the same share of its own classes, so other rows.
+    with pytest.raises(ConfigError, match=r"split\.stratify is by sold there and by seen here"):
+        _same_test_rows(study("seen", "task=binary_classification"), facts, "before")
+    facts = gather(numbers).facts
+    _same_test_rows(study("size"), facts, "before")
+    write(151)
+    with pytest.raises(ConfigError, match="before was searched on houses when that was another table"):
+        _same_test_rows(study("size"), facts, "before")
+    _same_test_rows(study("size", "dataset.name=others"), facts, "before")

@@ -66,7 +66,9 @@ def count(space: SpaceConfig) -> Count:
         layered = name in space.per_layer
         each = name == "depth" and bool(space.per_layer)
         for state, ways in states.items():
-            if parameter.when is not None and not parameter.when.holds(dict(state)):
+            # A continuous one stands for all of its values, some of which meet the condition.
+            asked = None if parameter.when is None or parameter.when.parameter in continuous else parameter.when
+            if asked is not None and not asked.holds(dict(state)):
                 following[state] += ways
                 continue
             depth = int(dict(state)["depth"]) if layered else 1

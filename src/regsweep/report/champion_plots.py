@@ -235,7 +235,7 @@ def left_out(wild: npt.NDArray[np.bool_], finite: npt.NDArray[np.bool_]) -> str:
     far, missing = int(wild.sum()), int((~finite).sum())
     parts = []
     if far:
-        parts.append(f"Diamonds at the edge: {far:,} of {len(finite):,} rows, which lie far beyond it.")
+        parts.append(f"Far beyond the edge, where they are diamonds: {far:,} of {len(finite):,} rows.")
     if missing:
         parts.append(f"Left out: {missing:,} of {len(finite):,} rows, whose prediction or truth is not finite.")
     return " ".join(parts)

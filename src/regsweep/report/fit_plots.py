@@ -133,7 +133,7 @@ def predicted_by_index(
     rows = order[chosen]
     thinned = f"Drawn: {len(rows):,} of {len(true):,} rows, evenly chosen." if len(rows) < len(true) else ""
     error = f"Mean distance (MAE of all rows): {number(metrics.mae(true, predicted))} {unit}".rstrip() + "."
-    figure = new_figure(title, height=4.2, note=" ".join(filter(None, [error, thinned, left_out(wild[rows], finite)])))
+    figure = new_figure(title, height=4.2, note=" ".join(filter(None, [error, thinned, left_out(wild, finite)])))
     axes = figure.add_subplot()
     style_axes(axes, x="test row, by time" if by_time else f"test row, sorted by true {target}", y=with_unit(target, unit))
     held, place = np.clip(predicted[rows], low, high), chosen + 1

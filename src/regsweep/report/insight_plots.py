@@ -65,7 +65,9 @@ def parameter_importance(importance: Sequence[Mapping[str, Any]], objective: str
         return sentence_figure("How much each hyperparameter matters", sentence)
     ranked = sorted(names, key=lambda name: [values.get(name, 0.0) for values in finite])
     asked = [f"{one['method']}: {QUESTIONS[one['method']]}; {one['trials']:,} trials." for one in importance]
-    figure = new_figure(title, height=1.9 + 0.42 * len(ranked), note=" ".join(asked))
+    labels = [textwrap.fill(name, _LETTERS) for name in ranked]
+    lines_each = max(label.count("\n") + 1 for label in labels)
+    figure = new_figure(title, height=1.9 + max(0.42, 0.2 * lines_each) * len(ranked), note=" ".join(asked))
     axes = figure.add_subplot()
     style_axes(axes, x="importance, as a share of all hyperparameters together", y="")
     axes.grid(visible=False, axis="y")
@@ -79,7 +81,7 @@ def parameter_importance(importance: Sequence[Mapping[str, Any]], objective: str
         )
         written = [f"{values[name]:.2f}" if name in values else "not told" for name in ranked]
         axes.bar_label(bars, written, padding=4, fontsize=SMALL, color=INK)
-    axes.set_yticks(range(len(ranked)), ranked)
+    axes.set_yticks(range(len(ranked)), [literal(label) for label in labels])
     axes.tick_params(axis="y", length=0, labelsize=BODY)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(-0.6, len(ranked) - 0.4)
@@ -99,7 +101,7 @@ def ablation_path(ablation: Mapping[str, Any], champion: int, unit: str, baselin
     shown = objective.replace("mse", "rmse")
     title = f"From the default configuration to trial {champion}, one hyperparameter at a time"
     rows = [("default configuration", _drawn(ablation["value"], objective))]
-    rows += [(_said(step["changes"]), _drawn(step["value"], objective)) for step in ablation["steps"]]
+    rows += [(_said(step["changes"], step["flipped"]), _drawn(step["value"], objective)) for step in ablation["steps"]]
     if len(rows) == 1:
         return sentence_figure(title, "The champion has the default configuration.")
     upward = higher_is_better(objective)
@@ -236,20 +238,21 @@ def _drawn(value: float | None, objective: str) -> float | None:
     return math.sqrt(value) if value is not None and objective.endswith("mse") and value >= 0 else value
 
 
-def _said(changes: Mapping[str, Sequence[Scalar | None]]) -> str:
-    """What a step changed: the flipped hyperparameter comes first, what came or went with it is counted."""
-    moved = [(name, before, after) for name, (before, after) in changes.items() if before is not None and after is not None]
-    came = [name for name, (before, _) in changes.items() if before is None]
-    went = [name for name, (_, after) in changes.items() if after is None]
-    if len(moved) > 1:
-        return f"the rest: {', '.join(name for name, _, _ in moved)}"
-    name, before, after = moved[0]
-    more = f", with {', '.join(came)}" if came else f", without {', '.join(went)}" if went else ""
+def _said(changes: Mapping[str, Sequence[Scalar | None]], flipped: Sequence[str]) -> str:
+    """What a step changed: the flipped hyperparameter comes first, then what came, moved or went with it."""
+    if len(flipped) > 1:
+        return f"the rest: {', '.join(flipped)}"
+    ((name, (before, after)), *others) = sorted(changes.items(), key=lambda change: change[0] not in flipped)
+    there = [name for name, (_, after) in others if after is not None]
+    gone = [name for name, (_, after) in others if after is None]
+    more = (f", with {', '.join(there)}" if there else "") + (f", without {', '.join(gone)}" if gone else "")
     return f"{name}: {_text(before)} → {_text(after)}{more}"
 
 
-def _text(value: Scalar) -> str:
-    return value if isinstance(value, str) else number(float(f"{value:.3g}"))
+def _text(value: Scalar | None) -> str:
+    if isinstance(value, float):
+        return number(float(f"{value:.3g}"))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _listed(importance: Sequence[Mapping[str, Any]]) -> str:

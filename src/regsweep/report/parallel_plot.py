@@ -6,6 +6,7 @@ In: the records of a study, the objective's name, the target's unit. Out: a `Fig
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -38,6 +39,8 @@ from regsweep.report.style import (
 from regsweep.trial import higher_is_better
 
 _STRIP: Final = 0.1
+# So long is a line of a name between two axes.
+_LETTERS: Final = 18
 
 CROWDED: Final = 10
 
@@ -132,7 +135,8 @@ def _draw_axis(axes: Axes, x: int, line: ParameterAxis, *, last: bool, raised: b
         )
         if not last:
             axes.plot([x], [height], marker="_", markersize=6, color=INK, zorder=5)
-    _write(axes, line.name if last else line.name.replace("_", "_\n"), x, 1, 33 if raised else 10)
+    pieces = [line.name] if last else re.split(r"(?<=_)(?=.)", line.name)
+    _write(axes, "\n".join(part for piece in pieces for part in textwrap.wrap(piece, _LETTERS)), x, 1, 33 if raised else 10)
 
 
 def _write_remarks(axes: Axes, x: int, found: FloatArray, scale: Scale, *, upward: bool) -> None:

@@ -40,8 +40,8 @@ LABELLED: Final = 12
 def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str], unit: str) -> Figure:
     """The first objective against each other one, a panel each; trials on the front of all objectives are filled and numbered.
 
-    The star is the best by the first objective. A line joins the front where there are two objectives. Values far off the scale
-    are drawn at its worse end.
+    The star is the best by the first objective. A line joins the front where there are two objectives. All of the front is on the
+    scale; values of others that are far off it are drawn at its worse end, and counted.
     """
     names = [metric_name(objective) for objective in objectives]
     title = f"What {names[0]} costs in {' and '.join(names[1:])}"
@@ -60,14 +60,18 @@ def pareto_front(records: Sequence[TrialRecord], objectives: Sequence[str], unit
         f"Filled: the {front.sum():,} of {len(points):,} complete trials on the Pareto front, which no other trial beats in one "
         f"objective without being worse in another. Star: trial {complete[best]}, the best by {names[0]}."
     )
+    scales = [_scale(points[:, index], front, objective) for index, objective in enumerate(objectives)]
+    off = int((~np.all([scale.holds(points[:, index]) for index, scale in enumerate(scales)], axis=0)).sum())
+    if off:
+        note += f" {off:,} other trial{'s are' if off > 1 else ' is'} far off the scale, at its worse end."
     figure = new_figure(title, height=4.6, note=note)
     for column, axes in enumerate(np.atleast_1d(figure.subplots(1, len(objectives) - 1, sharey=True)), start=1):
-        scales = [_scale(points[:, index], objectives[index]) for index in (column, 0)]
         style_axes(axes, x=_label(objectives[column], unit), y=_label(objectives[0], unit) if column == 1 else "")
         steps = "" if len(objectives) > 2 else "steps-pre" if higher_is_better(objectives[column]) else "steps-post"
-        _draw(axes, points[:, [column, 0]], front, best, scales, steps)
+        pair = (scales[column], scales[0])
+        _draw(axes, points[:, [column, 0]], front, best, pair, steps)
         if front.sum() <= LABELLED:
-            shown = np.column_stack([_held(points[:, column], scales[0]), _held(points[:, 0], scales[1])])
+            shown = points[:, [column, 0]]
             ranked = np.flatnonzero(front)[np.argsort(shown[front][:, 0], kind="stable")]
             for rank, index in enumerate(ranked):
                 # Neighbours may lie close together: numbers go above and below in turn.
@@ -102,8 +106,11 @@ def _draw(axes: Axes, points: FloatArray, front: npt.NDArray[np.bool_], best: in
     axes.set_xlim(frames[0].low, frames[0].high)
 
 
-def _scale(values: FloatArray, objective: str) -> Scale:
-    return fit_scale(values, higher_is_better=higher_is_better(objective), cut=objective.startswith("val/"))
+def _scale(values: FloatArray, front: npt.NDArray[np.bool_], objective: str) -> Scale:
+    """A scale for what is not wild, and for all of the front."""
+    upward = higher_is_better(objective)
+    plain = fit_scale(values, higher_is_better=upward, cut=objective.startswith("val/"))
+    return fit_scale(values[front | plain.holds(values)], higher_is_better=upward, cut=False)
 
 
 def _held(values: FloatArray, scale: Scale) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from regsweep.book import RecordBook
 from regsweep.champion import Judgement
+from regsweep.champion.candidates import ROUNDING
 from regsweep.folder import read_folder
 from regsweep.leaderboard import as_frame, leaderboard
 from regsweep.predictor import Model
@@ -133,5 +135,9 @@ def _validation(book: RecordBook, objective: str, reference: str) -> dict[str, f
     """The baselines to draw beside the trials: the reference, and the best by validation."""
     metric = objective.removeprefix("val/")
     values: dict[str, float | None] = {content["name"]: content["val"][metric] for content in book.contents("baseline")}
-    drawn = dict.fromkeys((reference, best_of(values, objective)))
+    best = best_of(values, objective)
+    if best is not None and (one := values.get(reference)) is not None and math.isclose(one, values[best] or 0, rel_tol=ROUNDING):
+        # One model, solved in another way.
+        best = reference
+    drawn = dict.fromkeys((reference, best))
     return {name: value for name in drawn if name is not None and (value := values.get(name)) is not None}
