@@ -63,7 +63,11 @@ class RecordBook:
         if known is None:
             return
         before, now = identity(known.config, known.dataset.sha256), identity(facts.config, facts.dataset.sha256)
-        before, now = ({**parts, "experiment": one.config.experiment} for parts, one in ((before, known), (now, facts)))
+        before, now = (
+            # Grids and sequences go through a space in its order; names don't depend on it.
+            {**parts, "experiment": one.config.experiment, "order of space.parameters": list(one.config.space.parameters)}
+            for parts, one in ((before, known), (now, facts))
+        )
         if changed := differing(before, now):
             lines = [f"{key}: was {before.get(key)!r}, is {now.get(key)!r}" for key in changed]
             raise ConfigError([f"study {facts.study!r} exists with other settings; choose another name with study=NAME", *lines])

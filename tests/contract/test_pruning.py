@@ -123,6 +123,10 @@ def in_ours(folder: Path, study: StudyConfig, stop_after: int | None = None, cop
             asked = pickle.loads(pickle.dumps(rule)) if copies else rule
             folds = curves_of(number, study.objective)
             results[number] = trained(one, (), State.FAILED) if number in FAILING else outcome_under(asked, one, folds)
+            if copies and number not in FAILING:
+                # As a worker asks that halves a stack and trains it anew.
+                again = outcome_under(asked, one, folds)
+                assert (again.state, reports_of(study, again)) == (results[number].state, reports_of(study, results[number]))
         for number, result in sorted(results.items()):
             if told == stop_after:
                 return search

@@ -18,6 +18,7 @@ from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
 from regsweep.search import Search, Told, kept_trials
+from regsweep.search.optuna_source import OptunaSource
 from regsweep.trial import State
 from tests.helpers import FINITE, FINITE_SPACE, HERE, SAMPLERS, Table, each_of, go_on, search_config, value_of
 
@@ -181,6 +182,17 @@ def test_trials_that_another_version_proposed_count_as_they_are(tmp_path: Path, 
     search = Search(Workspace(tmp_path), "s", study)
     search.restore([type(t)(t.number, t.state, t.value, {**t.params, "learning_rate": 0.001}) for t in search.told()])
     assert len(go_on(tmp_path, study, 10)) == 4
+    search = Search(Workspace(tmp_path), "s", study)
+    search.next_batch(11)
+    source = search._fresh._source if search._fresh is not None else None
+    if isinstance(source, OptunaSource):
+        # It learns from what was trained, and from nothing that was proposed instead.
+        complete = [one for one in source._study.get_trials() if one.state.name == "COMPLETE"]
+        assert [one.params["learning_rate"] for one in complete[:6]] == [0.001] * 6
+        assert len(complete) == 10
+    else:
+        statuses = [one.status for one in source._oracle.trials.values()]  # type: ignore[union-attr]
+        assert (statuses.count("FAILED"), statuses.count("COMPLETED")) == (6, 4)
     assert {told.params["learning_rate"] for told in Search(Workspace(tmp_path), "s", study).told()[:6]} == {0.001}
 
 
@@ -380,19 +392,22 @@ def test_enqueued_configurations_are_part_of_what_a_study_is() -> None:
     assert study_name(plain, "") != study_name(enqueued, "")
 
 
-def hyperband_trials(folder: Path, failed: Callable[[int], bool] = lambda _: False) -> list[Told]:
-    """Every trial of a study, with the same objective in every round."""
-    search = Search(Workspace(folder), "s", search_config("kt_hyperband", "sampler.iterations=1"))
+def hyperband_trials(folder: Path, failed: Callable[[int], bool] = lambda _: False, *, upward: bool = False) -> list[Told]:
+    """Every trial of a study, with the same objective in every round; `upward`: an R², the higher the better."""
+    sign, objective = (-1, "val/r2") if upward else (1, "val/mse")
+    config = search_config("kt_hyperband", "sampler.iterations=1", f"objective={objective}")
+    search = Search(Workspace(folder), "s", config)
     while batch := search.next_batch(40):
         for one in batch:
-            ended = (State.FAILED, None) if failed(one.number) else (State.COMPLETE, value_of(one.params))
+            ended = (State.FAILED, None) if failed(one.number) else (State.COMPLETE, sign * value_of(one.params))
             search.tell(one.number, *ended)
     # As they are read back from the database.
-    return list(Search(Workspace(folder), "s", search_config("kt_hyperband", "sampler.iterations=1")).told())
+    return list(Search(Workspace(folder), "s", config).told())
 
 
-def test_hyperband_goes_on_with_the_best_third_of_every_round(tmp_path: Path) -> None:
-    told = hyperband_trials(tmp_path)
+@pytest.mark.parametrize("upward", [False, True])
+def test_hyperband_goes_on_with_the_best_third_of_every_round(tmp_path: Path, upward: bool) -> None:
+    told, sign = hyperband_trials(tmp_path, upward=upward), -1 if upward else 1
     rounds: dict[tuple[int, int], list[Told]] = {}
     for one in told:
         assert one.rung is not None
@@ -415,7 +430,7 @@ def test_hyperband_goes_on_with_the_best_third_of_every_round(tmp_path: Path) ->
             assert rung.root == parent.rung.root
             assert rung.rounds == (*parent.rung.rounds, parent.params["epochs"])
             # Only so many can be better as go on too.
-            assert sum(each.value < parent.value for each in before if each.value and parent.value) < len(ones)
+            assert sum(sign * each.value < sign * parent.value for each in before if each.value and parent.value) < len(ones)
 
 
 def test_hyperband_never_goes_on_with_a_failed_trial(tmp_path: Path) -> None:

@@ -232,15 +232,18 @@ def test_a_judged_study_says_its_intervals_and_units_as_they_are_asked_for_now(t
     assert other["openings"] == first["openings"]
 
 
-def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tuple[Material, Outcome]]) -> None:
-    material, outcome = studied("champion=bag")
+@pytest.mark.parametrize("objective", ["val/mse", "val/r2"])
+def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tuple[Material, Outcome]], objective: str) -> None:
+    material, outcome = studied("champion=bag", f"objective={objective}")
+    upward = objective == "val/r2"
     config = material.config.model_copy(
         update={"champion": material.config.champion.model_copy(
             update={"finalists": material.config.champion.finalists.model_copy(update={"top": 3, "seeds": 2})}
         )}
     )  # fmt: skip
     asked: list[TrialSpec] = []
-    ranked = sorted((one for one in outcome.book.trials()), key=lambda one: one.objective or np.inf)[:3]
+    sign = -1 if upward else 1
+    ranked = sorted((one for one in outcome.book.trials()), key=lambda one: sign * (one.objective or sign * np.inf))[:3]
     luck = {ranked[0].number: [9.0, 9.0], ranked[1].number: [7.0, 7.5], ranked[2].number: [1.0, np.nan]}
 
     def train(specs: Sequence[TrialSpec]) -> tuple[TrialResult, ...]:
@@ -248,7 +251,8 @@ def test_finalists_are_ranked_by_their_further_seeds(studied: Callable[..., tupl
         values = [value for each in ranked for value in luck[each.number]]
         results = []
         for one, value in zip(specs, values, strict=True):
-            fold = FoldResult(np.array([[1.0, 1, 0, value, 1, 0]]), ranked[0].result.folds[0].network, 0)
+            row = [1.0, 1, 0, 1, 1, -value] if upward else [1.0, 1, 0, value, 1, 0]
+            fold = FoldResult(np.array([row]), ranked[0].result.folds[0].network, 0)
             state = State.FAILED if np.isnan(value) else State.COMPLETE
             results.append(TrialResult(one, state, (fold,), 0.1, "stacked"))
         return tuple(results)

@@ -85,6 +85,8 @@ WRONG = {
     "pruner=percentile pruner.interval=4 space.parameters.epochs=8": "percentile stops nothing before 8 epochs are over",
     "pruner=hyperband epochs=budget pruner.min_epochs=60": "hyperband stops nothing before 60 epochs are over",
     "pruner=patience space.parameters.epochs=25": "patience stops nothing before 25 epochs are over, and no trial has more",
+    "champion=bag champion.rule=one_standard_error champion.finalists.top=3": "which of the finalists leads is said by the mean",
+    "enqueue=[{depth: null}]": "enqueue.0.depth: must be a number or a text, but got null",
     "n_trials=${nope}": "n_trials: Interpolation key 'nope' not found",
     "objective=[] seed=-1": "objective: must be one of val/mse, val/mae, val/r2, but got ''",
     "pruner=null": "'pruner=null': a group is not null; leave it out, or name one of its options: hyperband, median, none, ",
@@ -98,6 +100,7 @@ def test_a_mistake_is_named_with_its_place_and_value(override: str) -> None:
     overrides = override.split(" ") if override.startswith(several) else [override]
     found = problems(*overrides)
     assert any(WRONG[override] in problem for problem in found), found
+    assert not any(problem.split(":")[0].endswith((".int", ".float", ".str")) for problem in found), found
 
 
 def test_all_problems_are_listed_not_the_first_alone() -> None:

@@ -300,6 +300,13 @@ def define(trial):
         ("return {'widht': 3}", [], r"returned 'widht', which is no hyperparameter .did you mean width\?"),
         ("return {'learning_rate': 0}", [], "returned learning_rate: must be above 0, but got 0"),
         ("return {'width_2': 3}", [], "returned no width_1, but values of layers beyond it"),
+        ("return {'depth': 3, 'width_1': 64, 'width_2': 16}", [], "returned depth=3 and no width_3, but widths of other layers"),
+        (
+            "return {'width': 8, 'activation_2': 'tanh'}",
+            [],
+            "returned 'activation_2', but neither depth nor a width of that layer",
+        ),
+        ("return {'width_1': 5, 'width_2': 6, 'dropout_3': 0.1}", [], "returned 'dropout_3', but neither depth nor a width"),
         ("return {'dropout': True}", [], "returned dropout=True; a number or a text is needed"),
         ("return {'learning_rate': float('inf')}", [], "returned learning_rate=inf; a finite number is needed"),
         ("return {}", [], "draws nothing, so there is nothing to search"),
@@ -472,6 +479,9 @@ def test_what_a_model_does_not_say_is_drawn_by_its_name_or_the_spaces(write: Wri
             ADAM,
             "kernel_initializer must be Keras's default GlorotUniform, but is HeNormal",
         ),
+        ("[Dense(8, trainable=False), Dense(1)]", ADAM, "trainable must be Keras's default True, but is False"),
+        ("[Dense(8, dtype='float16'), Dense(1)]", ADAM, "layer 0 .*dtype must be float32, but is float16"),
+        ("[Dense(1)]", f"{ADAM}, loss_weights=[10.0]", r"the loss has the weights \[10.0\]; leave loss_weights out"),
         ("[Dense(8, 'hard_tanh'), Dense(1)]", ADAM, "activation must be one of linear, .* but is 'hard_tanh'"),
         ("[Dense(8, lambda x: x), Dense(1)]", ADAM, "layer 0 .*activation must be one of"),
         ("[Dropout(0.1), Dense(1)]", ADAM, "layer 0 .*may follow each hidden Dense layer, and none the input"),
@@ -522,3 +532,33 @@ def test_random_draws_of_a_function_follow_from_the_seed(write: Write) -> None:
     space = write(DEFINE).space
     one, same, other = (draw(space, Random(seed)) for seed in (1, 1, 2))
     assert one == same != other
+
+
+@pytest.mark.parametrize("sampler", ["kt_random", "kt_bayesian"])
+def test_keras_tuner_learns_what_is_trained_and_draws_ends_of_steps_as_often_as_others(write: Write, sampler: str) -> None:
+    from regsweep.search.oracles import OracleSource
+
+    text = """
+def define(trial):
+    first, rate = trial.suggest_int("first", 4, 64), trial.suggest_float("rate", 1e-4, 1e-1, log=True)
+    dropout = trial.suggest_float("dropout", 0, 0.5, step=0.1)
+    return {"width_1": first, "width_2": trial.suggest_int("second", 4, first), "dropout": dropout, "learning_rate": rate}
+"""
+    config = write(text, f"sampler={sampler}", *(["sampler.startup_trials=300"] if sampler == "kt_bayesian" else []))
+    assert function_problems(config, 100, lambda _: 10) == []
+    source = OracleSource(config)
+    dropouts, narrowed = [], 0
+    for number in range(240):
+        params = source.ask(number, 0)
+        assert params is not None
+        known = source._asked[number][0].hyperparameters.values
+        assert {key: known[key] for key in ("first", "second", "rate")} == {
+            key: params[key] for key in ("first", "second", "rate")
+        }
+        assert known["dropout"] == round(10 * float(params["dropout"]))
+        narrowed += params["second"] == params["first"]
+        dropouts.append(known["dropout"])
+    assert narrowed > 50
+    # Binomial: of 240 draws 40, with a standard deviation of 5.8; ends that are half as likely would come 24 times.
+    counts = [dropouts.count(place) for place in range(6)]
+    assert min(counts) > 27, counts

@@ -84,12 +84,15 @@ def proposals(*, by_ours: bool) -> list[dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(5):
-            trials = [oracle.create_trial("tuner"), oracle.create_trial("tuner")]
+            trials = [oracle.create_trial("one"), oracle.create_trial("other")]
             for trial in trials:
                 values = trial.hyperparameters.values
                 proposed.append(dict(values))
+            for trial in trials:
+                values = trial.hyperparameters.values
                 loss = (np.log10(values["rate"]) + 1.5) ** 2 + (values["width"] / 32 - 1) ** 2
                 oracle.update_trial(trial.trial_id, {"loss": loss})
                 trial.status = "COMPLETED"
                 oracle.end_trial(trial)
+    assert len({str(values) for values in proposed}) == 10
     return proposed

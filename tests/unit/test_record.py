@@ -155,6 +155,16 @@ def test_a_study_goes_on_with_more_trials_but_not_with_another_space(book: Recor
     assert "space.parameters.epochs: was" in text
 
 
+def test_a_study_does_not_go_on_with_its_space_in_another_order(book: RecordBook) -> None:
+    # A grid would be another one, and what was tried of it would be missing.
+    now = facts()
+    book.open(now, features())
+    first, *rest = now.config.space.parameters.items()
+    moved = now.config.space.model_copy(update={"parameters": dict([*rest, first])})
+    with pytest.raises(ConfigError, match=r"order of space\.parameters: was \['depth', .* is \['width', "):
+        book.open(replace(now, config=now.config.model_copy(update={"space": moved})), features())
+
+
 def test_other_data_are_another_study(book: RecordBook) -> None:
     with pytest.raises(ConfigError, match=r"dataset\.sha256: was '000"):
         book.open(facts(sha256="1" * 64), features())

@@ -50,6 +50,11 @@ def _idle_of_champion(config: StudyConfig) -> Iterator[str]:
             yield f"champion.{name}: {why}; add champion={others}, or set champion.{name}={shipped}"
     if champion.finalists.top < 2 and champion.finalists.seeds != 5:
         yield "champion.finalists.seeds: there are no finalists; set champion.finalists.top=5, or the seeds to 5"
+    if champion.kind != "ensemble" and champion.rule != "best" and champion.finalists.top > 1:
+        yield (
+            "champion.rule: which of the finalists leads is said by the mean over their seeds; set champion.rule=best, or "
+            "champion.finalists.top=0"
+        )
     if champion.kind != "ensemble" and champion.rule != "best" and config.split.kind not in ("kfold", "auto"):
         yield (
             f"champion.rule: one_standard_error is taken over folds, and split={config.split.kind} has one; add split=kfold, or "

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from regsweep.errors import nearest
+
+# Of a value that may be any of them.
+_TYPES: Final = (("int",), ("float",), ("str",))
 
 
 def composition_problem(error: Exception) -> str:
@@ -37,7 +41,17 @@ def composition_problem(error: Exception) -> str:
 
 def validation_problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """List every problem as `where: what`, with the nearest known key for an unknown one."""
-    return [line for item in error.errors(include_url=False) for line in _lines(item, model)]
+    return list(dict.fromkeys(line for item in _told_once(error.errors(include_url=False)) for line in _lines(item, model)))
+
+
+def _told_once(items: Sequence[Any]) -> Iterator[Any]:
+    """The problems, those of a number or text as one: pydantic tells one for each type that it could have been."""
+    places = Counter(item["loc"][:-1] for item in items if item["loc"][-1:] in _TYPES)
+    for item in items:
+        if item["loc"][-1:] in _TYPES and places[item["loc"][:-1]] == len(_TYPES):
+            yield {**item, "loc": item["loc"][:-1], "type": "scalar"}
+        else:
+            yield item
 
 
 def secret_problem(key: str, what: str) -> str:
@@ -68,6 +82,8 @@ def _lines(item: Any, model: type[BaseModel]) -> Iterator[str]:
         case "literal_error":
             expected = [part.strip("' ") for part in context["expected"].replace(" or ", ", ").split(", ")]
             yield f"{where}: must be one of {', '.join(expected)}{nearest(str(value), expected)}, but got {value!r}"
+        case "scalar":
+            yield f"{where}: must be a number or a text, but got {'null' if value is None else repr(value)}"
         case _ if value is None:
             yield f"{where}: is needed, but got null"
         case _:

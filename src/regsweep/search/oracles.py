@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from regsweep.config import StudyConfig
-from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter
+from regsweep.config.parameters import Choice, FloatRange, IntRange, Parameter, SteppedRange
 from regsweep.config.space import parents
 from regsweep.search.gaussian_process import unchecked
 from regsweep.search.source import Params, Proposal, Told
@@ -54,6 +54,7 @@ class OracleSource:
         if trial.status != "RUNNING":
             return None
         params = self._decoded(trial.hyperparameters.values)
+        self._correct(trial.hyperparameters.values, params)
         self._asked[number] = trial, params
         if self._config.sampler.kind == "kt_hyperband":
             self._rungs[trial.trial_id] = number, self._rung_of(number, trial.hyperparameters.values)
@@ -94,6 +95,13 @@ class OracleSource:
         parent, before = self._rungs[values["tuner/trial_id"]]
         rounds = (*before.rounds, values["tuner/initial_epoch"])
         return Rung(before.bracket, values["tuner/round"], before.root, parent, rounds)
+
+    def _correct(self, values: dict[str, Any], params: Params) -> None:
+        """Have the oracle learn what is trained, where a function's range is narrower beside other draws than it knows."""
+        if self._config.space.function is not None:
+            for key, parameter in every_key(self._config.space).items():
+                if key in values and key in params and not isinstance(parameter, Choice):
+                    values[key] = _encoded(params[key], parameter, self._config)
 
     def _decoded(self, values: dict[str, Any]) -> Params:
         return draw(self._config.space, _Decoder(self._config, values))
@@ -209,6 +217,9 @@ def _register(hp: Any, key: str, parameter: Parameter, config: StudyConfig) -> N
     elif isinstance(parameter, IntRange):
         scale = {"sampling": "log"} if parameter.log else {"step": parameter.step}
         hp.Int(key, parameter.low, parameter.high, **scale)
+    elif isinstance(parameter, SteppedRange):
+        # By position: its own steps give the ends half of their share.
+        hp.Int(key, 0, len(parameter.grid()) - 1)
     elif isinstance(parameter, FloatRange):
         hp.Float(key, parameter.low, parameter.high, sampling="log" if parameter.log else "linear")
 
@@ -219,6 +230,8 @@ def _is_listed(parameter: Parameter, config: StudyConfig) -> bool:
 
 
 def _encoded(value: Scalar, parameter: Parameter, config: StudyConfig) -> Any:
+    if isinstance(parameter, SteppedRange):
+        return round((float(value) - parameter.low) / parameter.step)
     return list(parameter.grid(None)).index(value) if _is_listed(parameter, config) else value
 
 
@@ -228,6 +241,7 @@ class _Decoder:
     def __init__(self, config: StudyConfig, values: dict[str, Any]) -> None:
         self._points, self._values = getattr(config.sampler, "points", None), values
         self._listed = config.sampler.kind == "kt_grid"
+        self._steps = {key: kind for key, kind in every_key(config.space).items() if isinstance(kind, SteppedRange)}
         # What a function draws now and did not when it was tried, the oracle knows nothing of.
         self._unknown = Middle()
         if config.sampler.kind == "kt_hyperband":
@@ -249,12 +263,15 @@ class _Decoder:
             return low
         if name not in self._values:
             return self._unknown.suggest_float(name, low, high, step=step, log=log)
+        value = float(self._values[name])
+        if (steps := self._steps.get(name)) is not None:
+            value = float(steps.grid()[int(value)])
         if step is not None:
-            return min(high, low + step * max(0, round((float(self._values[name]) - low) / step)))
+            return min(high, low + step * max(0, round((value - low) / step)))
         if self._listed:
             grid = FloatRange(type="float", low=low, high=high, log=log).grid(self._points)
             return float(grid[int(self._values[name])])
-        return min(high, max(low, float(self._values[name])))
+        return min(high, max(low, value))
 
     def suggest_categorical(self, name: str, choices: Sequence[Scalar]) -> Any:
         if len(choices) == 1 or name not in self._values:

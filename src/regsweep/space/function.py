@@ -183,7 +183,7 @@ def _read(space: SpaceConfig, outcome: Any, drawing: HyperParameters) -> tuple[d
         kind = "nothing" if outcome is None else f"{type(outcome).__name__}: {outcome!r:.60}"
         return {}, None, [f"returned {kind}; a dict of hyperparameters or a compiled Keras model is needed"]
     plain = {key: _plain(value) for key, value in given.items()}
-    problems = list(_problems(plain))
+    problems = list(_problems(plain)) or list(_problems_of_layers(space, plain))
     return ({} if problems else _filled(space, plain)), reading, problems
 
 
@@ -211,11 +211,28 @@ def _lacking(given: Mapping[str, Any], deepest: int) -> str | None:
     return next((f"width_{layer}" for layer in range(1, max(widths)) if layer not in widths), None)
 
 
+def _problems_of_layers(space: SpaceConfig, given: Mapping[str, Any]) -> Iterator[str]:
+    """What is said of single layers and would be lost, or is said of some and not of others."""
+    depth = _depth(space, given)
+    widths = [layer for layer in range(1, depth + 1) if f"width_{layer}" in given]
+    if widths and "width" not in given and len(widths) < depth:
+        lacking = next(layer for layer in range(1, depth + 1) if layer not in widths)
+        yield f"returned depth={depth} and no width_{lacking}, but widths of other layers; return all, or width for the rest"
+    # Where a depth is returned, what lies beyond it was drawn for deeper networks.
+    if "depth" not in given and (beyond := next((key for key in given if name_and_layer(key)[1] > depth), None)):
+        yield f"returned {beyond!r}, but neither depth nor a width of that layer; return depth, too"
+
+
+def _depth(space: SpaceConfig, given: Mapping[str, Any]) -> int:
+    """The depth returned, or as many as there are widths, or the space's."""
+    widths = sum(1 for key in given if re.fullmatch(r"width_\d+", key))
+    return int(given.get("depth", widths or space.parameters["depth"].values()[0]))
+
+
 def _filled(space: SpaceConfig, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """All that a spec needs: what was returned, and the space's values of what was not."""
     constants = {name: parameter.value for name, parameter in space.parameters.items() if isinstance(parameter, Fixed)}
-    widths = sum(1 for key in given if re.fullmatch(r"width_\d+", key))
-    depth = int(given.get("depth", widths or constants["depth"]))
+    depth = _depth(space, given)
     values = {
         key: value
         for key, value in {**constants, **given}.items()

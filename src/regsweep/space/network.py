@@ -29,6 +29,7 @@ OPTIMIZERS = {
 }
 MSE = ("mse", "MSE", "mean_squared_error", "MeanSquaredError")
 CROSSENTROPY = ("binary_crossentropy", "BinaryCrossentropy")
+_KNOWN = (*MSE, *CROSSENTROPY)
 # What a dense layer has besides units, activation and L2: regsweep's are Keras's defaults.
 DENSE = {
     "use_bias": True,
@@ -38,6 +39,7 @@ DENSE = {
     "activity_regularizer": None,
     "kernel_constraint": None,
     "bias_constraint": None,
+    "trainable": True,
 }
 
 
@@ -119,6 +121,10 @@ def _check_dense(where: str, config: Mapping[str, Any]) -> None:
         found = found["class_name"] if isinstance(found, Mapping) else found
         if found != needed:
             raise UnreadableModelError(f"{where}: {key} must be Keras's default {needed}, but is {found}")
+    policy = config.get("dtype")
+    dtype = policy["config"]["name"] if isinstance(policy, Mapping) else policy or "float32"
+    if dtype != "float32":
+        raise UnreadableModelError(f"{where}: dtype must be float32, but is {dtype}")
     for key in ("lora_rank", "quantization_config"):
         if config.get(key) is not None:
             raise UnreadableModelError(f"{where}: {key} is not known here, but is {config[key]}")
@@ -174,6 +180,8 @@ def _shortest(value: float) -> float:
 def _task(model: Any, last: str) -> str:
     """The task that loss and last activation are for: those of regression, or of two classes."""
     losses = list(_losses(model))
+    if (weights := model.get_compile_config().get("loss_weights") if losses[:1] and losses[0][0] in _KNOWN else None) is not None:
+        raise UnreadableModelError(f"the loss has the weights {weights}; leave loss_weights out")
     if losses and losses[0][0] in MSE and last == "linear":
         return "regression"
     if losses and losses[0][0] in CROSSENTROPY and last == ("linear" if losses[0][1] else "sigmoid"):
