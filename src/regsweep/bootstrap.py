@@ -62,8 +62,8 @@ def resampled_means(columns: FloatArray, resamples: int, seed: int) -> FloatArra
 def resampled_aucs(target: FloatArray, predicted: FloatArray, resamples: int, seed: int) -> FloatArray:
     """AUC of rows drawn with replacement, of every resample with both classes; beyond `MOST_DRAWS` its linear part.
 
-    That is a mean over rows of DeLong's components: how a row's probability ranks among those of the other class (DeLong, DeLong
-    and Clarke-Pearson 1988).
+    That is made of means over each class of DeLong's components: how a row's probability ranks among those of the other class
+    (DeLong, DeLong and Clarke-Pearson 1988).
     """
     rows, ones = len(target), target > 0.5
     order = np.argsort(predicted, kind="stable")
@@ -72,8 +72,7 @@ def resampled_aucs(target: FloatArray, predicted: FloatArray, resamples: int, se
     if not ones.any() or ones.all():
         return np.empty(0)
     if resamples * rows > MOST_DRAWS and rows >= 4 * FAR_ROWS:
-        column = _ranked_components(ones, predicted[order])
-        return resampled_means(column[:, None], resamples, seed)[:, 0]
+        return _linear_aucs(ones, predicted[order], resamples, seed)
     found = np.empty(resamples)
     for part, counts in _drawn_counts(rows, resamples, np.random.default_rng(seed)):
         drawn = counts[:, order]
@@ -99,18 +98,21 @@ def _drawn_counts(rows: int, resamples: int, rng: np.random.Generator) -> Iterat
         yield part, np.bincount(drawn.ravel(), minlength=size * rows).reshape(size, rows)
 
 
-def _ranked_components(ones: npt.NDArray[np.bool_], predicted: FloatArray) -> FloatArray:
-    """A column (n,) whose mean is AUC, and whose mean over a resample is AUC's linear part there."""
+def _linear_aucs(ones: npt.NDArray[np.bool_], predicted: FloatArray, resamples: int, seed: int) -> FloatArray:
+    """AUC's linear part in resamples: means over the rows of either class that were drawn."""
     column = np.empty(len(ones))
     for mine, sign in ((ones, 1.0), (~ones, -1.0)):
         others = np.sort(predicted[~mine])
         below = 0.5 * (np.searchsorted(others, predicted[mine], "left") + np.searchsorted(others, predicted[mine], "right"))
         wins = below / len(others)
         column[mine] = wins if sign > 0 else 1 - wins
-    area = column[ones].mean()
-    share = np.where(ones, ones.mean(), 1 - ones.mean())
-    linear: FloatArray = area + (column - area) / share
-    return linear
+    columns = np.column_stack([np.where(ones, column, 0), ones, np.where(ones, 0, column), ~ones])
+    of_one, drawn_ones, of_zero, drawn_zeros = resampled_means(columns, resamples, seed).T
+    both = (drawn_ones > 0) & (drawn_zeros > 0)
+    linear = of_one[both] / drawn_ones[both] + of_zero[both] / drawn_zeros[both] - column[ones].mean()
+    # A sum of two parts near 1 may pass it; no AUC does.
+    found: FloatArray = np.clip(linear, 0.0, 1.0)
+    return found
 
 
 def _mixed_means(columns: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:

@@ -364,7 +364,9 @@ def encode(frame: pd.DataFrame, columns: Sequence[Column]) -> Array64:
 
 def days(values: pd.Series) -> Array64:
     """Turn dates, or ISO texts of them, into days since 1970-01-01 (UTC); missing ones into NaN. Raises ValueError for others."""
-    if pd.api.types.is_numeric_dtype(values) and values.notna().any():
+    if (pd.api.types.is_numeric_dtype(values) or _kind(values) in ("integer", "floating", "mixed-integer-float")) and (
+        values.notna().any()
+    ):
         raise ValueError(f"a date is needed, but got {values.dropna().iloc[0]!r}")
     if not pd.api.types.is_datetime64_any_dtype(values):
         values = values.mask(blank(values))
@@ -452,13 +454,19 @@ def _positions(levels: Sequence[str], values: pd.Series, *, missing: float, unkn
     return np.asarray([position(value) for value in values], dtype=np.float64)
 
 
+def _kind(values: pd.Series) -> str:
+    """What single values are where the column's type does not say, in pandas's words."""
+    return str(pd.api.types.infer_dtype(values, skipna=True)) if values.dtype == object else ""
+
+
 def _numbers(values: pd.Series) -> Array64:
-    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True).startswith("timedelta"):
+    if _kind(values).startswith("timedelta"):
         values = pd.Series(pd.to_timedelta(values))
     if getattr(values.dtype, "kind", "") == "m":
         # Durations are days, as in training.
         return np.asarray(pd.to_timedelta(values).dt.total_seconds() / 86_400, dtype=np.float64)
-    if pd.api.types.is_datetime64_any_dtype(values):
+    dated = isinstance(values.dtype, pd.PeriodDtype) or _kind(values) in ("datetime", "datetime64", "date", "period")
+    if pd.api.types.is_datetime64_any_dtype(values) or dated:
         if values.notna().any():
             raise ValueError(f"a number is needed, but got the date {values.dropna().iloc[0]}")
         return np.full(len(values), np.nan)

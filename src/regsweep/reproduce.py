@@ -7,7 +7,7 @@ from some epoch on. Nothing of the run is executed: data, split, features and ne
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from regsweep.baselines.run import fit_on_folds
 from regsweep.book import read_trial
 from regsweep.champion import Choice, Trainings, champion_model, refit_rows
 from regsweep.config import StudyConfig
-from regsweep.config.dataset import DownloadDataset
+from regsweep.config.dataset import DownloadDataset, FileDataset
 from regsweep.data.sealed import unseal
 from regsweep.environment import Environment
 from regsweep.errors import DataError
@@ -58,18 +58,19 @@ class Answer:
         return f"{begin} (largest relative difference {self.deviation:.2g}, in {self.where})"
 
 
-def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]) -> Answer:
+def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None], near: Sequence[Path] = ()) -> Answer:
     """Reproduce the trial whose run's artifacts lie in `folder`; what changed since is announced before training begins.
 
+    A table that is no longer where it was is looked for under these folders: projects are moved, and given to others.
     Raises DataError if the data are not the recorded ones.
     """
     champion = folder / "champion"
     judged = read_content(champion) if champion.is_dir() else None
     if judged is not None and judged.get("baseline") is not None:
-        return _refit(champion, tolerance, announce)
+        return _refit(champion, tolerance, announce, near)
     record = read_trial(folder / "record")
     members = [read_trial(place) for place in sorted(folder.glob("members/trial-*"))]
-    material = _gathered(record.facts, announce)
+    material = _gathered(record.facts, announce, near)
     with Processes(record.facts.config.trainer, material.prepared, workers=1) as executor:
         trainings = Trainings(record.facts.config, material.dataset, material.split, executor)
         records = [record, *members]
@@ -87,12 +88,12 @@ def reproduce(folder: Path, *, tolerance: float, announce: Callable[[str], None]
     return Answer(tolerance, deviation, epoch, where)
 
 
-def _refit(champion: Path, tolerance: float, announce: Callable[[str], None]) -> Answer:
+def _refit(champion: Path, tolerance: float, announce: Callable[[str], None], near: Sequence[Path]) -> Answer:
     """Fit a baseline again that is champion, in this process, and compare predictions and scores on the test rows."""
     content, arrays = read_folder(champion)
     facts, chosen = StudyFacts.from_json(content), Choice.from_json(content)
     assert chosen.baseline is not None
-    material = _gathered(facts, announce)
+    material = _gathered(facts, announce, near)
     config = material.config
     data = refit_rows(chosen.kind, config, material.dataset, material.split) or material.prepared
     model = fit_on_folds(chosen.baseline, config.baselines, data).model(data)
@@ -103,11 +104,14 @@ def _refit(champion: Path, tolerance: float, announce: Callable[[str], None]) ->
     return Answer(tolerance, deviation, 0, where)
 
 
-def _gathered(facts: StudyFacts, announce: Callable[[str], None]) -> Material:
+def _gathered(facts: StudyFacts, announce: Callable[[str], None], near: Sequence[Path]) -> Material:
     """The data of a record, made anew. What changed since is announced; raises DataError if the data are others."""
     for change in facts.environment.changes(Environment.here()):
         announce(f"changed since: {change}")
-    material = gather(_at_hand(facts.config), recorded=True)
+    config = _at_hand(facts.config, near)
+    if isinstance(config.dataset, FileDataset) and config.dataset != facts.config.dataset:
+        announce(f"the table is taken from {config.dataset.path}")
+    material = gather(config, recorded=True)
     _same_data(facts, material)
     return material
 
@@ -121,11 +125,17 @@ def relative_difference(a: Array64, b: Array64, least: float | Array64 = 0.0) ->
     return np.where(np.isnan(difference), np.inf, difference)
 
 
-def _at_hand(config: StudyConfig) -> StudyConfig:
-    """Let this machine's offline folder stand in for the one of the machine that ran the study."""
-    here = os.environ.get("REGSWEEP_DATA")
-    if here and isinstance(config.dataset, DownloadDataset):
-        return config.model_copy(update={"dataset": config.dataset.model_copy(update={"folder": here})})
+def _at_hand(config: StudyConfig, near: Sequence[Path]) -> StudyConfig:
+    """Let this machine's offline folder, or a file of the same name under a folder, stand in for those of the study's machine."""
+    dataset, here = config.dataset, os.environ.get("REGSWEEP_DATA")
+    if isinstance(dataset, DownloadDataset) and here:
+        return config.model_copy(update={"dataset": dataset.model_copy(update={"folder": here})})
+    if isinstance(dataset, FileDataset) and not Path(dataset.path).exists():
+        _, *parts = Path(dataset.path).parts
+        # As much of its path as a moved folder has kept; whether it is the table its sha256 says.
+        ends = [Path(*parts[start:]) for start in range(len(parts))]
+        if (found := next((folder / end for end in ends for folder in near if (folder / end).is_file()), None)) is not None:
+            return config.model_copy(update={"dataset": dataset.model_copy(update={"path": str(found.absolute())})})
     return config
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,27 @@ def test_a_missing_table_is_named(study: Path, reproduced: Reproduced) -> None:
             reproduced("champion")
     finally:
         (study / "away.csv").rename(study / "houses.csv")
+
+
+def test_a_moved_project_finds_its_table_and_needs_no_records(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = shutil.copytree(study, tmp_path / "moved")
+    workspace = Workspace(there / "mlruns")
+    (study / "houses.csv").rename(study / "away.csv")
+    try:
+        reproduce_and_show(workspace, "champion", experiment=None, tolerance=1e-4)
+        printed = capsys.readouterr().out
+        for place in workspace.records.iterdir():
+            shutil.rmtree(place)
+        reproduce_and_show(workspace, trial_run(there, 1), experiment=None, tolerance=1e-4)
+    finally:
+        (study / "away.csv").rename(study / "houses.csv")
+    assert f"the table is taken from {there / 'houses.csv'}" in printed.replace("\n", "")
+    assert printed.strip().endswith("identical")
+    assert capsys.readouterr().out.strip().endswith("identical")
+    with pytest.raises(ConfigError, match="there are no studies here"):
+        reproduce_and_show(workspace, "best", experiment=None, tolerance=1e-4)
 
 
 def edit(folder: Path, run_id: str, change: str) -> None:

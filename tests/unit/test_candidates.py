@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from regsweep.champion.candidates import first_of_all
 from regsweep.champion.choice import Choice
+from regsweep.champion.scoring import _same
 from regsweep.config import compose
 from regsweep.errors import ConfigError
 from regsweep.judgement import NETWORK, PairedDifference, verdict
@@ -92,3 +94,15 @@ def test_candidates_need_baselines_and_leave_names_of_studies_alone() -> None:
         compose(["champion.candidates=everyone"])
     (alone,), (everyone,) = compose([]), compose(["champion=bag", "champion.candidates=all"])
     assert study_name(alone, "a" * 64) == study_name(everyone, "a" * 64)
+
+
+def test_models_are_the_same_by_how_much_targets_differ_and_not_by_how_far_they_are_from_zero() -> None:
+    rng = np.random.default_rng(0)
+    y = 1.7e9 + rng.normal(0, 2000, 50)
+    one = y + rng.normal(0, 500, 50)
+    assert not _same(one, one + rng.normal(0, 300, 50), y)
+    assert _same(one, one * (1 + 1e-15), y)
+    assert _same(one - 1.7e9, (one - 1.7e9) * (1 + 1e-9), y - 1.7e9)
+    endless = np.array([1.0, np.inf])
+    assert _same(endless, endless, np.array([1.0, 2.0]))
+    assert not _same(endless, np.array([2.0, np.inf]), np.array([1.0, 2.0]))

@@ -68,6 +68,22 @@ def test_aucs_of_many_rows_are_resampled_by_their_linear_part(monkeypatch: pytes
     assert [linear.low, linear.high] == pytest.approx([exact.low, exact.high], abs=0.1 * (exact.high - exact.low))
 
 
+@pytest.mark.parametrize(("rows", "rare"), [(6000, 30), (6000, 300)])
+def test_an_interval_of_an_auc_near_1_ends_there_as_it_does_row_by_row(
+    monkeypatch: pytest.MonkeyPatch, rows: int, rare: int
+) -> None:
+    y = (np.arange(rows) < rare).astype(float)
+    p = np.where(y == 1, 0.9, np.linspace(0.0, 0.5, rows))
+    # A tenth of the rare class is taken for the other.
+    p[: rare // 10] = 0.45
+    monkeypatch.setattr(bootstrap, "MOST_DRAWS", 10**12)
+    exact = judgement.class_scores_with_intervals(y, p, resamples=1000, seed=1).auc
+    monkeypatch.setattr(bootstrap, "MOST_DRAWS", 1)
+    linear = judgement.class_scores_with_intervals(y, p, resamples=4000, seed=1).auc
+    assert linear.high <= 1
+    assert [linear.low, linear.high] == pytest.approx([exact.low, exact.high], abs=0.12 * (exact.high - exact.low))
+
+
 def test_differences_are_those_of_the_scores_and_the_verdict_names_log_loss() -> None:
     rival = np.full_like(P, Y.mean())
     differences = [

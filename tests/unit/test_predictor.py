@@ -49,6 +49,12 @@ def test_dates_are_no_numbers_and_numbers_no_dates() -> None:
         number.encode(dates)
     with pytest.raises(ValueError, match=r"column 'n': a date is needed, but got .*3"):
         day.encode(pd.Series([None, 3.0]))
+    for kind in (dates.dt.to_period("D"), dates.astype(object), dates.dt.to_period("D").astype(object), dates.dt.date):
+        # To pandas they are numbers: of nanoseconds, or of periods.
+        with pytest.raises(ValueError, match="column 'n': a number is needed, but got the date 1970-01-02"):
+            number.encode(kind)
+    with pytest.raises(ValueError, match=r"column 'n': a date is needed, but got .*20200101"):
+        day.encode(pd.Series([20200101, None], dtype=object))
     with pytest.raises(ValueError, match=r"column 'n': .*someday"):
         day.encode(pd.Series(["1970-01-02", "someday"]))
     for column, missing in ((number, dates[1:]), (day, pd.Series([np.nan]))):

@@ -18,7 +18,7 @@ from regsweep.errors import ConfigError
 from regsweep.folder import read_content
 from regsweep.paths import Workspace
 from regsweep.record import identity
-from regsweep.repeats import Repeats, corrected_interval, read_repeats, verdict_folder, write_verdict
+from regsweep.repeats import Repeats, corrected_interval, read_repeats, repeat_splits, verdict_folder, write_verdict
 from regsweep.repeats.running import _as_composed
 from regsweep.report.repeats_plot import repeated_splits
 from tests.helpers import features
@@ -228,6 +228,8 @@ def test_books_that_make_no_verdict(tmp_path: Path) -> None:
     for more, said in (
         ("sampler=random", r"sampler\.kind is 'tpe' and 'random'"),
         ("seed=7", "seed is 0 and 7"),
+        ("n_trials=7", "n_trials is 40 and 7"),
+        ("champion=bag", r"champion\.kind is 'ensemble' and 'bag'"),
     ):
         unlike = _judged(tmp_path / more, 9, dict.fromkeys(VAL, 1.0), more, val=VAL)
         with pytest.raises(ConfigError, match=said):
@@ -286,3 +288,11 @@ def test_until_is_part_of_what_a_study_is_only_where_it_leaves_rows_out() -> Non
     whole = compose(["split=time_ordered"])[0]
     assert "split.until" not in identity(whole, "0" * 64)
     assert identity(splits_of(whole, 2)[0], "0" * 64)["split.until"] == 0.6
+
+
+def test_origins_that_leave_the_same_rows_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *(f"{row},{row % 7}" for row in range(60))]))
+    overrides = ["dataset=csv", f"dataset.path={tmp_path / 't.csv'}", "dataset.target=y", "split=time_ordered"]
+    with pytest.raises(ConfigError, match=r"--splits: of 30 origins in 60 rows only 25 differ; set --splits 12"):
+        repeat_splits(overrides, splits=30, workspace=tmp_path / "mlruns")
+    assert not (tmp_path / "mlruns").exists()

@@ -16,7 +16,7 @@ from regsweep.config import compose
 from regsweep.record import TrialRecord
 from regsweep.search import Told
 from regsweep.show.bar import Bar
-from regsweep.show.console import where
+from regsweep.show.console import plain_console, where
 from regsweep.show.studies import print_study
 from regsweep.trial import State
 from tests.helpers import features, trained
@@ -102,3 +102,35 @@ def test_what_a_pruner_saved_where_patience_would_have_ended_trials_is_a_bound(
     with console.capture() as capture:
         print_study(console, book, trials=1)
     assert f"2 stopped early {said}" in capture.get().splitlines()[0]
+
+
+def test_a_verdict_of_before_the_search_went_on_is_said_to_be_that(tmp_path: Path) -> None:
+    book = RecordBook(tmp_path / "s")
+    book.open(facts("n_trials=2"), features())
+    for number in range(2):
+        book.write_trial(record(number))
+    values = {"rmse": 1.0, "mae": 1.0, "r2": 0.5, "mse": 1.0}
+    judged = {
+        "kind": "champion", "trial": 0, "champion": "bag", "members": [[0, 1.0]], "name": "trial 0", "label": "the network",
+        "val": values, "test": {name: {"value": one, "low": one, "high": one} for name, one in values.items()},
+        "optimism": values, "verdict": "It is.", "openings": [],
+    }  # fmt: skip
+    book.write("champion", judged, {})
+    book.end("n_trials=2")
+    book.ending.settle(None)
+
+    def shown() -> str:
+        console = Console(width=200)
+        with console.capture() as capture:
+            print_study(console, book, trials=1)
+        return capture.get()
+
+    assert "It is." in shown() and "note:" not in shown()
+    book.open(facts("n_trials=9"), features())
+    book.write_trial(record(2))
+    assert "note: the search has gone on since this verdict and was not judged again" in shown()
+
+
+def test_a_console_takes_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    plain_console().print("'a:key:b' [bold]c[/bold] :x:")
+    assert capsys.readouterr().out == "'a:key:b' [bold]c[/bold] :x:\n"

@@ -83,7 +83,7 @@ def score_all(
         for metric in data.task.compared
     ]
     # Least squares by another way than the champion's is no rival of it.
-    twins = {name for name, other in predictions.items() if networks is not None and _same(prediction, other)}
+    twins = {name for name, other in predictions.items() if networks is not None and _same(prediction, other, test.y)}
     rivals = {name: value for name, value in validation.items() if name in predictions and name not in twins}
     best_baseline = best_of(rivals, config.objective)
     intervals = _intervals(config, test.y, prediction)
@@ -129,9 +129,13 @@ def _optimism(reached: Mapping[str, float], test: dict[str, Any]) -> dict[str, f
     return found
 
 
-def _same(one: Array64, other: Array64) -> bool:
-    """Whether predictions are the same but for rounding."""
-    return bool(np.allclose(one, other, rtol=1e-6, atol=1e-9 * float(np.abs(one).max(initial=0.0))))
+def _same(one: Array64, other: Array64, y: Array64) -> bool:
+    """Whether predictions are the same but for rounding, by how much targets differ, which may be far from zero."""
+    differing = one != other
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(one - other)[differing].max(initial=0.0)
+        least = 1e-6 * np.std(y) + 100 * np.finfo(np.float64).eps * np.abs(one).max(initial=0.0)
+    return not differing.any() or bool(gap <= least < np.inf)
 
 
 def _intervals(config: StudyConfig, y: Array64, prediction: Array64) -> dict[str, Any]:

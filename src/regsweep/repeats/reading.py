@@ -71,7 +71,9 @@ def read_repeats(books: Sequence[RecordBook]) -> Repeats:
 
 def _beside_split(facts: StudyFacts) -> dict[str, Any]:
     """What a study is but for its split, keys dotted."""
-    parts = identity(facts.config, facts.dataset.sha256) | {"dataset.target": facts.dataset.target}
+    config = facts.config
+    parts = identity(config, facts.dataset.sha256) | {"dataset.target": facts.dataset.target, "n_trials": config.n_trials}
+    parts |= {f"champion.{key}": value for key, value in config.champion.model_dump(mode="json").items()}
     return {key: value for key, value in parts.items() if not key.startswith("split.")}
 
 

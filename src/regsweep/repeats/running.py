@@ -15,7 +15,8 @@ from regsweep.config import StudyConfig, compose
 from regsweep.config.repeats import splits_of
 from regsweep.config.split import TimeOrderedSplit
 from regsweep.data import load_dataset, make_split, undefined_objective
-from regsweep.errors import DataError, StorageError, TooManyFailuresError, UnreadableError
+from regsweep.data.split import rows_used
+from regsweep.errors import ConfigError, DataError, StorageError, TooManyFailuresError, UnreadableError
 from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.record import study_name
@@ -66,10 +67,17 @@ def repeat_splits(
 def repeat(configs: Sequence[StudyConfig], workspace: Workspace, watcher: SplitsWatcher) -> Repeats:
     """Run or go on with studies that differ in their split; when all are judged, copy them into MLflow and read them.
 
-    Searches are nested: each sees only its own split's rows outside the test part. Raises what `run_study` raises, and DataError
-    before anything runs if a split has too few rows, or leaves an objective undefined.
+    Searches are nested: each sees only its own split's rows outside the test part. Raises what `run_study` raises, and before
+    anything runs DataError if a split has too few rows, or leaves an objective undefined, ConfigError if two have the same rows.
     """
     dataset = load_dataset(configs[0].dataset, configs[0].predicts)
+    if isinstance(configs[0].split, TimeOrderedSplit):
+        origins = {rows_used(config.split, dataset.rows) for config in configs}
+        if len(origins) < len(configs):
+            raise ConfigError(
+                f"--splits: of {len(configs)} origins in {dataset.rows:,} rows only {len(origins)} differ; set --splits "
+                f"{max(2, len(origins) // 2)}"
+            )
     for config in configs:
         if problem := undefined_objective(config.objectives, make_split(config.split, dataset), dataset):
             raise DataError(f"{split_words(config)}: {problem}")

@@ -51,7 +51,7 @@ def write_verdict(repeats: Repeats, workspace: Workspace) -> Path:
     """Write sentence and table, every split's values, and the figure; returns their folder. Raises StorageError."""
     folder = verdict_folder(repeats, workspace)
     printed = StringIO()
-    Console(file=printed, width=160, markup=False, highlight=False, color_system=None).print(repeats.table())
+    Console(file=printed, width=160, markup=False, emoji=False, highlight=False, color_system=None).print(repeats.table())
     table = "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
     text = f"{repeats.configs[0].question}\n\n{repeats.sentence}\n\n```\n{table.strip()}\n```\n"
     try:

@@ -18,9 +18,9 @@ WIDE = 160
 
 def plain_console() -> Console:
     """A console that takes what it prints as it is."""
-    # Names of columns and files are data: no markup in them. Piped output has no width of its own; rich would cut it to 80.
-    console = Console(markup=False, highlight=False)
-    return console if console.is_terminal else Console(markup=False, highlight=False, width=WIDE)
+    # Names of columns and files are data: no markup or emoji in them. Piped output has no width; rich would cut it to 80.
+    console = Console(markup=False, emoji=False, highlight=False)
+    return console if console.is_terminal else Console(markup=False, emoji=False, highlight=False, width=WIDE)
 
 
 def find_books(workspace: Workspace, experiment: str | None) -> list[RecordBook]:

@@ -6,6 +6,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regsweep.book import books_in
 from regsweep.champion import best_trial
 from regsweep.errors import ConfigError, NotReproducedError, StorageError
 from regsweep.paths import Workspace
@@ -18,7 +19,7 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
     from regsweep.tracking.runs import Runs, with_run
 
     # A run can be reproduced without the records of its study.
-    books = find_books(workspace, experiment) if workspace.records.is_dir() else []
+    books = find_books(workspace, experiment) if target == "best" else books_in(workspace)
     uris = [facts.config.tracking.uri for book in books if (facts := book.known_facts()) is not None] or [None]
     if target == "champion":
         runs = Runs(workspace, uris[0])
@@ -37,7 +38,8 @@ def reproduce_and_show(workspace: Workspace, target: str, *, experiment: str | N
     console = plain_console()
     console.print(f"{run.info.run_name} of study {run.data.tags['regsweep.study']} (run {run.info.run_id})")
     with tempfile.TemporaryDirectory() as folder:
-        answer = reproduce(runs.fetch(run, Path(folder)), tolerance=tolerance, announce=console.print)
+        near = (workspace.root.parent, Path.cwd())
+        answer = reproduce(runs.fetch(run, Path(folder)), tolerance=tolerance, announce=console.print, near=near)
     if answer.reproduced:
         console.print(answer.sentence)
     when = datetime.now(UTC).isoformat(timespec="seconds")

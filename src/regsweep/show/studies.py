@@ -77,5 +77,10 @@ def print_study(console: Console, book: RecordBook, *, trials: int) -> None:
             label = METRICS[task.headline].label
             values = f"the champion's {label} is {reached:.3f} on validation, which chose it, and {there:.3f} on test"
             console.print(f"Optimism {reached - there:+.3f}: {values}.")
+        if not book.finished():
+            console.print(
+                "note: the search has gone on since this verdict and was not judged again; the same regsweep run goes on with it",
+                style="yellow",
+            )
     if (note := book.ending.note()) is not None:
         console.print(f"note: {note}", style="yellow")

@@ -15,6 +15,9 @@ from regsweep.paths import Workspace
 from regsweep.tracking.names import BOOK, KEY, KIND, STUDY
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 
+# What MLflow answers where a model, an alias or a version is not there.
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
 
 class Runs:
     """The recorded runs of a workspace, or of the tracking server at `uri`. Raises ConfigError where there are none."""
@@ -26,10 +29,14 @@ class Runs:
 
     def champion(self, experiment: str) -> Run:
         """The run behind `models:/EXPERIMENT@champion`."""
-        try:
-            version = self._client.get_model_version_by_alias(experiment, "champion")
-        except MlflowException:
-            raise ConfigError(f"experiment {experiment!r} has no champion; run one of its studies to its end first") from None
+        with self._guard():
+            try:
+                version = self._client.get_model_version_by_alias(experiment, "champion")
+            except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
+                none = f"experiment {experiment!r} has no champion; run one of its studies to its end first"
+                raise ConfigError(none) from None
         return self.by_id(str(version.run_id))
 
     def trial(self, experiment: str, study: str, number: int, book: str | None = None) -> Run:
