@@ -88,7 +88,7 @@ WRONG = {
     "champion=bag champion.rule=one_standard_error champion.finalists.top=3": "which of the finalists leads is said by the mean",
     "enqueue=[{depth: null}]": "enqueue.0.depth: must be a number or a text, but got null",
     "n_trials=${nope}": "n_trials: Interpolation key 'nope' not found",
-    "objective=[] seed=-1": "objective: must be one of val/mse, val/mae, val/r2, but got ''",
+    "objective=[] seed=-1": "objective: at least one is needed, such as val/mse",
     "pruner=null": "'pruner=null': a group is not null; leave it out, or name one of its options: hyperband, median, none, ",
     "experiments.n_trials=5": "experiments: what stands below it has no effect (n_trials); an experiment's file ",
 }

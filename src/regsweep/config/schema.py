@@ -193,6 +193,8 @@ class StudyConfig(Model):
     @field_validator("objective")
     @classmethod
     def _of_the_task(cls, objective: str, info: ValidationInfo) -> str:
+        if not objective:
+            raise ValueError("at least one is needed, such as val/mse")
         _check_objective(objective, _objectives(info))
         return objective
 
