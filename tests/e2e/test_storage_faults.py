@@ -16,10 +16,12 @@ import pytest
 
 from regsweep.book import RecordBook
 from regsweep.config import compose
+from regsweep.errors import StorageError
 from regsweep.fsck import check
 from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.study import run_study
+from regsweep.tracking.runs import Runs
 from tests.conftest import TINY, run_cli
 from tests.helpers import Silent, group_ends
 
@@ -167,6 +169,7 @@ def start_a_store(count: int, folder: Path) -> None:
 import sys, time
 from pathlib import Path
 from regsweep.config import compose
+from regsweep.errors import StorageError
 from regsweep.paths import Workspace
 from regsweep.search import Search
 from regsweep.tracking.store import open_store
@@ -209,3 +212,13 @@ def test_a_second_run_of_a_study_is_refused_with_a_line(
     with RecordBook(workspace / "records" / "s").locked():
         printed = cli(*study("study=s"), cwd=tmp_path, code=4).stderr
     assert "another run of this study is at work; wait for its end, or stop it" in printed
+
+
+def test_a_store_that_cannot_be_read_is_not_taken_for_a_missing_run(workspace: Path) -> None:
+    runs, nowhere = Runs(Workspace(workspace)), "0" * 32
+    assert runs.find(nowhere) is None
+    with closing(sqlite3.connect(workspace / "mlflow.db")) as database:
+        database.execute("DROP TABLE runs")
+    for ask in (runs.find, runs.by_id):
+        with pytest.raises(StorageError, match=f"{workspace}: MLflow's store can't be used"):
+            ask(nowhere)

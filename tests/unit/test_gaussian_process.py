@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from regsweep.config import compose
 from regsweep.search.gaussian_process import UncheckedGaussianProcess, unchecked
+from regsweep.search.optuna_source import OptunaSource
 from regsweep.search.oracles import OracleSource
 from regsweep.search.source import Told
 from regsweep.train.runtime import import_keras
@@ -63,6 +64,28 @@ def test_a_proposal_is_made_with_one_thread_of_blas(monkeypatch: pytest.MonkeyPa
             source.tell(Told(number, State.COMPLETE, float(number), params))
         outside = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
     assert (threads, outside) == ({1}, {2})
+
+
+def test_optunas_process_computes_with_one_thread_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="needs torch, of regsweep[gp]")
+    pytest.importorskip("greenlet", reason="needs greenlet, of regsweep[gp]")
+    threads, cholesky = set[int](), torch.linalg.cholesky
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        threads.add(torch.get_num_threads())
+        return cholesky(*arguments, **options)
+
+    monkeypatch.setattr(torch.linalg, "cholesky", watched)
+    source, before = OptunaSource(compose(["sampler=gp", "sampler.startup_trials=2"])[0]), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for number in range(3):
+            params = source.ask(number, 0)
+            assert params is not None
+            source.tell(Told(number, State.COMPLETE, float(number), params))
+        assert (threads, torch.get_num_threads()) == ({1}, 3)
+    finally:
+        torch.set_num_threads(before)
 
 
 def proposals(*, by_ours: bool) -> list[dict[str, Any]]:

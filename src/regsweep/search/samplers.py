@@ -68,7 +68,7 @@ class PerTrialSampler(optuna.samplers.BaseSampler):
                         warn_independent_sampling=False,
                     )
                 case "gp":
-                    return optuna.samplers.GPSampler(
+                    return _GaussianProcess(
                         seed=seed, n_startup_trials=sampler.startup_trials, warn_independent_sampling=False
                     )
                 case "nsga2":
@@ -78,6 +78,22 @@ class PerTrialSampler(optuna.samplers.BaseSampler):
                 case "qmc" if not name:
                     return _SobolPoint(self._number, seed=self._config.seed)
         return optuna.samplers.RandomSampler(seed=seed)
+
+
+class _GaussianProcess(optuna.samplers.GPSampler):
+    """Computes with one thread: several take more processor time, and give last bits that depend on how many there are."""
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return super().sample_relative(study, trial, search_space)
+        finally:
+            torch.set_num_threads(threads)
 
 
 class _SobolPoint(optuna.samplers.QMCSampler):

@@ -15,7 +15,7 @@ from regsweep.paths import Workspace
 from regsweep.tracking.names import BOOK, KEY, KIND, STUDY
 from regsweep.tracking.store import find_runs, open_store, storage_errors
 
-# What MLflow answers where a model, an alias or a version is not there.
+# What MLflow answers where a run, a model, an alias or a version is not there.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -50,10 +50,13 @@ class Runs:
 
     def find(self, run_id: str) -> Run | None:
         """The run with an id, if there is one."""
-        try:
-            return self._client.get_run(run_id)
-        except MlflowException:
-            return None
+        with self._guard():
+            try:
+                return self._client.get_run(run_id)
+            except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
+                return None
 
     def by_id(self, run_id: str) -> Run:
         """The run with an id; only trials and champions can be rebuilt."""
