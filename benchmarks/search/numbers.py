@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.search.cells import NONE, PEERS, TABLES, Cell
-from benchmarks.search.store import Line, machine
+from benchmarks.search.store import Line, line_on, machine
 from regsweep.bootstrap import Interval
 from regsweep.repeats import corrected_interval
 
@@ -93,15 +93,30 @@ def final_r2(line: Line, *, anew: bool) -> float:
     return math.nan if found is None else float(found)
 
 
+def until(line: Line, seconds: float) -> Line | None:
+    """What a search had come to after so many seconds; None where that is nothing."""
+    ended = [second for second in line["seconds"] if second <= seconds]
+    best = [entry for entry in line["best"] if entry["trial"] < len(ended)]
+    return {**line, "seconds": ended, "best": best} if best else None
+
+
+def lead(mine: Line, other: Line) -> float:
+    """Logarithm of the RMSE on test rows of one's configuration over the other's, both trained anew: below 0 it is better."""
+    return math.log(curve(mine, ANEW_TEST).last / curve(other, ANEW_TEST).last)
+
+
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Mean over seeds with Student's 95 % interval; one seed has no interval (nan)."""
+    """Mean over seeds with Student's 95 % interval; one seed has no interval (nan).
+
+    Of a table's rows, seeds draw splits and searches independently: it is about the luck of these.
+    """
     if len(values) < 2:
         return Interval(float(values[0]) if len(values) else math.nan, math.nan, math.nan)
     return corrected_interval(values, test_rows=0, train_rows=1)
 
 
 def paired(differences: Sequence[float]) -> Interval:
-    """Mean of differences on the same splits, whose rows overlap: with the corrected resampled t-test's interval."""
+    """Mean over splits whose test rows stand for other rows, though they overlap: the corrected resampled t-test's interval."""
     if len(differences) < 2:
         return mean_interval(differences)
     return corrected_interval(differences, test_rows=TEST_SHARE, train_rows=1 - TEST_SHARE)
@@ -124,33 +139,48 @@ def by_kind(found: dict[Cell, Line], part: str) -> dict[tuple[str, str], Lines]:
     """
     kinds: dict[tuple[str, str], Lines] = {}
     for cell, line in found.items():
-        if cell.part == part and line["problem"] is None:
-            limit = math.inf if part == "ours" else cell.limit
-            seconds = [second for second in line["seconds"] if second <= limit]
-            best = [_as_kept(cell, line, entry) for entry in line["best"] if entry["trial"] < len(seconds)]
-            if best:
-                kept = {**line, "seconds": seconds, "best": best}
-                kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = kept
+        if cell.part == part and (kept := _ended(cell, line)) is not None:
+            elsewhere = [other for one in line.get("elsewhere", ()) if (other := _ended(cell, one)) is not None]
+            kinds.setdefault((cell.system, cell.pruner), {})[cell.table, cell.seed] = {**kept, "elsewhere": elsewhere}
     return kinds
 
 
-def racers(found: dict[Cell, Line]) -> dict[str, Lines]:
-    """The default study's lines and each peer's, by system; of a table the default's on the seeds that a peer has, if any.
+@dataclass(frozen=True)
+class Racer:
+    """What a system has found, and what the default has on the same rows, by (table, seed), on the machine of the first."""
 
-    On other seeds rows and luck are others. Peers of another machine than the default's on their seed are left out.
+    lines: Lines
+    beside: Lines
+
+
+def racers(found: dict[Cell, Line]) -> dict[str, Racer]:
+    """The default study and the peers, by system; of a table the default's lines on the seeds that a peer has, if any.
+
+    On other seeds rows and luck are others. Peers where the default has not run on their rows are left out.
     """
     ours, kinds = by_kind(found, "default").get(("default", NONE), {}), by_kind(found, "peers")
-    peers = {
-        name: {
-            key: line
-            for key, line in kinds.get((name, NONE), {}).items()
-            if key not in ours or machine(line) == machine(ours[key])
-        }
-        for name in PEERS
-    }
-    theirs = {key for lines in peers.values() for key in lines}
+    peers: dict[str, Racer] = {}
+    for name in PEERS:
+        lines, beside = Lines(), Lines()
+        for key, line in kinds.get((name, NONE), {}).items():
+            mine = line_on(machine(line), ours.get(key))
+            if mine is not None or key not in ours:
+                lines[key] = line
+            if mine is not None:
+                beside[key] = mine
+        peers[name] = Racer(lines, beside)
+    theirs = {key for racer in peers.values() for key in racer.lines}
     raced = {table for table, _ in theirs}
-    return {"default": {key: line for key, line in ours.items() if key in theirs or key[0] not in raced}, **peers}
+    default = {key: line for key, line in ours.items() if key in theirs or key[0] not in raced}
+    return {"default": Racer(default, default), **peers}
+
+
+def _ended(cell: Cell, line: Line) -> Line | None:
+    """A line as far as its limit; None where it came to nothing until then."""
+    if line["problem"] is not None:
+        return None
+    kept = {**line, "limit": cell.limit, "best": [_as_kept(cell, line, entry) for entry in line["best"]]}
+    return until(kept, math.inf if cell.part == "ours" else cell.limit)
 
 
 def _as_kept(cell: Cell, line: Line, entry: Line) -> Line:

@@ -29,8 +29,7 @@ def overview(kinds: dict[tuple[str, str], Lines], value: str) -> Figure | None:
         return None
     note = (
         f"{SEED_NOTE} Solid, dots: with the pruner; dashed, squares: the same sampler without one, on the same seeds. RMSE "
-        "relative to what it ends with, mean over the three tables. Epochs of all networks of all folds; a curve ends where the "
-        "first of its searches ends."
+        "relative to what it ends with, mean over the three tables. Epochs of all networks of all folds."
     )
     title = f"{value.capitalize()} RMSE of the best trial so far against epochs trained"
     figure = new_figure(title, height=_ROW * len(samplers) + 1.4, width=_WIDTH, note=note)

@@ -1,12 +1,13 @@
 """Anytime curves: the best trial so far against trials and against seconds, mean over seeds with 95 % intervals.
 
 In: finished cells. Out: figures by file name. Main call: `figures`. Values are RMSE relative to what a reference ends with on the
-same rows and seed: 1 is as good, less is better. So seeds and splits that are hard for all don't hide what differs.
+same rows and seed: 1 is as good, less is better. So seeds and splits that are hard for all don't hide what differs. A search that
+has ended keeps what it has found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,13 +22,16 @@ from benchmarks.search.numbers import (
     VALIDATION,
     Array,
     Lines,
+    Racer,
     by_kind,
     curve,
+    mean_interval,
     paired,
     racers,
     reached,
 )
 from benchmarks.search.store import Line
+from regsweep.bootstrap import Interval
 from regsweep.report.style import (
     BLUE,
     GREEN,
@@ -51,7 +55,10 @@ _POINTS: Final = 12
 _WIDE: Final = 4
 # Of fewer seeds intervals are so wide that nothing else is seen.
 _ENOUGH: Final = 5
-SEED_NOTE: Final = f"Mean over n seeds; of {_ENOUGH} or more with 95 % intervals of the corrected resampled t-test."
+SEED_NOTE: Final = (
+    f"Mean over n seeds; of {_ENOUGH} or more with 95 % intervals. The upright bar: where its searches end in the mean; one that "
+    "has ended keeps what it has found."
+)
 
 
 def figures(found: dict[Cell, Line]) -> dict[str, Figure]:
@@ -76,32 +83,36 @@ def figures(found: dict[Cell, Line]) -> dict[str, Figure]:
 
 def race(found: dict[Cell, Line]) -> Figure | None:
     """The default study and the libraries' own loops against seconds: configurations, trained anew; None where nothing is in."""
-    raced = [{key: line for key, line in lines.items() if _is_anew(line)} for lines in racers(found).values()]
-    ours = raced[0]
+    raced = [
+        Racer({key: line for key, line in racer.lines.items() if key in racer.beside and _is_anew(line)}, racer.beside)
+        for racer in racers(found).values()
+    ]
+    ours = raced[0].lines
     tables = [table for table in TABLES if any(key[0] == table for key in ours)]
     if not tables:
         return None
     note = (
         f"{SEED_NOTE} What was best so far by each system's own validation, its configuration trained anew on five folds: "
-        "RMSE on the test rows, relative to what regsweep's default ends with. regsweep has two cores, each peer has one."
+        "RMSE on the test rows, relative to what regsweep's default ends with. regsweep has two cores, each peer has one. "
+        "Intervals are those of the corrected resampled t-test."
     )
     figure = new_figure("Best configuration so far against seconds", height=2.2 * len(tables) + 1.6, note=note)
     panels = np.atleast_1d(figure.subplots(len(tables), 1, sharex=True))
     for table, axes in zip(tables, panels, strict=True):
         style_axes(axes, x="seconds" if table == tables[-1] else "", y=f"{table}\nrelative RMSE")
         counts = []
-        for index, lines in enumerate(raced):
-            mine = {key: line for key, line in lines.items() if key[0] == table and key in ours}
-            counts += [str(len(mine))] if lines else []
+        for index, racer in enumerate(raced):
+            mine = {key: line for key, line in racer.lines.items() if key[0] == table}
+            counts += [str(len(mine))] if racer.lines else []
             if mine:
-                draw(axes, mine, ours, ANEW_TEST, "seconds", index)
+                draw(axes, mine, racer.beside, ANEW_TEST, "seconds", index, paired)
         n = ", ".join(counts if len({*counts}) > 1 else counts[:1])
         axes.set_title(f"n = {n}", fontsize=SMALL, color=GREY, loc="left", pad=2)
         _frame(axes, "seconds")
     handles = [
         Line2D([], [], color=colour, linestyle=style, marker=marker, markersize=4, label=name)
-        for name, (colour, style, marker), lines in zip(_RACERS, _STYLES, raced, strict=True)
-        if lines
+        for name, (colour, style, marker), racer in zip(_RACERS, _STYLES, raced, strict=True)
+        if racer.lines
     ]
     # Where curves have come down.
     panels[-1].legend(handles=handles, loc="upper right", fontsize=SMALL, framealpha=0.9, edgecolor="none")
@@ -145,22 +156,38 @@ def curves_over(lines: Lines, reference: Lines, value: str, axis: str, places: A
     return np.array([np.mean(tables, axis=0) for tables in rows.values()])
 
 
-def draw(axes: Axes, lines: Lines, reference: Lines, value: str, axis: str, index: int) -> None:
-    """A mean over seeds from where every curve has begun, with bars at some places; curves' bars stand beside each other."""
+def draw(
+    axes: Axes,
+    lines: Lines,
+    reference: Lines,
+    value: str,
+    axis: str,
+    index: int,
+    interval: Callable[[Sequence[float]], Interval] = mean_interval,
+) -> None:
+    """A mean over seeds from where every curve has begun until all have ended, with bars of intervals at some places.
+
+    Curves' bars stand beside each other. An upright bar says where curves end in the mean.
+    """
     ends = [reached(line, axis) for line in lines.values()]
     starts = [at[line["best"][0]["trial"]] for at, line in zip(ends, lines.values(), strict=True)]
-    first, last = float(max(starts)), float(min(at[-1] for at in ends))
-    last = max(first, last)
+    first, last = float(max(starts)), float(max(at[-1] for at in ends))
     colour, style, marker = _STYLES[index]
+
+    def means(places: Array) -> Array:
+        return curves_over(lines, reference, value, axis, places).mean(axis=0)
+
     fine = np.arange(first, last + 1) if axis == "trials" else np.geomspace(first, last, 200)
-    axes.plot(fine, curves_over(lines, reference, value, axis, fine).mean(axis=0), linestyle=style, color=colour, linewidth=1.4)
+    axes.plot(fine, means(fine), linestyle=style, color=colour, linewidth=1.4)
+    middle = np.array([max(first, float(np.mean([at[-1] for at in ends])))])
+    axes.plot(middle, means(middle), "|", color=colour, markersize=9, markeredgewidth=1.4)
     at = np.linspace(0.04 + 0.12 * index / len(_STYLES), 1, _POINTS // 2)
     places = first + at * (last - first) if axis == "trials" else first * (last / first) ** at
-    found = [paired(column.tolist()) for column in curves_over(lines, reference, value, axis, places).T]
-    means = np.array([one.value for one in found])
+    found = [interval(column.tolist()) for column in curves_over(lines, reference, value, axis, places).T]
     reach = np.nan_to_num(np.array([[one.value - one.low, one.high - one.value] for one in found]).T)
     reach *= len({seed for _, seed in lines}) >= _ENOUGH
-    axes.errorbar(places, means, reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.9, capsize=2)
+    heights = [one.value for one in found]
+    axes.errorbar(places, heights, reach, fmt=marker, color=colour, markersize=3.5, elinewidth=0.9, capsize=2)
 
 
 def _is_anew(line: Line) -> bool:
@@ -175,9 +202,10 @@ def _frame(axes: Axes, axis: str) -> None:
     low, high = float(values.min()), float(np.quantile(values, 0.98))
     room = 0.12 * max(high - low, 0.02)
     axes.set_ylim(low - room, high + room)
-    first, last = axes.get_xlim()
-    if axis == "seconds" and 0 < _WIDE * first < last:
+    first, last = axes.dataLim.intervalx
+    if axis == "seconds" and _WIDE * first < last:
         axes.set_xscale("log")
+        axes.set_xlim(first / 1.1, last * 1.1)
         log_ticks(axes.xaxis, *axes.get_xlim())
     else:
         count_ticks(axes.xaxis, 5)

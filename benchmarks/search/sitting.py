@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from benchmarks.search.cells import AT_ONCE, Cell, jobs
 from benchmarks.search.numbers import final_r2
-from benchmarks.search.store import Line, Machine, Store, machine, machines
+from benchmarks.search.store import Line, Machine, Store, line_on, machine, machines
 from regsweep.environment import Environment, usable_cores
 from regsweep.report.style import number
 
@@ -61,13 +61,13 @@ def sit(store: Store, cells: Sequence[Cell], minutes: float | None = None, run: 
 
 
 def missing(cells: Sequence[Cell], known: Mapping[Cell, Line], here: Machine) -> list[Cell]:
-    """The cells that are not in; of the default's also those of other machines whose peers ran here."""
+    """The cells that are not in; of the default's also those that have not run here though peers have."""
     race = machines(known)
     return [
         cell
         for cell in cells
         if cell not in known
-        or (cell.part == "default" and race.get((cell.table, cell.seed)) == here and machine(known[cell]) != here)
+        or (cell.part == "default" and here in race.get((cell.table, cell.seed), ()) and line_on(here, known[cell]) is None)
     ]
 
 

@@ -1,8 +1,8 @@
 """What has been collected: a file per part, a line of JSON per finished cell.
 
 A line is appended as a whole and synced, so a sitting that is cut, or another one beside it, costs no finished cell. A line that
-was torn is no line. Of a cell that is there twice the first line counts; of the default's, the first that was made on the machine
-of the peers beside it: a race in seconds is one machine's.
+was torn is no line. Of a cell that is there twice the first line counts. A race in seconds is one machine's: of the default's,
+the first that was made where a peer of its rows ran counts, and comes with the first of every other machine, `elsewhere`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ def machine(line: Line) -> Machine:
     return line["machine"]["cpu"], line["machine"]["cores"]
 
 
-def machines(found: Mapping[Cell, Line]) -> dict[tuple[str, int], Machine]:
-    """Where the first peer of each (table, seed) ran."""
-    places: dict[tuple[str, int], Machine] = {}
+def machines(found: Mapping[Cell, Line]) -> dict[tuple[str, int], list[Machine]]:
+    """Where the peers of each (table, seed) ran, in the order of their lines."""
+    places: dict[tuple[str, int], list[Machine]] = {}
     for cell, line in found.items():
         if cell.part == "peers":
-            places.setdefault((cell.table, cell.seed), machine(line))
+            places.setdefault((cell.table, cell.seed), []).append(machine(line))
     return places
+
+
+def line_on(place: Machine, line: Line | None) -> Line | None:
+    """The default's line of a machine, of the line that counts and those of elsewhere; None where it has not run there."""
+    lines = (line, *line.get("elsewhere", ())) if line is not None else ()
+    return next((one for one in lines if machine(one) == place), None)
 
 
 class Store:
@@ -66,8 +72,13 @@ class Store:
         race = machines(first)
         for cell, lines in found.items():
             if cell.part == "default":
-                there = race.get((cell.table, cell.seed))
-                first[cell] = next((line for line in lines if machine(line) == there), lines[0])
+                by_machine: dict[Machine, Line] = {}
+                for line in lines:
+                    by_machine.setdefault(machine(line), line)
+                places = race.get((cell.table, cell.seed), [])
+                counts = next((by_machine[place] for place in places if place in by_machine), lines[0])
+                others = [line for line in by_machine.values() if line is not counts]
+                first[cell] = {**counts, "elsewhere": others} if others else counts
         return first
 
     def _lines(self) -> Iterator[Line]:

@@ -25,8 +25,8 @@ from benchmarks.search.cells import (
     all_cells,
     stage,
 )
-from benchmarks.search.numbers import ANEW_VALIDATION, Lines, by_kind, epochs_share, mean_interval, paired, ratio, whole_seeds
-from benchmarks.search.race import MARGIN, NAMES, NOTHING, race, verdict
+from benchmarks.search.numbers import ANEW_VALIDATION, Lines, by_kind, epochs_share, mean_interval, ratio, whole_seeds
+from benchmarks.search.race import NAMES, NOTHING, race, verdict, waits
 from benchmarks.search.scoring import AGAIN
 from benchmarks.search.sitting import hours
 from benchmarks.search.store import Line
@@ -43,6 +43,7 @@ def blocks(found: dict[Cell, Line]) -> dict[str, str]:
         "state": state(found),
         "race": race(found),
         "verdict": verdict(found),
+        "waits": waits(found),
         "samplers": samplers(found),
         "pruners": pruners(found),
         "matrix": matrix(found),
@@ -64,8 +65,12 @@ def state(found: dict[Cell, Line]) -> str:
     parts = [f"**{len(inside):,} of {len(cells):,} cells are in.**", markdown(["", "in", "of", "seeds that are whole"], rows)]
     if not any(cell.system == "gp" for cell in cells):
         parts.append("`sampler=gp` is not among them: it needs torch and greenlet, which were not installed.")
-    if failed := [cell.name for cell in cells if cell in found and found[cell]["problem"] is not None]:
+    if failed := [
+        cell.name for cell in cells if cell in found and (found[cell]["problem"] is not None or not found[cell]["best"])
+    ]:
         parts.append(f"Without a result: {'; '.join(failed)}.")
+    if changed := sum(str(line["commit"]).endswith("+") for line in inside):
+        parts.append(f"{changed:,} cells are of code that was not committed as it ran: their commit has a `+`.")
     for label, key in (("Machine", "machine"), ("Packages", "packages"), ("Commit", "commit"), ("Command", "command")):
         if values := Counter(_shown(line[key]) for line in inside):
             parts.append(f"{label}: {_counted(values)}.")
@@ -84,12 +89,13 @@ def samplers(found: dict[Cell, Line]) -> str:
         cells = [_relative(lines, random, table) for table in (*TABLES, None)]
         if sampler == "random":
             cells = ["what the others are relative to", *[""] * len(TABLES)]
-        seconds = mean_interval([line["seconds"][-1] for line in lines.values()]).value
+        shared = lines.keys() & random.keys()
+        times = [lines[key]["seconds"][-1] / random[key]["seconds"][-1] for key in shared]
         mark = " (small space)" if sampler in FINITE else ""
-        rows.append([f"`{sampler}`{mark}", *cells, f"{seconds:.0f}"])
+        rows.append([f"`{sampler}`{mark}", *cells, f"{median(times):.2f}" if times else ""])
     if not rows:
         return NOTHING
-    return markdown(["", *TABLES, "all three", "seconds, mean"], rows)
+    return markdown(["", *TABLES, "all three", "its seconds, median"], rows)
 
 
 def pruners(found: dict[Cell, Line]) -> str:
@@ -108,20 +114,24 @@ def pruners(found: dict[Cell, Line]) -> str:
 
 
 def matrix(found: dict[Cell, Line]) -> str:
-    """Every sampler × pruner over all tables: worse than the same sampler without a pruner by, at this share of its epochs."""
+    """Every sampler × pruner over the whole seeds: worse than the same sampler without a pruner by, at what share of its epochs.
+
+    In bold where the 95 % interval leaves out 0.
+    """
     kinds = by_kind(found, "ours")
     rows = []
     for sampler in SAMPLERS:
         free, cells = kinds.get((sampler, BUDGET), {}), []
         for pruner in PRUNERS[2:]:
             lines = kinds.get((sampler, pruner), {})
-            shared = sorted(lines.keys() & free.keys())
-            if not shared:
+            keys = [(table, seed) for seed in whole_seeds(lines, free) for table in TABLES]
+            if not keys:
                 cells.append("")
                 continue
-            worse = mean_interval(_ratios(lines, free, shared)).value
-            share = mean_interval([epochs_share(lines[key], free[key]) for key in shared]).value
-            cells.append(f"{_percent(worse)} at {100 * share:.0f} % ({len(shared)})")
+            worse = mean_interval(_overall(lines, free))
+            share = mean_interval([epochs_share(lines[key], free[key]) for key in keys]).value
+            mark = "**" if worse.low > 0 or worse.high < 0 else ""
+            cells.append(f"{mark}{_percent(worse.value)}{mark} at {100 * share:.0f} % ({len(keys) // len(TABLES)})")
         if any(cells):
             rows.append([f"`{sampler}`", *cells])
     return markdown(["", *(f"`{pruner}`" for pruner in PRUNERS[2:])], rows) if rows else NOTHING
@@ -137,7 +147,7 @@ def defaults(found: dict[Cell, Line]) -> str:
         ("pruner", [(SAMPLERS[0], pruner) for pruner in PRUNERS[1:]]),
     ):
         compared = {kind: _overall(kinds.get(kind, {}), default) for kind in others}
-        enough = {kind: paired(values) for kind, values in compared.items() if len(values) == len(SEEDS)}
+        enough = {kind: mean_interval(values) for kind, values in compared.items() if len(values) == len(SEEDS)}
         if not enough:
             sentences.append(
                 f"- No {label} can be compared with the default yet: that takes all {len(SEEDS)} seeds of all three tables."
@@ -158,9 +168,9 @@ def rules() -> str:
     """How it was collected: the numbers that the cells are made of."""
     limits = Limits()
     return (
-        f"A study has {limits.trials} trials (`kt_hyperband` as many as its brackets take once), the default study "
-        f"{limits.default_seconds:g} s, a peer {hours(limits.peer_seconds)}. Trained anew: {AGAIN} seeds of five folds. "
-        f"At least as good: at most {MARGIN:g} of R² on test rows worse, with 95 % confidence."
+        f"A study has {limits.trials} trials (`kt_hyperband` as many as its brackets take once, of a small space all that there "
+        f"are), the default study {limits.default_seconds:g} s, a peer {hours(limits.peer_seconds)}. Trained anew: {AGAIN} seeds "
+        "of five folds."
     )
 
 
@@ -188,7 +198,7 @@ def _relative(lines: Lines, reference: Lines, table: str | None = None) -> str:
         values = _ratios(lines, reference, keys)
     if not values:
         return ""
-    found = paired(values)
+    found = mean_interval(values)
     ends = f" ({_percent(found.low)} to {_percent(found.high)})" if len(values) > 1 else ""
     return f"{_percent(found.value)}{ends}, {len(values)} {'seeds' if len(values) > 1 else 'seed'}"
 

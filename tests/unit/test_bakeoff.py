@@ -33,8 +33,13 @@ from tests.helpers import each_of
 PLACE = {"machine": {"cpu": "a cpu", "cores": 2}, "packages": {"optuna": "5"}, "commit": "abc", "command": "a command"}
 
 
-def line(rmse: Sequence[float | None], r2: float = 0.5, *, second: float = 1.0, anew: float = 1.0) -> dict[str, Any]:
-    """A line of trials with these validation RMSE, each of ten epochs and `second` seconds; its last best is trained anew."""
+def line(
+    rmse: Sequence[float | None], r2: float = 0.5, *, second: float = 1.0, anew: float = 1.0, tested: float = 1.0
+) -> dict[str, Any]:
+    """A line of trials with these validation RMSE, each of ten epochs and `second` seconds; its last best is trained anew.
+
+    `anew` times its validation RMSE are then found, and RMSE `tested` on test rows.
+    """
     searched = Searched()
     best = []
     for number, value in enumerate(rmse):
@@ -42,7 +47,7 @@ def line(rmse: Sequence[float | None], r2: float = 0.5, *, second: float = 1.0, 
             assert value is not None
             best.append({"trial": number, "val_mse": value**2, "test_r2": r2, "test_rmse": 2 * value})
     if best:
-        best[-1]["anew"] = {"val_mse": (anew * best[-1]["val_mse"] ** 0.5) ** 2, "test_r2": r2 - 0.1, "test_rmse": 1.0}
+        best[-1]["anew"] = {"val_mse": (anew * best[-1]["val_mse"] ** 0.5) ** 2, "test_r2": r2 - 0.1, "test_rmse": tested}
     return {
         "problem": None, "champion": None, "seconds": searched.seconds, "objective": searched.objectives,
         "epochs": searched.epochs, "best": best, "whole_seconds": 7.0, **PLACE,
@@ -112,6 +117,19 @@ def test_where_peers_ran_on_another_machine_the_default_is_searched_there_too(tm
     # The first machine's line stays and is asked for where its peers ran.
     assert len((tmp_path / "default.jsonl").read_text(encoding="utf-8").splitlines()) == 3
     assert sit(store, cells, run=runner) == 0
+
+
+def test_every_peer_races_the_default_of_its_own_machine(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for cpu, tested in (("a cpu", 4.0), ("another cpu", 2.0)):
+        store.append(cell("default", part="default"), {**line([2.0], tested=tested), "machine": {"cpu": cpu, "cores": 2}})
+        store.append(cell("default", part="default"), {**line([2.0], tested=9.0), "machine": {"cpu": cpu, "cores": 2}})
+    store.append(cell("optuna", part="peers"), {**line([2.0]), "machine": {"cpu": "another cpu", "cores": 2}})
+    store.append(cell("keras_tuner_bayesian", part="peers"), {**line([2.0]), "kept": "best"})
+    # Twice and four times its RMSE.
+    said = blocks(store.read())["verdict"].splitlines()
+    assert [one.partition("(RMSE")[2] for one in said] == [" on test rows +100.0 % so far).", " on test rows +300.0 % so far)."]
+    assert store.read()[cell("default", part="default")]["best"][0]["anew"]["test_rmse"] == 2.0
 
 
 def test_a_race_between_machines_is_none() -> None:
@@ -187,6 +205,22 @@ def test_curves_are_relative_to_the_reference_on_the_same_rows() -> None:
     np.testing.assert_allclose(found, [[(2.0 + 4.0) / 2, (1.5 + 1.0) / 2], [2.0, 2.0]])
 
 
+def test_a_search_that_has_ended_keeps_what_it_found_to_the_end_of_the_longest() -> None:
+    found = {cell("random"): line([2.0]), cell("tpe"): line([4.0, 2.0]), cell("random", seed=1): line([2.0] * 4)}
+    found[cell("tpe", seed=1)] = line([6.0, 4.0, 4.0, 2.0], second=3.0)
+    panel = figures(found)["bakeoff_samplers_validation_seconds"].axes[0]
+    drawn = {one.get_linestyle(): one for one in panel.lines if len(one.get_xdata()) > 100}
+    xs, ys = drawn["-"].get_data()
+    # From when both have one, 3 s, to the end of the last, 12 s; half of (1 + 3), of (1 + 2), of (1 + 1).
+    assert (xs[0], xs[-1]) == (pytest.approx(3.0), pytest.approx(12.0))
+    assert [float(ys[np.searchsorted(xs, at)]) for at in (4.0, 7.0, 11.5)] == pytest.approx([2.0, 1.5, 1.5])
+    assert ys[-1] == pytest.approx(1.0)
+    # They end after 2 and 12 s, 7 in the mean.
+    (bar,) = [one for one in panel.lines if one.get_marker() == "|" and one.get_color() == drawn["-"].get_color()]
+    assert (bar.get_xdata()[0], bar.get_ydata()[0]) == (pytest.approx(7.0), pytest.approx(1.5))
+    assert panel.get_xscale() == "log"
+
+
 def test_every_sampler_and_pruner_is_drawn_of_seeds_whose_tables_are_all_in() -> None:
     found = {}
     for table in TABLES:
@@ -208,36 +242,55 @@ def test_every_sampler_and_pruner_is_drawn_of_seeds_whose_tables_are_all_in() ->
 
 
 def test_two_cells_make_a_report_that_says_no_more_than_they_do(tmp_path: Path) -> None:
-    found = {cell("default", part="default"): line([2.0], 0.6), cell("optuna", part="peers"): line([4.0, 3.0], 0.55)}
+    found = {
+        cell("default", part="default"): line([2.0], 0.6),
+        cell("optuna", part="peers"): line([4.0, 3.0], 0.55, tested=2.0),
+    }
     said = blocks(found)
     assert "2 of 2,880 cells are in" in said["state"]
     # 0.6 and 0.55 by their own models, 0.5 and 0.45 trained anew.
     assert "| diabetes | Optuna's `optimize` (TPE) | 1 | 2 | 0.5500 | 0.4500 | 0.0500 | 1 of 1 |" in said["race"]
-    assert "1 of 10 seeds is in, which decides nothing (+0.0500 in test R² so far)." in said["verdict"]
+    assert "1 of 10 seeds is in, which decides nothing (RMSE on test rows −50.0 % so far)." in said["verdict"]
     assert said["samplers"] == "Nothing is in yet."
     assert "No sampler can be compared with the default yet" in said["defaults"]
 
 
-# Mean ± 2.2622 * 0.01054 * sqrt(1/10 + 0.2/0.8), t(9) times the sd of leads that are 0.01 off: ± 0.0141; plain means vary by 0.1.
+# In logarithms mean ± 2.2622 * 0.01054 * sqrt(1/10 + 0.2/0.8), t(9) times the sd of leads that are 0.01 off: ± 0.0141; the RMSE
+# themselves vary tenfold.
 @pytest.mark.parametrize(
     ("lead", "said"),
     [
-        (0.03, "regsweep's configurations are better, +0.0300 in test R² (+0.0159 to +0.0441)."),
-        (0.01, "are at least as good, +0.0100 in test R² (−0.0041 to +0.0241): at most 0.01 worse."),
-        (0.0, "undecided, +0.0000 in test R² (−0.0141 to +0.0141): they may be worse by as much as 0.0141."),
-        (-0.03, "regsweep's configurations are worse, −0.0300 in test R² (−0.0441 to −0.0159)."),
+        (-0.03, "regsweep's configurations are better, RMSE on test rows −3.0 % (−4.3 % to −1.6 %)."),
+        (0.005, "no difference is shown, RMSE on test rows +0.5 % (−0.9 % to +1.9 %)."),
+        (0.03, "regsweep's configurations are worse, RMSE on test rows +3.0 % (+1.6 % to +4.5 %)."),
     ],
 )
 def test_a_difference_over_seeds_is_paired(lead: float, said: str) -> None:
     found = {}
     for seed in SEEDS:
-        ahead = lead + (0.01 if seed % 2 else -0.01)
-        found[cell("default", seed=seed, part="default")] = line([2.0], 0.5 + 0.1 * seed + ahead)
-        found[cell("optuna", seed=seed, part="peers")] = line([2.0], 0.5 + 0.1 * seed)
+        off = lead + (0.01 if seed % 2 else -0.01)
+        found[cell("default", seed=seed, part="default")] = line([2.0], tested=(seed + 1) * math.exp(off))
+        found[cell("optuna", seed=seed, part="peers")] = line([2.0], tested=seed + 1)
     assert said in blocks(found)["verdict"]
     # Without the last seed nothing is concluded.
     del found[cell("optuna", seed=SEEDS[-1], part="peers")]
     assert "9 of 10 seeds are in, which decides nothing" in blocks(found)["verdict"]
+
+
+def test_where_a_peers_core_stood_idle_the_default_is_given_as_much_less_time() -> None:
+    found = {}
+    for seed in (0, 1):
+        # Two bests, after 20 and 50 of 60 s, the second one half as far off.
+        default = line([4.0, 3.0], second=20.0, tested=1.0)
+        default["seconds"] = [20.0, 50.0]
+        default["best"][0]["anew"] = {**default["best"][1]["anew"], "test_rmse": 2.0}
+        found[cell("default", seed=seed, part="default")] = default
+        # 900 of 1,200 s, which the other line of this peer does not know.
+        found[cell("optuna", seed=seed, part="peers")] = {**line([2.0]), **({"cpu_seconds": 900.0} if seed else {})}
+        found[cell("keras_tuner_random", seed=seed, part="peers")] = {**line([2.0]), "kept": "best", "cpu_seconds": 1300.0}
+    (optuna, keras_tuner) = (row for row in blocks(found)["waits"].splitlines() if row.startswith("| diabetes"))
+    assert optuna.endswith("| 75 % | 45 s | +100.0 % (+100.0 % to +100.0 %) |")
+    assert keras_tuner.endswith("| 100 % | 60 s | +0.0 % (+0.0 % to +0.0 %) |")
 
 
 def test_a_trial_that_ends_after_the_time_does_not_count() -> None:
@@ -306,9 +359,15 @@ def test_pruners_are_set_beside_the_same_sampler_without_one() -> None:
     said = blocks(found)
     (row,) = [text for text in said["pruners"].splitlines() if "`tpe` × `median`" in text]
     cells = [text.strip() for text in row.strip("|").split("|")]
-    # Two seeds: t = 12.706, and s = 1.414 %, so ± 12.706 · 1.414 · √(1/2 + 0.25) = 15.56.
-    assert cells[1:] == [*["+2.00 % (−13.56 % to +17.56 %), 2 seeds"] * 4, "50 %", "25 %"]
-    assert "+2.00 % at 50 % (6)" in said["matrix"]
+    # Two seeds: t = 12.706, and s = 1.414 %, so ± 12.706 · 1.414 · √(1/2) = 12.71.
+    assert cells[1:] == [*["+2.00 % (−10.71 % to +14.71 %), 2 seeds"] * 4, "50 %", "25 %"]
+    assert "| +2.00 % at 50 % (2) |" in said["matrix"]
+    # A third seed with a table missing is left out; where all are as much worse, the mean is shown to be.
+    found[cell("tpe", "diabetes", 2, pruner="median")] = found[cell("tpe", "diabetes", 2, pruner=BUDGET)] = line([2.0])
+    assert "| +2.00 % at 50 % (2) |" in blocks(found)["matrix"]
+    for table in TABLES:
+        found[cell("tpe", table, 1, pruner="median")] = line([2.0 * 1.011], second=0.5)
+    assert "| **+1.05 %** at 50 % (2) |" in blocks(found)["matrix"]
 
 
 def test_a_cell_without_a_result_is_named_and_left_out() -> None:
