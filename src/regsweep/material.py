@@ -9,7 +9,17 @@ from dataclasses import dataclass, fields
 
 from regsweep.config import StudyConfig
 from regsweep.config.backend import missing_backend
-from regsweep.data import Dataset, Split, duplicates_across, groups_across, load_dataset, make_split, undefined_objective
+from regsweep.config.split import SplitConfig
+from regsweep.data import (
+    Dataset,
+    Split,
+    duplicates_across,
+    groups_across,
+    load_dataset,
+    make_split,
+    times_across,
+    undefined_objective,
+)
 from regsweep.data.features import Prepared, prepare, too_many_levels
 from regsweep.environment import Environment
 from regsweep.errors import ConfigError, DataError
@@ -56,7 +66,7 @@ def gather(config: StudyConfig, environment: Environment | None = None, *, recor
     facts = StudyFacts(
         study=study_name(config, dataset.sha256),
         config=config,
-        dataset=_dataset_facts(dataset, split),
+        dataset=_dataset_facts(config.split, dataset, split),
         environment=environment or Environment.here(),
     )
     return Material(config, facts, dataset, split, prepared)
@@ -73,7 +83,7 @@ def _tried(config: StudyConfig, rows: int, prepared: Prepared) -> StudyConfig:
     return config.model_copy(update={"space": config.space.model_copy(update={"found": found, "always": always})})
 
 
-def _dataset_facts(dataset: Dataset, split: Split) -> DatasetFacts:
+def _dataset_facts(config: SplitConfig, dataset: Dataset, split: Split) -> DatasetFacts:
     shared = {field.name: getattr(dataset, field.name) for field in fields(DatasetFacts) if field.name != "notes"}
-    across = filter(None, (duplicates_across(split, dataset), groups_across(split, dataset)))
+    across = filter(None, (duplicates_across(split, dataset), groups_across(split, dataset), times_across(config, dataset)))
     return DatasetFacts(**shared, notes=(*dataset.notes, *across))

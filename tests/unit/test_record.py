@@ -155,6 +155,17 @@ def test_a_study_goes_on_with_more_trials_but_not_with_another_space(book: Recor
     assert "space.parameters.epochs: was" in text
 
 
+def test_a_study_goes_on_where_more_is_noted_of_its_table(book: RecordBook) -> None:
+    book.write_trial(record(0))
+    before = facts()
+    now = replace(before, dataset=replace(before.dataset, notes=("a note", "one that later versions make")))
+    book.end("n_trials=1")
+    book.open(now, features())
+    assert book.facts().dataset.notes == now.dataset.notes
+    assert [(one.number, one.facts.dataset.notes) for one in book.trials()] == [(0, ("a note",))]
+    assert book.ended() == "n_trials=1"
+
+
 def test_a_study_does_not_go_on_with_its_space_in_another_order(book: RecordBook) -> None:
     # A grid would be another one, and what was tried of it would be missing.
     now = facts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ from sklearn.model_selection import GroupShuffleSplit, KFold, StratifiedKFold, t
 
 from regsweep.config import compose
 from regsweep.config.split import GroupSplit, HoldoutSplit, KFoldSplit, SplitConfig, TimeOrderedSplit
-from regsweep.data import Dataset, Fold, Split, duplicates_across, groups_across, make_split, undefined_objective
+from regsweep.data import Dataset, Fold, Split, duplicates_across, groups_across, make_split, times_across, undefined_objective
 from regsweep.errors import ConfigError, DataError
+from regsweep.material import gather
 
 
 @cache
@@ -261,6 +263,24 @@ def test_groups_in_test_and_elsewhere_are_counted() -> None:
     assert found is not None
     assert found.startswith("2 groups of 'town' have rows in test and in train or val")
     assert groups_across(Split((Fold(np.array([0, 2]), np.array([1, 3])),), np.array([4, 5])), dataset) is None
+
+
+@pytest.mark.parametrize(("kind", "noted"), [("auto", 1), ("holdout", 1), ("kfold", 1), ("time_ordered", 0), ("group", 0)])
+def test_rows_that_a_column_orders_in_time_are_said_to_be_split_at_random(kind: str, noted: int, tmp_path: Path) -> None:
+    rows = [f"{day},{day % 5},{day * 3 % 7},{day % 4}" for day in range(60)]
+    (tmp_path / "days.csv").write_text("\n".join(["day,town,x,y", *rows]))
+    table = [f"dataset.path={tmp_path / 'days.csv'}", "dataset.target=y", "dataset.group=town", "space.parameters.batch_size=8"]
+
+    def notes(*overrides: str) -> list[str]:
+        facts = gather(compose(["dataset=csv", *table, f"split={kind}", *overrides])[0]).facts
+        return [note for note in facts.dataset.notes if "in time" in note]
+
+    assert notes("dataset.time=day") == noted * [
+        "'day' orders the rows in time, but they are split at random: validation and test scores flatter; "
+        "split=time_ordered trains on earlier rows alone"
+    ]
+    assert times_across(config(f"split={kind}"), data(60)) is None
+    assert notes("dataset.drop=[day]") == []
 
 
 def test_an_objective_without_a_value_in_a_fold_is_named() -> None:

@@ -84,7 +84,7 @@ class BaselinesConfig(Model):
 
 
 class InsightConfig(Model):
-    """What is learnt from a finished study. `ablation`: train the path from the default configuration to the champion.
+    """What is learnt from a finished study. `ablation`: train the path from the space's middle to the champion.
 
     `ablation_seconds`: after so long its remaining steps are taken as one.
     """

@@ -1,7 +1,7 @@
 """Row indices of train, val and test. Test rows are drawn first and belong to no fold.
 
-In: a data set and the split's config. Out: `Split`. Main calls: `make_split`; `duplicates_across` and `groups_across` for what
-a split does not prevent, and `undefined_objective` for what a split may leave undefined.
+In: a data set and the split's config. Out: `Split`. Main calls: `make_split`; `duplicates_across`, `groups_across` and
+`times_across` for what a split does not prevent, and `undefined_objective` for what a split may leave undefined.
 """
 
 from __future__ import annotations
@@ -90,6 +90,16 @@ def groups_across(split: Split, dataset: Dataset) -> str | None:
     return (
         f"{count} groups of {dataset.group!r} have rows in test and in train or val: the test score flatters; split=group keeps "
         "them together"
+    )
+
+
+def times_across(config: SplitConfig, dataset: Dataset) -> str | None:
+    """Say that rows which `dataset.time` orders are split at random; None without such a column, and in time or by groups."""
+    if dataset.time is None or not isinstance(config, AutoSplit | HoldoutSplit | KFoldSplit):
+        return None
+    return (
+        f"{dataset.time!r} orders the rows in time, but they are split at random: validation and test scores flatter; "
+        "split=time_ordered trains on earlier rows alone"
     )
 
 

@@ -92,24 +92,24 @@ def parameter_importance(importance: Sequence[Mapping[str, Any]], objective: str
 
 
 def ablation_path(ablation: Mapping[str, Any], champion: int, unit: str, baselines: Mapping[str, float]) -> Figure:
-    """From the default configuration down to trial `champion`, one row per step, the objective across.
+    """From the middle of the space down to trial `champion`, one row per step, the objective across.
 
     `ablation` is as in `insight.json`; `baselines` are validation values of its objective by registered name. An MSE is drawn as
     its root, the RMSE, in the target's unit.
     """
     objective = ablation["objective"]
     shown = objective.replace("mse", "rmse")
-    title = f"From the default configuration to trial {champion}, one hyperparameter at a time"
-    rows = [("default configuration", _drawn(ablation["value"], objective))]
+    title = f"From the middle of the space to trial {champion}, one hyperparameter at a time"
+    rows = [("middle of the space", _drawn(ablation["value"], objective))]
     rows += [(_said(step["changes"], step["flipped"]), _drawn(step["value"], objective)) for step in ablation["steps"]]
     if len(rows) == 1:
-        return sentence_figure(title, "The champion has the default configuration.")
+        return sentence_figure(title, "The champion is the middle of the space.")
     upward = higher_is_better(objective)
     places = np.arange(len(rows))
     values = np.array([value if value is not None else np.nan for _, value in rows])
     lines = {name: _drawn(value, objective) for name, value in compared(baselines, upward=upward).items()}
     note = (
-        "Default: the middle of every range, the first of choices. Each step makes the change that does best of those left, "
+        "The middle: of every range, and of choices the first. Each step makes the change that does best of those left, "
         "trained with the champion's seed and measured on the validation rows; what does best there by luck is taken, too."
     )
     names = [textwrap.fill(text, _LETTERS) for text, _ in rows]
