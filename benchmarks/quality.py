@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,8 +41,8 @@ def main(arguments: list[str]) -> None:
     save(options.get("name", "quality"), {"tables": found})
 
 
-def judged(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
-    """Search one split; R² on its test rows, by model."""
+def judged(name: str, seed: int, settings: Sequence[str], *, bare: bool = False) -> dict[str, Any]:
+    """Search one split; R² on its test rows, by model. `bare`: without figures and MLflow."""
     from regsweep.book import read_champion
     from regsweep.champion.choice import best_trial
     from regsweep.config import compose
@@ -55,7 +56,7 @@ def judged(name: str, seed: int, settings: list[str]) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         config = compose([f"dataset={name}", f"split.seed={seed}", *SETTINGS, f"tracking.dir={folder}", *settings])[0]
         material = gather(config)
-        book = run_study(material, Workspace(Path(folder)), Unwatched()).book
+        book = run_study(material, Workspace(Path(folder)), Unwatched(), bare=bare).book
         test, champion = unseal(material.dataset, material.split), read_champion(book)
         assert champion is not None
         model = material.prepared.encoding.model
