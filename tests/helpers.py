@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from regsweep.config import StudyConfig, compose
+from regsweep.config.parameters import FloatRange, IntRange, Parameter
 from regsweep.config.sampler import lacking_for_gp
 from regsweep.config.schema import TrainerConfig
+from regsweep.config.space import SpaceConfig
 from regsweep.data.features import Encoding, FoldEncoding, Prepared
 from regsweep.paths import Workspace
 from regsweep.predictor import NumberColumn, TargetScale
@@ -98,6 +100,8 @@ FINITE_SPACE = (
     "space.parameters.l2=0",
 )  # fmt: skip
 Table = list[tuple[int, dict[str, Scalar], float | None]]
+# How a trial ends, and its value.
+Ending = tuple[State, float | None]
 
 
 def each_of(samplers: Sequence[str]) -> Any:
@@ -126,8 +130,19 @@ def value_of(params: Mapping[str, Scalar]) -> float:
     )
 
 
-def go_on(folder: Path, study: StudyConfig, n_trials: int, *, stop_after: int | None = None, at_most: int = 0) -> Table:
-    """Ask and tell until `n_trials`, or give up after so many tells, as a killed driver would."""
+def go_on(
+    folder: Path,
+    study: StudyConfig,
+    n_trials: int,
+    *,
+    stop_after: int | None = None,
+    at_most: int = 0,
+    ends: Mapping[int, Ending] | None = None,
+) -> Table:
+    """Ask and tell until `n_trials`, or give up after so many tells, as a killed driver would.
+
+    Trials are complete with the value of `value_of`, unless `ends` has another end for their numbers.
+    """
     search = Search(Workspace(folder), "s", study)
     table: Table = []
     while batch := search.next_batch(n_trials, at_most):
@@ -136,9 +151,55 @@ def go_on(folder: Path, study: StudyConfig, n_trials: int, *, stop_after: int | 
             if stop_after is not None and len(table) == stop_after:
                 return table
             params = dict(proposal.params)
-            search.tell(proposal.number, State.COMPLETE, value_of(params))
-            table.append((proposal.number, params, value_of(params)))
+            state, value = (ends or {}).get(proposal.number, (State.COMPLETE, value_of(params)))
+            others = tuple(1.0 + int(params["depth"]) * int(params.get("width", 0)) for _ in study.further_objectives)
+            search.tell(proposal.number, state, value, others, reports_on_the_way(study, params, state))
+            table.append((proposal.number, params, value))
     return table
+
+
+def reports_on_the_way(study: StudyConfig, params: Mapping[str, Scalar], state: State) -> dict[int, float]:
+    """What a made-up trial has told the study's pruner, by epochs: it falls to its value; a pruned one comes half the way."""
+    every, epochs = getattr(study.pruner, "interval", 0), int(params["epochs"])
+    if not every or state is State.FAILED:
+        return {}
+    end = epochs // 2 if state is State.PRUNED else epochs
+    return {done: value_of(params) + 1 - done / epochs for done in range(every, end + 1, every)}
+
+
+def outside(space: SpaceConfig, params: Mapping[str, Scalar]) -> list[str]:
+    """What of a configuration a declared space does not have: a line for each name that it should not have, lacks, or has a
+    value for that could not be drawn.
+
+    Read off the ranges by rules of its own, so that no mistake of the search's is made here, too.
+    """
+    own = {"width": space.per_layer_width, "activation": space.per_layer_activation, "dropout": space.per_layer_dropout}
+    expected: dict[str, Parameter] = {}
+    for name, parameter in space.parameters.items():
+        when = parameter.when
+        if when is not None:
+            asked = params.get(when.parameter)
+            if asked is None or (when.at_least is not None and float(asked) < when.at_least):
+                continue
+            if when.one_of is not None and asked not in when.one_of:
+                continue
+        layers = range(1, int(params.get("depth", 0)) + 1)
+        expected |= {f"{name}_{layer}": parameter for layer in layers} if own.get(name) else {name: parameter}
+    problems = [f"{name}: lacks" for name in expected.keys() - params.keys()]
+    problems += [f"{name}: does not exist here" for name in params.keys() - expected.keys()]
+    for name, parameter in expected.items():
+        value = params.get(name)
+        match parameter:
+            case _ if value is None:
+                continue
+            case IntRange(low=low, high=high, step=step):
+                drawn = type(value) is int and low <= value <= high and (value - low) % step == 0
+            case FloatRange(low=low, high=high):
+                drawn = type(value) is float and low <= value <= high
+            case _:
+                drawn = any(type(value) is type(one) and value == one for one in parameter.values())
+        problems += [] if drawn else [f"{name}: {value!r} is none of {parameter!r}"]
+    return sorted(problems)
 
 
 class Gated(Inline):

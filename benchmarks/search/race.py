@@ -130,8 +130,8 @@ def _percents(found: Interval) -> str:
 
 
 def _percent(logarithm: float) -> str:
-    value = 100 * math.expm1(logarithm)
-    return f"{'−' if value < 0 else '+'}{abs(value):.1f} %"
+    shown = round(100 * math.expm1(logarithm), 1)
+    return f"{'−' if shown < 0 else '+'}{abs(shown):.1f} %"
 
 
 def _spread(found: Interval) -> str:

@@ -208,7 +208,8 @@ def _whole_seeds(cells: Sequence[Cell], found: dict[Cell, Line]) -> int:
 
 
 def _percent(value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{abs(100 * value):.2f} %"
+    shown = round(100 * value, 2)
+    return f"{'−' if shown < 0 else '+'}{abs(shown):.2f} %"
 
 
 def _counted(values: Counter[str]) -> str:

@@ -14,17 +14,21 @@ import pytest
 
 from regsweep.config import compose, load_saved
 from regsweep.config.hyperband import first_round, once_through
+from regsweep.config.schema import SEVERAL_OBJECTIVES
 from regsweep.errors import ConfigError, StorageError
 from regsweep.paths import Workspace
 from regsweep.record import study_name
 from regsweep.search import Search, Told, kept_trials
 from regsweep.search.optuna_source import OptunaSource
-from regsweep.trial import State
-from tests.helpers import FINITE, FINITE_SPACE, HERE, SAMPLERS, Table, each_of, go_on, search_config, value_of
+from regsweep.trial import Scalar, State
+from tests.helpers import FINITE, FINITE_SPACE, HERE, SAMPLERS, Table, each_of, go_on, outside, search_config, value_of
 
 # Every sampler's own model or grid is at work before these are over.
 TRIALS = {sampler: 9 if sampler == "kt_bayesian" else 24 for sampler in HERE}
 EVERY = each_of(SAMPLERS)
+# Numbers before, between and after 8 and 17, where studies are interrupted and extended; those that learn have begun by then.
+FAILED, PRUNED = (1, 7, 12, 18), (4, 10, 16, 20)
+LEARNERS = ("tpe", "cmaes", "gp", "nsga2", "kt_bayesian", "kt_hyperband")
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +46,56 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Table]:
 
 @EVERY
 def test_proposals_lie_in_the_space_keep_its_conditions_and_differ(sampler: str, whole: Callable[[str], Table]) -> None:
-    table = whole(sampler)
+    table, space = whole(sampler), search_config(sampler).space
     assert [number for number, _, _ in table] == list(range(TRIALS[sampler]))
-    finite = sampler in FINITE
     for _, params, _ in table:
-        assert int(params["depth"]) in range(3 if finite else 5)
-        assert ("width" in params) == ("activation" in params) == (int(params["depth"]) > 0)
-        if not finite:
-            assert 1e-4 <= float(params["learning_rate"]) <= 3e-2
-            assert 1e-6 <= float(params["l2"]) <= 1e-2
-            assert params["batch_size"] in (16, 32, 64)
-            assert ("dropout" in params) == (int(params["depth"]) > 0)
-            assert int(params["epochs"]) in ((1, 3, 9) if sampler == "kt_hyperband" else (20, 30, 40, 50, 60))
+        assert outside(space, params) == []
+        if sampler == "kt_hyperband":
+            assert params["epochs"] in (1, 3, 9)
     assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == len(table)
     depths = {int(params["depth"]) for _, params, _ in table}
     assert len(depths) >= 3
+
+
+INSIDE: dict[str, Scalar] = {
+    "depth": 2, "width": 8, "activation": "relu", "learning_rate": 0.01, "epochs": 20, "batch_size": 16, "optimizer": "adam",
+    "dropout": 0.4, "l2": 1e-6,
+}  # fmt: skip
+
+
+def test_a_proposal_outside_the_space_would_be_seen() -> None:
+    space = search_config("random").space
+    assert outside(space, INSIDE) == []
+    changes: list[tuple[dict[str, Scalar], str]] = [
+        ({"width": 500}, "width: 500 is none of "),
+        ({"width": 8.0}, "width: 8.0 is none of "),
+        ({"depth": 5}, "depth: 5 is none of "),
+        ({"activation": "sigmoid"}, "activation: 'sigmoid' is none of "),
+        ({"optimizer": "sgd"}, "optimizer: 'sgd' is none of "),
+        ({"dropout": 0.5}, "dropout: 0.5 is none of "),
+        ({"learning_rate": 0.04}, "learning_rate: 0.04 is none of "),
+        ({"l2": 0.0}, "l2: 0.0 is none of "),
+        ({"batch_size": 48}, "batch_size: 48 is none of "),
+        ({"epochs": 25}, "epochs: 25 is none of "),
+        ({"momentum": 0.9}, "momentum: does not exist here"),
+    ]
+    for change, expected in changes:
+        (problem,) = outside(space, INSIDE | change)
+        assert problem.startswith(expected)
+    stray = [f"{name}: does not exist here" for name in ("activation", "dropout", "width")]
+    assert outside(space, INSIDE | {"depth": 0}) == stray
+
+
+def test_a_proposal_that_lacks_something_or_has_it_for_the_wrong_layers_would_be_seen() -> None:
+    space = search_config("random").space
+    for name in INSIDE.keys() - {"depth"}:
+        assert outside(space, {key: value for key, value in INSIDE.items() if key != name}) == [f"{name}: lacks"]
+    layered = search_config("random", "space.per_layer_width=true").space
+    widths: dict[str, Scalar] = {key: value for key, value in INSIDE.items() if key != "width"} | {"width_1": 8, "width_2": 9}
+    assert outside(layered, widths) == []
+    assert outside(layered, widths | {"width_2": 500})[0].startswith("width_2: 500 is none of ")
+    assert outside(layered, widths | {"width_3": 8, "width": 8}) == ["width: does not exist here", "width_3: does not exist here"]
+    assert outside(layered, widths | {"depth": 3}) == ["width_3: lacks"]
 
 
 @EVERY
@@ -136,6 +175,57 @@ def test_failures_in_a_row_are_survived_and_results_that_are_no_numbers_are_fail
     assert [told.state for told in again.told()] == [State.FAILED] * 6 + [State.COMPLETE] * (TRIALS[sampler] - 6)
     assert [told.value for told in again.told()[:6]] == [None] * 6
     assert [dict(told.params) for told in again.told()[6:]] == [params for _, params, _ in rest]
+
+
+@EVERY
+def test_a_study_of_failed_and_pruned_trials_goes_on_and_is_extended_as_if_it_had_been_left_alone(
+    tmp_path: Path, sampler: str, whole: Callable[[str], Table]
+) -> None:
+    rungs = ("pruner=successive_halving", f"pruner.min_epochs={1 if sampler in FINITE else 5}")
+    study = search_config(sampler, *(rungs if sampler != "kt_hyperband" else ()))
+    pruned = PRUNED if sampler != "kt_hyperband" else ()
+    ends = dict.fromkeys(FAILED, (State.FAILED, None)) | dict.fromkeys(pruned, (State.PRUNED, None))
+    table = go_on(tmp_path / "whole", study, 24, ends=ends)
+    parts = go_on(tmp_path / "parts", study, 17, stop_after=8, ends=ends)
+    parts += go_on(tmp_path / "parts", study, 17, ends=ends)
+    assert len(parts) == 17
+    assert parts + go_on(tmp_path / "parts", study, 24, ends=ends) == table
+    told, again = (Search(Workspace(tmp_path / name), "s", study).told() for name in ("whole", "parts"))
+    assert again == told
+    assert [one.number for one in told if one.state is State.FAILED] == list(FAILED)
+    assert [one.number for one in told if one.state is State.PRUNED] == list(pruned)
+    assert all(bool(one.reports) == bool(one.marks) == (bool(pruned) and one.state is not State.FAILED) for one in told)
+    # Those that learn do so from other results than where all trials are complete, and before the study is extended.
+    differ = [mine != theirs for (_, mine, _), (_, theirs, _) in zip(table[:17], whole(sampler), strict=False)]
+    assert any(differ) == (sampler in LEARNERS)
+
+
+@EVERY
+def test_a_result_that_is_no_finite_number_is_what_a_failure_is_to_the_sampler(tmp_path: Path, sampler: str) -> None:
+    start = ["sampler.startup_trials=2"] if sampler in ("tpe", "gp", "kt_bayesian") else []
+    study, found = search_config(sampler, *start), []
+    for name, value in {"failed": None, "nan": math.nan, "inf": math.inf, "minus_inf": -math.inf}.items():
+        end = (State.FAILED if value is None else State.COMPLETE, value)
+        table = go_on(tmp_path / name, study, 15, ends=dict.fromkeys(range(6), end))
+        told = Search(Workspace(tmp_path / name), "s", study).told()
+        assert [one.state for one in told] == [State.FAILED] * 6 + [State.COMPLETE] * 9, name
+        assert [one.value for one in told[:6]] == [None] * 6, name
+        found.append([params for _, params, _ in table])
+    assert found == found[:1] * 4
+
+
+@each_of(SEVERAL_OBJECTIVES)
+def test_a_study_of_two_objectives_goes_on_and_is_extended_as_if_it_had_been_left_alone(tmp_path: Path, sampler: str) -> None:
+    study = search_config(sampler, "further_objectives=[parameters]")
+    ends = dict.fromkeys(FAILED, (State.FAILED, None))
+    table = go_on(tmp_path / "whole", study, 24, ends=ends)
+    parts = go_on(tmp_path / "parts", study, 17, stop_after=8, ends=ends)
+    parts += go_on(tmp_path / "parts", study, 17, ends=ends)
+    assert parts + go_on(tmp_path / "parts", study, 24, ends=ends) == table
+    told, again = (Search(Workspace(tmp_path / name), "s", study).told() for name in ("whole", "parts"))
+    assert again == told
+    assert [len(one.others) for one in told] == [int(number not in FAILED) for number in range(24)]
+    assert len({one.others for one in told}) > 8
 
 
 @EVERY
