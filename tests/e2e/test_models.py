@@ -20,12 +20,16 @@ import pandas as pd
 import pytest
 
 from regsweep.book import RecordBook
+from regsweep.config import StudyConfig
 from regsweep.folder import read_folder
 from regsweep.fsck import check
+from regsweep.material import gather
 from regsweep.paths import Workspace
 from regsweep.predictor import LinearMember, Model, NumberColumn, SegmentsColumn
+from regsweep.study import run_study
 from regsweep.tracking.models import save_model
 from tests.conftest import TINY, run_cli
+from tests.helpers import Silent
 
 # Makes regsweep, TensorFlow and Keras impossible to import, as if they were not installed.
 WITHOUT = """
@@ -78,6 +82,27 @@ def test_the_champion_gives_the_reports_numbers_without_regsweep(insurance: Path
     # Python leaves bytecode beside the model's code, MLflow a note.
     assert list((insurance / "mlruns" / "artifacts").glob("*/*/artifacts/model/__pycache__/*.pyc"))
     assert check(Workspace(insurance / "mlruns"), RecordBook(place.parent)).findings == ()
+
+
+@pytest.mark.parametrize("kind", ["bag", "refit"])
+def test_a_champion_of_one_trial_gives_its_records_numbers_without_regsweep(
+    tiny: Callable[..., StudyConfig], workspace: Path, kind: str
+) -> None:
+    study = gather(tiny(f"champion={kind}", "split=kfold", "split.folds=2", "n_trials=2", "baselines=none"))
+    outcome = run_study(study, Workspace(workspace), Silent())
+    content, arrays = read_folder(outcome.book.folder / "champion")
+    best = min((record for record in outcome.book.trials()), key=lambda record: record.objective or np.inf)
+    assert (content["champion"], content["members"]) == (kind, [[best.number, 1.0]])
+    found = predict_elsewhere(workspace.parent, study.dataset.table.iloc[study.split.test], "diabetes")
+    np.testing.assert_allclose(found, arrays["prediction"], rtol=1e-12)
+    y = study.dataset.y[study.split.test]
+    assert np.abs(found - y).mean() == pytest.approx(content["test"]["mae"]["value"], rel=1e-9)
+    assert 1 - np.mean((found - y) ** 2) / np.var(y) == pytest.approx(content["test"]["r2"]["value"], rel=1e-9)
+    assert outcome.judgement.content["test"] == content["test"]
+    # A bag is the mean of the networks that the trial has on record, a refit is none of them.
+    networks = study.prepared.encoding.model(best.result).predict(study.dataset.x.iloc[study.split.test])
+    assert np.allclose(found, networks, rtol=1e-6) == (kind == "bag")
+    assert check(Workspace(workspace), outcome.book).findings == ()
 
 
 def test_the_champion_takes_strings_missing_values_and_unseen_categories(insurance: Path) -> None:

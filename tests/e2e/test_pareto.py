@@ -18,23 +18,30 @@ from regsweep.repair import repair
 from regsweep.study import run_study
 from regsweep.tracking.drain import sync
 from tests.conftest import TINY
-from tests.helpers import Silent
+from tests.helpers import FINITE, FINITE_SPACE, Silent
+
+# A grid has no trials beyond its last one, with which this study goes on.
+ALSO = ("tpe", "random", "qmc", "brute_force")
 
 
 def config(sampler: str) -> StudyConfig:
     several = ("objective=[val/mse,parameters]", f"sampler={sampler}", "n_trials=14", "parallel_trials=3", "baselines=none")
-    return compose([*TINY, *several])[0]
+    # 26 configurations.
+    finite = ("space=broad", *FINITE_SPACE) if sampler in FINITE else ()
+    # By its default it would have nothing to select from.
+    population = ("sampler.population=4",) if sampler == "nsga2" else ()
+    return compose([*TINY, *several, *finite, *population])[0]
 
 
 def table(book: RecordBook) -> list[tuple[dict[str, object], float | None, tuple[float, ...]]]:
     return [(dict(record.params), record.objective, record.others) for record in book.trials()]
 
 
-@pytest.mark.parametrize("sampler", ["nsga2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tpe", "random"))])
+@pytest.mark.parametrize("sampler", ["nsga2", *(pytest.param(name, marks=pytest.mark.slow) for name in ALSO)])
 def test_a_study_of_two_objectives_goes_on_and_says_the_same_everywhere(workspace: Path, tmp_path: Path, sampler: str) -> None:
     material, place = gather(config(sampler)), Workspace(workspace)
     with pytest.raises(KeyboardInterrupt):
-        run_study(material, place, Silent(stop_after=11))
+        run_study(material, place, Silent(stop_after=7))
     outcome = run_study(material, place, Silent())
     book = outcome.book
     whole = run_study(material, Workspace(tmp_path / "whole"), Silent(), bare=True)

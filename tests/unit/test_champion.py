@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 from regsweep.book import RecordBook, judged_model, read_champion
 from regsweep.champion import read_openings
-from regsweep.champion.choice import choose, simplest_within_one_error
+from regsweep.champion.choice import Choice, choose, simplest_within_one_error
 from regsweep.champion.ensemble import _distances, _greedy, _row_weights, _squares, validation_predictions
 from regsweep.champion.training import Trainings, whole
 from regsweep.config import StudyConfig
@@ -59,6 +59,31 @@ def test_folds_that_are_repeated_are_the_same_rows_again() -> None:
     best, other = record(None, 0, [1, 3, 1, 3], 64), record(None, 1, [2.7] * 4, 8)
     assert simplest_within_one_error([best, other], "val/mse") is best
     assert simplest_within_one_error([best, other], "val/mse", repeats=2) is other
+
+
+@pytest.mark.parametrize(("kind", "objective"), [("bag", "val/mse"), ("refit", "val/r2")])
+@pytest.mark.parametrize(
+    ("rule", "split", "lead"),
+    [
+        # Trial 1 is best, of mean 2. Its standard error over four parts of the rows is sd(1, 3, 1, 3) / sqrt 4 = 0.577: trials 2
+        # and 3 are near enough, and the former is the smaller one.
+        ("best", ("split.folds=4",), 1),
+        ("one_standard_error", ("split.folds=4",), 2),
+        # Of two parts, twice over, it is sd / sqrt 2 = 0.816: trial 0 is near enough, too, and the smallest.
+        ("best", ("split.folds=2", "split.repeats=2"), 1),
+        ("one_standard_error", ("split.folds=2", "split.repeats=2"), 0),
+    ],
+)
+def test_the_rule_says_which_trial_leads(
+    tiny: Tiny, tmp_path: Path, kind: str, objective: str, rule: str, split: tuple[str, ...], lead: int
+) -> None:
+    config = tiny(f"champion={kind}", f"champion.rule={rule}", "split=kfold", *split, f"objective={objective}")
+    trials = [([2.7] * 4, 2), ([1.0, 3.0] * 2, 64), ([2.5] * 4, 8), ([2.55] * 4, 16), ([0.1] * 4, 1)]
+    records = [record(None, number, errors, width) for number, (errors, width) in enumerate(trials)]
+    # What one that failed had come to does not count.
+    records[4] = replace(records[4], result=replace(records[4].result, state=State.FAILED, cause="made up"))
+    chosen = choose(RecordBook(tmp_path), records, config, gather(config).prepared, lambda _: pytest.fail("nobody is trained"))
+    assert chosen == Choice(kind, lead, ((lead, 1.0),))
 
 
 def test_one_fold_has_no_standard_error() -> None:
