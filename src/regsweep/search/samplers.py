@@ -68,9 +68,7 @@ class PerTrialSampler(optuna.samplers.BaseSampler):
                         warn_independent_sampling=False,
                     )
                 case "gp":
-                    return _GaussianProcess(
-                        seed=seed, n_startup_trials=sampler.startup_trials, warn_independent_sampling=False
-                    )
+                    return _GaussianProcess(seed=seed, n_startup_trials=sampler.startup_trials, warn_independent_sampling=False)
                 case "nsga2":
                     return optuna.samplers.NSGAIISampler(seed=seed, population_size=sampler.population)
                 case "brute_force":
