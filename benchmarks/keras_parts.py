@@ -45,10 +45,10 @@ def pipelines(fold: FoldData, spec: TrialSpec) -> tuple[tf.data.Dataset, tf.data
     Without TensorFlow's tuning of pipelines, beside which a core that has nothing else to do stands idle for a third of a fit.
     """
     batches = _cached(fold.x_train, fold.z_train).shuffle(len(fold.z_train)).batch(spec.batch_size).prefetch(2)
-    return untuned(batches), untuned(_cached(fold.x_val, fold.z_val).batch(len(fold.z_val)))
+    return _untuned(batches), _untuned(_cached(fold.x_val, fold.z_val).batch(len(fold.z_val)))
 
 
-def untuned(rows: tf.data.Dataset) -> tf.data.Dataset:
+def _untuned(rows: tf.data.Dataset) -> tf.data.Dataset:
     """The same without tuning in the background."""
     import tensorflow as tf
 

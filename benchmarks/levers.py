@@ -24,11 +24,12 @@ from typing import Any, Final
 from benchmarks.common import save, show
 from benchmarks.folds import Watch
 from benchmarks.quality import BARS, judged
+from benchmarks.search.numbers import paired
+from benchmarks.search.race import spread
 from regsweep.bootstrap import Interval
 from regsweep.config import compose
 from regsweep.material import gather
 from regsweep.paths import Workspace
-from regsweep.repeats import corrected_interval
 from regsweep.study import run_study
 
 LEVERS: Final[dict[str, tuple[str, ...]]] = {
@@ -71,7 +72,7 @@ def effects(scores: Sequence[dict[str, float]]) -> dict[str, Interval]:
     """By lever, how much higher R² is than the default's: mean and the corrected resampled t-test's 95 % interval."""
     levers = [lever for lever in scores[0] if lever != "default"]
     differences = {lever: [one[lever] - one["default"] for one in scores] for lever in levers}
-    return {lever: corrected_interval(values, test_rows=0.2, train_rows=0.8) for lever, values in differences.items()}
+    return {lever: paired(values) for lever, values in differences.items()}
 
 
 def main() -> None:
@@ -91,7 +92,10 @@ def main() -> None:
         ("", *BARS),
         [
             ["the default", *(f"{mean(one['default'] for one in some):.4f}" for some in found.values())],
-            *([lever, *(said(compared[table][lever]) for table in BARS)] for lever in compared[next(iter(BARS))]),
+            *(
+                [lever, *(spread(compared[table][lever], "{:+.4f}".format) for table in BARS)]
+                for lever in compared[next(iter(BARS))]
+            ),
         ],
     )
     times = {table: {n: [seconds(table, 40, n) for _ in range(asked.repeats)] for n in THREADS} for table in BARS}
@@ -99,11 +103,6 @@ def main() -> None:
     rows = {table: {lever: vars(one) for lever, one in some.items()} for table, some in compared.items()}
     results: dict[str, Any] = {"trials": asked.trials, "scores": found, "effects": rows, "seconds": times}
     save("levers", results)
-
-
-def said(found: Interval) -> str:
-    """`+0.0123 (-0.0010 to +0.0256)`."""
-    return f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -42,16 +43,22 @@ def spec(**changes: object) -> TrialSpec:
 
 
 def trained(
-    number: int = 0, *, mse: float = 4.0, epochs: int = 3, state: State = State.COMPLETE, cause: str | None = None
+    number: int = 0,
+    *,
+    mse: float = 4.0,
+    epochs: int = 3,
+    widths: tuple[int, ...] = (3,),
+    state: State = State.COMPLETE,
+    cause: str | None = None,
 ) -> TrialResult:
-    """A made-up training of one hidden layer on two inputs; `mse` is the validation MSE of its last epoch."""
+    """A made-up training of hidden layers on two inputs; `mse` is the validation MSE of its last epoch."""
     rng = np.random.default_rng(number)
     curves = rng.uniform(1, 2, (epochs, 6))
     curves[-1, 3] = mse
-    kernels = (rng.normal(size=(2, 3)).astype(np.float32), rng.normal(size=(3, 1)).astype(np.float32))
-    network = Network(kernels, (np.zeros(3, np.float32), np.zeros(1, np.float32)))
+    kernels = tuple(rng.normal(size=shape).astype(np.float32) for shape in pairwise((2, *widths, 1)))
+    network = Network(kernels, tuple(np.zeros(size, np.float32) for size in (*widths, 1)))
     return TrialResult(
-        spec(widths=(3,), epochs=epochs), state, (FoldResult(curves, network, epochs - 1),), 1.5, "keras_fit", cause
+        spec(widths=widths, epochs=epochs), state, (FoldResult(curves, network, epochs - 1),), 1.5, "keras_fit", cause
     )
 
 

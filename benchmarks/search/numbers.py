@@ -100,11 +100,6 @@ def until(line: Line, seconds: float) -> Line | None:
     return {**line, "seconds": ended, "best": best} if best else None
 
 
-def lead(mine: Line, other: Line) -> float:
-    """Logarithm of the RMSE on test rows of one's configuration over the other's, both trained anew: below 0 it is better."""
-    return math.log(curve(mine, ANEW_TEST).last / curve(other, ANEW_TEST).last)
-
-
 def mean_interval(values: Sequence[float]) -> Interval:
     """Mean over seeds with Student's 95 % interval; one seed has no interval (nan).
 
@@ -156,7 +151,7 @@ class Racer:
 def racers(found: dict[Cell, Line]) -> dict[str, Racer]:
     """The default study and the peers, by system; of a table the default's lines on the seeds that a peer has, if any.
 
-    On other seeds rows and luck are others. Peers where the default has not run on their rows are left out.
+    On other seeds rows and luck are others. Where the default has run, but not on a peer's machine, that peer is left out.
     """
     ours, kinds = by_kind(found, "default").get(("default", NONE), {}), by_kind(found, "peers")
     peers: dict[str, Racer] = {}

@@ -26,7 +26,7 @@ from benchmarks.search.cells import (
     stage,
 )
 from benchmarks.search.numbers import ANEW_VALIDATION, Lines, by_kind, epochs_share, mean_interval, ratio, whole_seeds
-from benchmarks.search.race import NAMES, NOTHING, race, verdict, waits
+from benchmarks.search.race import NAMES, NOTHING, percent, race, spread, verdict, waits
 from benchmarks.search.scoring import AGAIN
 from benchmarks.search.sitting import hours
 from benchmarks.search.store import Line
@@ -198,9 +198,7 @@ def _relative(lines: Lines, reference: Lines, table: str | None = None) -> str:
         values = _ratios(lines, reference, keys)
     if not values:
         return ""
-    found = mean_interval(values)
-    ends = f" ({_percent(found.low)} to {_percent(found.high)})" if len(values) > 1 else ""
-    return f"{_percent(found.value)}{ends}, {len(values)} {'seeds' if len(values) > 1 else 'seed'}"
+    return f"{spread(mean_interval(values), _percent)}, {len(values)} {'seeds' if len(values) > 1 else 'seed'}"
 
 
 def _whole_seeds(cells: Sequence[Cell], found: dict[Cell, Line]) -> int:
@@ -208,8 +206,7 @@ def _whole_seeds(cells: Sequence[Cell], found: dict[Cell, Line]) -> int:
 
 
 def _percent(value: float) -> str:
-    shown = round(100 * value, 2)
-    return f"{'−' if shown < 0 else '+'}{abs(shown):.2f} %"
+    return percent(value, 2)
 
 
 def _counted(values: Counter[str]) -> str:

@@ -46,12 +46,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Table]:
 
 @EVERY
 def test_proposals_lie_in_the_space_keep_its_conditions_and_differ(sampler: str, whole: Callable[[str], Table]) -> None:
-    table, space = whole(sampler), search_config(sampler).space
+    table, space, finite = whole(sampler), search_config(sampler).space, sampler in FINITE
     assert [number for number, _, _ in table] == list(range(TRIALS[sampler]))
     for _, params, _ in table:
         assert outside(space, params) == []
-        if sampler == "kt_hyperband":
-            assert params["epochs"] in (1, 3, 9)
+        assert int(params["depth"]) in range(3 if finite else 5)
+        assert ("width" in params) == ("activation" in params) == (int(params["depth"]) > 0)
+        if not finite:
+            assert 1e-4 <= float(params["learning_rate"]) <= 3e-2
+            assert 1e-6 <= float(params["l2"]) <= 1e-2
+            assert params["batch_size"] in (16, 32, 64)
+            assert ("dropout" in params) == (int(params["depth"]) > 0)
+            assert int(params["epochs"]) in ((1, 3, 9) if sampler == "kt_hyperband" else (20, 30, 40, 50, 60))
     assert len({json.dumps(params, sort_keys=True) for _, params, _ in table}) == len(table)
     depths = {int(params["depth"]) for _, params, _ in table}
     assert len(depths) >= 3

@@ -6,11 +6,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from random import Random
-
-import numpy as np
 
 from regsweep.book import RecordBook
 from regsweep.budget import Budget
@@ -23,7 +20,7 @@ from regsweep.search import open_search
 from regsweep.study import _search, wall_clock
 from regsweep.train.contract import StopRule
 from regsweep.train.plan import Load, one_each
-from regsweep.trial import Network, State, TrialResult, TrialSpec
+from regsweep.trial import State, TrialResult, TrialSpec
 from tests.helpers import SAMPLERS, each_of, search_config, trained
 
 Row = tuple[int, dict[str, object], float | None, State]
@@ -57,11 +54,8 @@ def result(spec: TrialSpec) -> TrialResult:
     failed = spec.seed % 7 == 0
     mse = abs(spec.learning_rate - 0.003) + abs(len(spec.widths) - 2) + spec.batch_size / 1000
     state, cause = (State.FAILED, "seven") if failed else (State.COMPLETE, None)
-    made = trained(mse=mse, epochs=spec.epochs - spec.initial_epoch, state=state, cause=cause)
-    sizes = (2, *spec.widths, 1)
-    kernels = tuple(np.zeros(shape, np.float32) for shape in pairwise(sizes))
-    network = Network(kernels, tuple(np.zeros(size, np.float32) for size in sizes[1:]))
-    return replace(made, spec=spec, folds=(replace(made.folds[0], network=network),))
+    made = trained(mse=mse, epochs=spec.epochs - spec.initial_epoch, widths=spec.widths, state=state, cause=cause)
+    return replace(made, spec=spec)
 
 
 def searched(folder: Path, sampler: str, workers: int, order: int) -> tuple[list[Row], list[int]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -18,6 +19,8 @@ from regsweep.tracking.store import find_runs, open_store, storage_errors
 # What MLflow answers where a run, a model, an alias or a version is not there.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
+T = TypeVar("T")
+
 
 class Runs:
     """The recorded runs of a workspace, or of the tracking server at `uri`. Raises ConfigError where there are none."""
@@ -29,14 +32,9 @@ class Runs:
 
     def champion(self, experiment: str) -> Run:
         """The run behind `models:/EXPERIMENT@champion`."""
-        with self._guard():
-            try:
-                version = self._client.get_model_version_by_alias(experiment, "champion")
-            except MlflowException as error:
-                if error.error_code not in _ABSENT:
-                    raise
-                none = f"experiment {experiment!r} has no champion; run one of its studies to its end first"
-                raise ConfigError(none) from None
+        version = self._present(partial(self._client.get_model_version_by_alias, experiment, "champion"))
+        if version is None:
+            raise ConfigError(f"experiment {experiment!r} has no champion; run one of its studies to its end first")
         return self.by_id(str(version.run_id))
 
     def trial(self, experiment: str, study: str, number: int, book: str | None = None) -> Run:
@@ -50,13 +48,7 @@ class Runs:
 
     def find(self, run_id: str) -> Run | None:
         """The run with an id, if there is one."""
-        with self._guard():
-            try:
-                return self._client.get_run(run_id)
-            except MlflowException as error:
-                if error.error_code not in _ABSENT:
-                    raise
-                return None
+        return self._present(partial(self._client.get_run, run_id))
 
     def by_id(self, run_id: str) -> Run:
         """The run with an id; only trials and champions can be rebuilt."""
@@ -83,6 +75,16 @@ class Runs:
         with self._guard():
             for key, value in values.items():
                 self._client.set_tag(run.info.run_id, key, value)
+
+    def _present(self, get: Callable[[], T]) -> T | None:
+        """What MLflow has, or None where it says that there is none."""
+        with self._guard():
+            try:
+                return get()
+            except MlflowException as error:
+                if error.error_code not in _ABSENT:
+                    raise
+                return None
 
 
 def with_run(workspace: Workspace, uris: Sequence[str | None], run_id: str) -> tuple[Runs, Run]:
