@@ -152,7 +152,7 @@ def disturbed(root: Path, server: Server, trials: int, kills: int) -> None:
 
 
 def test_a_server_that_is_killed_and_restarted_loses_and_doubles_nothing(tmp_path: Path, server: Server) -> None:
-    disturbed(tmp_path / "mlruns", server, trials=8, kills=1)
+    disturbed(tmp_path / "mlruns", server, trials=16, kills=1)
 
 
 @pytest.mark.slow
